@@ -1,0 +1,76 @@
+//! Document ids: a pure function of the log event, so that a resend, a retry and a replay meet the document they
+//! made before.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// 128 bits of SHA-256 as 32 lower-case hexadecimal digits: `_id` in the index.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DocumentId(String);
+
+impl DocumentId {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DocumentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<String> for DocumentId {
+    /// Takes an id that was stored before, as it stands.
+    fn from(stored: String) -> DocumentId {
+        DocumentId(stored)
+    }
+}
+
+/// Where a log event came from, as far as it enters its documents' ids.
+#[derive(Clone, Copy, Debug)]
+pub struct EventSource<'a> {
+    pub owner: &'a str,
+    pub log_group: &'a str,
+    pub log_stream: &'a str,
+    pub event_id: &'a str,
+    /// Shard and sequence number of the record. They enter the id only where the event id is not CloudWatch's, since
+    /// such ids (0, 1, 2 … from emulators) repeat.
+    pub shard: &'a str,
+    pub sequence_number: &'a str,
+}
+
+/// CloudWatch's event ids are 56 decimal digits; others are not trusted to be unique.
+pub fn is_cloudwatch_event_id(event_id: &str) -> bool {
+    event_id.len() == 56 && event_id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The id of the entry at `ordinal` of a log event. `event_idx` tells events of one record apart that have no id of
+/// their own.
+pub fn document_id(source: &EventSource<'_>, event_idx: u32, ordinal: u32) -> DocumentId {
+    let mut hash = Sha256::new();
+    for part in [source.owner, source.log_group, source.log_stream, source.event_id] {
+        update_part(&mut hash, part.as_bytes());
+    }
+    if !is_cloudwatch_event_id(source.event_id) {
+        update_part(&mut hash, source.shard.as_bytes());
+        update_part(&mut hash, source.sequence_number.as_bytes());
+        hash.update(event_idx.to_be_bytes());
+    }
+    hash.update(ordinal.to_be_bytes());
+    let digest = hash.finalize();
+    let mut hex = String::with_capacity(32);
+    for byte in digest.iter().take(16) {
+        for nibble in [byte >> 4, byte & 0xf] {
+            hex.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+        }
+    }
+    DocumentId(hex)
+}
+
+/// Each part goes in behind its length, so that `("ab", "c")` and `("a", "bc")` differ.
+fn update_part(hash: &mut Sha256, part: &[u8]) {
+    hash.update((part.len() as u64).to_be_bytes());
+    hash.update(part);
+}

@@ -1,0 +1,1 @@
+//! JSON lines: objects that keep their own fields.

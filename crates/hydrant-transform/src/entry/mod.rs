@@ -1,0 +1,38 @@
+//! Log formats: telling them apart, cutting a file into entries, and reading the fields of one entry.
+//!
+//! A closed enum, not a registry. Everything here works on bytes and never fails: what is no entry of a format is
+//! `text` with its message kept.
+
+pub mod mysql;
+
+mod detect;
+
+pub mod json;
+
+pub mod split;
+
+pub use detect::{Detected, detect};
+
+/// The formats this version knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Format {
+    /// The MySQL general query log, every layout from 5.0 to 9.x, and MariaDB's.
+    General,
+    /// A JSON object with its own fields.
+    Json,
+    /// Anything else: the message kept as it is.
+    Text,
+}
+
+impl Format {
+    pub const ALL: [Format; 3] = [Format::General, Format::Json, Format::Text];
+
+    /// As it stands in index names and in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::General => "general",
+            Format::Json => "json",
+            Format::Text => "text",
+        }
+    }
+}

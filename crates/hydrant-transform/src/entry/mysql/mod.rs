@@ -1,0 +1,3 @@
+//! The logs of the MySQL family.
+
+pub mod general;

@@ -1,0 +1,42 @@
+//! The gzipped JSON that a CloudWatch Logs subscription delivers: reading it and, for our own sources, writing it.
+//!
+//! Unknown keys are ignored (AWS adds some: `policyLevel`, `extractedFields`, `@aws.account`), so no new field of
+//! theirs can stop a batch. Sizes: at most [`DECOMPRESSED_BYTES_MAX`] a record.
+
+pub mod gzip;
+
+mod decode;
+
+mod encode;
+
+pub use decode::{DecodeError, Decoded, Envelope, decode};
+pub use encode::{Encoder, Header};
+
+/// What one record may inflate to, all gzip members together. A 10 MiB Kinesis record of ordinary log lines stays
+/// far below; a gzip bomb does not.
+pub const DECOMPRESSED_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// One log event of CloudWatch Logs, with what our own sources add to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogEvent {
+    /// Unique in its log stream; CloudWatch's are 56 decimal digits.
+    pub id: String,
+    /// Milliseconds since 1970 UTC.
+    pub timestamp_ms: i64,
+    /// The bytes of the event. CloudWatch's are always UTF-8; the tail's are what the file holds.
+    pub message: Vec<u8>,
+    pub flags: EventFlags,
+}
+
+/// What a source of ours knows of an event beyond CloudWatch's fields. All absent on events of CloudWatch's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventFlags {
+    /// A piece of an entry: the rest of an unfinished or of an over-long line.
+    pub partial: bool,
+    /// The entry was cut at the size bound; `bytes` tells its whole length.
+    pub truncated: bool,
+    /// Begins with a header that may have been planted inside a statement.
+    pub suspect: bool,
+    /// Length of the whole entry in bytes, where `truncated`.
+    pub bytes: Option<u64>,
+}

@@ -1,0 +1,3 @@
+//! SQL as bytes.
+
+pub mod lexer;

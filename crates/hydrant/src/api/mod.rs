@@ -1,0 +1,1 @@
+//! The OpenSearch REST door.

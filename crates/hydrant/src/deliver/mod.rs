@@ -1,0 +1,1 @@
+//! Delivery: read, transform, write, put what was rejected into failed/, commit.

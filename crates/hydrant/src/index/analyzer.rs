@@ -1,0 +1,1 @@
+//! How statements and messages become search terms.

@@ -1,0 +1,1 @@
+//! The embedded index on tantivy: one folder per index name.

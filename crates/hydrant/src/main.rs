@@ -1,0 +1,3 @@
+//! The `hydrant` program: arguments in, exit code out.
+
+fn main() {}

@@ -1,0 +1,88 @@
+//! Every metric of the program, in one place: counters that stages add to, and their Prometheus text.
+
+use std::sync::atomic::AtomicU64;
+
+use hydrant_transform::record::DropReason;
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
+use prometheus_client::registry::{Registry, Unit};
+
+/// Shared by all stages; clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    /// Source: entries cut from files, and the bytes they covered.
+    pub entries_read: Counter,
+    pub bytes_read: Counter,
+    /// Stream: records and bytes that are durable.
+    pub records_appended: Counter,
+    pub bytes_appended: Counter,
+    /// Deliver: what became of the entries.
+    pub entries_delivered: Counter,
+    pub documents_indexed: Counter,
+    pub duplicates: Counter,
+    pub failed: Counter,
+    pub dropped: Family<DropLabels, Counter>,
+    /// Deliver: calls that had to be repeated.
+    pub retries: Counter,
+    /// Seconds between an entry's event and now, at the newest one that went through the stage.
+    pub lag: Family<StageLabels, Gauge<f64, AtomicU64>>,
+    /// Records that the stream holds and delivery has not committed.
+    pub records_waiting: Gauge,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct DropLabels {
+    pub reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct StageLabels {
+    pub stage: &'static str,
+}
+
+impl Metrics {
+    pub fn dropped_for(&self, reason: DropReason) -> Counter {
+        self.dropped.get_or_create(&DropLabels { reason: reason.name() }).clone()
+    }
+
+    /// `stage`: `source`, `stream` or `deliver`.
+    pub fn set_lag(&self, stage: &'static str, seconds: f64) {
+        self.lag.get_or_create(&StageLabels { stage }).set(seconds);
+    }
+
+    /// The text that `/metrics` answers.
+    pub fn text(&self) -> String {
+        let mut registry = Registry::with_prefix("hydrant");
+        registry.register("entries_read", "Log entries cut from files", self.entries_read.clone());
+        registry.register_with_unit("read", "Bytes of log files taken", Unit::Bytes, self.bytes_read.clone());
+        registry.register("records_appended", "Records durable in the stream", self.records_appended.clone());
+        registry.register_with_unit(
+            "appended",
+            "Bytes durable in the stream",
+            Unit::Bytes,
+            self.bytes_appended.clone(),
+        );
+        registry.register("entries_delivered", "Log entries that were transformed", self.entries_delivered.clone());
+        registry.register("documents_indexed", "Documents new in an index", self.documents_indexed.clone());
+        registry.register("duplicates", "Documents whose id was in the index already", self.duplicates.clone());
+        registry.register("failed", "Documents put into failed/", self.failed.clone());
+        registry.register("dropped", "Entries that are not indexed, by reason", self.dropped.clone());
+        registry.register("retries", "Calls of delivery that had to be repeated", self.retries.clone());
+        registry.register_with_unit(
+            "lag",
+            "Age of the newest entry that passed a stage",
+            Unit::Seconds,
+            self.lag.clone(),
+        );
+        registry.register(
+            "records_waiting",
+            "Records of the stream that are not delivered",
+            self.records_waiting.clone(),
+        );
+        let mut out = String::new();
+        match text::encode(&mut out, &registry) {
+            Ok(()) => out,
+            Err(std::fmt::Error) => String::new(),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The file tail: every line of a growing, rotating file, each entry once.

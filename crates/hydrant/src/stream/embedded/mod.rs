@@ -1,0 +1,1 @@
+//! The embedded stream: a segmented append-only log per shard.

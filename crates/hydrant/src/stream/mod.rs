@@ -1,0 +1,177 @@
+//! Stage 2, the stream: durable, ordered per shard, replayable. Kinesis's model behind one trait.
+//!
+//! [`Engine`] is one of the two seams of the program. The embedded engine is [`embedded`]; Kinesis will be the other.
+//! A stream knows nothing of log events: records are bytes.
+
+pub mod embedded;
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+/// What one record may hold, as in Kinesis.
+pub const RECORD_BYTES_MAX: usize = 10 * 1024 * 1024;
+
+/// What one append may hold: Kinesis's bounds of a `PutRecords`.
+pub const APPEND_RECORDS_MAX: usize = 500;
+
+/// See [`APPEND_RECORDS_MAX`].
+pub const APPEND_BYTES_MAX: usize = 10 * 1024 * 1024;
+
+/// A durable stream of records.
+///
+/// Contract, each sentence a case of the conformance suite:
+/// - Within a shard, records are read in the order of their sequence numbers, which only grow, also over restarts.
+/// - A record goes to the shard whose hash-key range holds its explicit hash key, else the MD5 of its partition key.
+/// - Every future may be dropped at any `.await`: an append that was dropped has happened or not, per record; a read
+///   or a commit that was dropped may be called again.
+/// - The engine never retries; callers do, and an error says whether that can help.
+pub trait Engine: Send + Sync {
+    /// Every shard, parents before their children. A closed shard stays listed while it holds records.
+    fn shards(&self) -> BoxFuture<'_, Result<Vec<Shard>, Error>>;
+
+    /// Appends up to [`APPEND_RECORDS_MAX`] records of up to [`APPEND_BYTES_MAX`] together. One result per record, in
+    /// order; `Ok` means durable, together with its mark. Records of one shard are taken in order: after the first
+    /// one that fails, the later ones of that shard fail too.
+    fn append(&self, records: Vec<NewRecord>) -> BoxFuture<'_, Result<Vec<Result<Appended, Error>>, Error>>;
+
+    /// The records of a shard that follow `after` (`None`: from the oldest kept), at least one if there is any, within
+    /// the limits. Waits up to `limits.wait` for the first.
+    fn read<'a>(
+        &'a self,
+        shard: &'a ShardId,
+        after: Option<&'a Position>,
+        limits: ReadLimits,
+    ) -> BoxFuture<'a, Result<Read, Error>>;
+
+    /// The position of the newest record of a shard, `None` while it has none.
+    fn end<'a>(&'a self, shard: &'a ShardId) -> BoxFuture<'a, Result<Option<Position>, Error>>;
+
+    /// The checkpoint of a shard, `None` before the first commit.
+    fn checkpoint<'a>(&'a self, shard: &'a ShardId) -> BoxFuture<'a, Result<Option<Checkpoint>, Error>>;
+
+    /// Durably replaces the checkpoint of a shard. Its position never goes back: an earlier one is refused as
+    /// [`Error::Fatal`]. Records up to it may be trimmed from now on, none after it.
+    fn commit<'a>(&'a self, shard: &'a ShardId, checkpoint: Checkpoint) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// The newest mark of every producer, whatever was trimmed since.
+    fn marks(&self) -> BoxFuture<'_, Result<Vec<Mark>, Error>>;
+
+    /// Figures for the metrics.
+    fn status(&self) -> BoxFuture<'_, Result<Vec<ShardStatus>, Error>>;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ShardId(pub String);
+
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shard {
+    pub id: ShardId,
+    /// Read these to their end first, or order per key is lost. Two after a merge.
+    pub parents: Vec<ShardId>,
+    /// Inclusive range of 128-bit hash keys.
+    pub hash_keys: (u128, u128),
+}
+
+/// A place in a shard. Opaque to all but the engine that made it, which alone can compare two of them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Position(pub String);
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRecord {
+    /// 1 to 256 characters.
+    pub partition_key: String,
+    pub explicit_hash_key: Option<u128>,
+    /// At most [`RECORD_BYTES_MAX`] with the partition key.
+    pub data: Bytes,
+    pub mark: Option<Mark>,
+}
+
+/// How far a producer has come with one of its log streams: bytes of its own, durable exactly when their record is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Names the log stream, at most 4 KiB. A producer writes one name under one partition key only.
+    pub producer: String,
+    /// At most 4 KiB.
+    pub state: Bytes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    pub shard: ShardId,
+    /// 56 digits or fewer, as Kinesis writes them.
+    pub sequence_number: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub position: Position,
+    pub sequence_number: String,
+    /// Place within an aggregated Kinesis record, 0 elsewhere.
+    pub sub_sequence_number: u64,
+    /// When the stream took it, milliseconds since 1970 UTC.
+    pub arrival_ms: i64,
+    pub partition_key: String,
+    pub explicit_hash_key: Option<u128>,
+    pub data: Bytes,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLimits {
+    pub records_max: usize,
+    /// A single larger record is still answered, alone.
+    pub bytes_max: usize,
+    pub wait: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct Read {
+    pub records: Vec<Record>,
+    /// Age of the oldest record not yet read, 0 at the end of the shard.
+    pub behind: Duration,
+    /// The shard is closed and read to its end.
+    pub ended: bool,
+}
+
+/// How far a shard is delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The last record that is delivered whole.
+    pub position: Position,
+    /// The caller's own state, versioned by it and stored unread; at most 1 MiB.
+    pub state: Bytes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardStatus {
+    pub shard: ShardId,
+    pub records_waiting: u64,
+    pub bytes_stored: u64,
+    /// Arrival of the oldest record after the checkpoint.
+    pub oldest_waiting_ms: Option<i64>,
+}
+
+/// What a caller does with a failure is its name.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The same call may succeed later: a full disk, a throttled shard.
+    #[error("{0}")]
+    Retry(String),
+    /// It never will: a damaged file, a position of another stream, a record over the bounds. Names the place.
+    #[error("{0}")]
+    Fatal(String),
+}
