@@ -21,3 +21,5 @@ pub mod sql;
 pub mod document;
 
 pub mod record;
+
+mod json;

@@ -74,3 +74,69 @@ fn update_part(hash: &mut Sha256, part: &[u8]) {
     hash.update((part.len() as u64).to_be_bytes());
     hash.update(part);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENT_ID: &str = "36283739563646893425505853973335389931765810644969062400";
+    const SEQUENCE_NUMBER: &str = "49546986683135544286507457936321625675700192471156785154";
+
+    fn cloudwatch() -> EventSource<'static> {
+        EventSource {
+            owner: "908047316593",
+            log_group: "/aws/rds/instance/mysql-db-for-logs/general",
+            log_stream: "mysql-db-for-logs",
+            event_id: EVENT_ID,
+            shard: "shardId-000000000000",
+            sequence_number: SEQUENCE_NUMBER,
+        }
+    }
+
+    fn emulator() -> EventSource<'static> {
+        EventSource { owner: "000000000000", log_group: "g", log_stream: "s", event_id: "0", ..cloudwatch() }
+    }
+
+    fn id(source: &EventSource<'_>, event_idx: u32, ordinal: u32) -> String {
+        document_id(source, event_idx, ordinal).to_string()
+    }
+
+    /// Expected values by a Python script over hashlib and struct. They may never change: stored documents have them.
+    #[test]
+    fn ids_are_these_for_ever() {
+        assert_eq!(id(&cloudwatch(), 7, 0), "337ee27551fdf57f103b21e5376c7864");
+        assert_eq!(id(&cloudwatch(), 0, 3), "3ed7506ae4af100f70268edeb9ba6469");
+        assert_eq!(id(&emulator(), 7, 0), "2ba41306719a4201624437042c513ba1");
+        let raw = EventSource {
+            owner: "",
+            log_group: "",
+            log_stream: "",
+            event_id: "",
+            shard: "shardId-000000000001",
+            sequence_number: "1",
+        };
+        assert_eq!(id(&raw, 0, 0), "68d9a23ad1ac26bebe85fddd138727f9");
+    }
+
+    #[test]
+    fn the_record_matters_only_where_the_event_id_is_not_cloudwatch_s() {
+        let resent = |source: EventSource<'static>| EventSource { shard: "other", sequence_number: "9", ..source };
+        assert_eq!(id(&cloudwatch(), 7, 0), id(&resent(cloudwatch()), 8, 0));
+        assert_ne!(id(&emulator(), 7, 0), id(&resent(emulator()), 7, 0));
+        assert_ne!(id(&emulator(), 7, 0), id(&emulator(), 8, 0));
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        let split = |log_group, log_stream| EventSource { log_group, log_stream, ..cloudwatch() };
+        assert_ne!(id(&split("ab", "c"), 0, 0), id(&split("a", "bc"), 0, 0));
+    }
+
+    #[test]
+    fn cloudwatch_s_ids_are_56_digits() {
+        assert!(is_cloudwatch_event_id(EVENT_ID));
+        for other in ["", "0", &EVENT_ID[1..], &format!("{EVENT_ID}0"), &EVENT_ID.replacen('3', "x", 1)] {
+            assert!(!is_cloudwatch_event_id(other), "{other}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ mod outcome;
 pub mod timestamp;
 
 pub use id::{DocumentId, EventSource, document_id, is_cloudwatch_event_id};
-pub use index_name::{IndexNaming, NamingError, Rotation};
+pub use index_name::{IndexNames, IndexNaming, NamingError, Rotation};
 pub use outcome::{Outcome, Reason};
 
 use crate::entry::Format;

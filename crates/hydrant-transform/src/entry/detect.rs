@@ -1,6 +1,7 @@
 //! Which format a log event is of, told from its own bytes only.
 
-use super::Format;
+use super::mysql::general;
+use super::{Format, json};
 
 /// The format of a log event and why, for `explain`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +12,43 @@ pub struct Detected {
 
 /// Tells the format of one log event.
 pub fn detect(message: &[u8]) -> Detected {
-    let _ = message;
-    Detected { format: Format::Text, reason: "no header of a known format" }
+    let (format, reason) = if general::parse(message).is_some() {
+        (Format::General, "begins with a header line of the MySQL general log")
+    } else if json::is_object(message) {
+        (Format::Json, "the whole message is one JSON object")
+    } else if general::is_banner(message) {
+        (Format::General, "start-up banner of a MySQL server")
+    } else {
+        (Format::Text, "no header of a known format")
+    };
+    Detected { format, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(message: &[u8], format: Format, reason: &str) {
+        let detected = detect(message);
+        assert_eq!(detected.format, format);
+        assert!(detected.reason.contains(reason), "{}", detected.reason);
+    }
+
+    #[test]
+    fn each_format_is_told_from_its_own_bytes() {
+        check(b"2022-01-15T08:44:45.161343Z\t 9566 Execute\tselect 1", Format::General, "header");
+        check(b"\t\t   13 Query\tSELECT 1\n", Format::General, "header");
+        check(b"Tcp port: 3306  Unix socket: (null)\n", Format::General, "banner");
+        check(b" {\"a\": 1}\r\n", Format::Json, "JSON");
+        check(b"hello", Format::Text, "no header");
+        check(b"", Format::Text, "no header");
+        check(b"\xff\x00", Format::Text, "no header");
+    }
+
+    #[test]
+    fn json_that_is_no_single_valid_object_is_text() {
+        for message in [&b"[1]"[..], b"1", b"{\"a\":1} {\"b\":2}", b"{\"a\":}", b"{\"a\":\"\xff\"}", b"{'a':1}"] {
+            check(message, Format::Text, "no header");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! The gzipped JSON that a CloudWatch Logs subscription delivers: reading it and, for our own sources, writing it.
 //!
 //! Unknown keys are ignored (AWS adds some: `policyLevel`, `extractedFields`, `@aws.account`), so no new field of
-//! theirs can stop a batch. Sizes: at most [`DECOMPRESSED_BYTES_MAX`] a record.
+//! theirs can stop a batch. Sizes: at most [`DECOMPRESSED_BYTES_MAX`] and [`EVENTS_MAX`] log events a record, names of at
+//! most [`NAME_BYTES_MAX`].
 
 pub mod gzip;
 
@@ -9,12 +10,22 @@ mod decode;
 
 mod encode;
 
+mod read;
+
 pub use decode::{DecodeError, Decoded, Envelope, decode};
 pub use encode::{Encoder, Header};
 
 /// What one record may inflate to, all gzip members together. A 10 MiB Kinesis record of ordinary log lines stays
 /// far below; a gzip bomb does not.
 pub const DECOMPRESSED_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// How many log events one record may hold, all envelopes together: what a 10 MiB record of short log lines holds
+/// stays below. Each takes memory of its own beyond its bytes, so the bound on bytes alone would not bound memory.
+pub const EVENTS_MAX: usize = 1_000_000;
+
+/// The longest owner, log group, log stream, filter name or event id that is taken. CloudWatch's are at most 512
+/// characters. Each stands in every document of its envelope, so an unbounded one would multiply.
+pub const NAME_BYTES_MAX: usize = 2048;
 
 /// One log event of CloudWatch Logs, with what our own sources add to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

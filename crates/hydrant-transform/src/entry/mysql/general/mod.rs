@@ -1,0 +1,107 @@
+//! The general query log: every layout from MySQL 3.23 to 9.x, MariaDB and Aurora.
+//!
+//! An entry is a header line `stamp, thread id, command, argument` and whatever lines follow until the next header.
+//! The server escapes nothing, so the argument is the client's raw bytes, newlines included. Everything is read
+//! anchored at the first byte, in one pass, without looking at the argument. Whether a stamp's digits are a real date
+//! is not judged here.
+
+mod banner;
+
+mod header;
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+pub use banner::is_banner;
+pub(crate) use banner::{BANNER_LINE_BYTES_MAX, BannerLine, banner_line};
+pub(crate) use header::{HEADER_BYTES_MAX, Header, header};
+
+/// One entry, borrowed from its bytes. The ranges are byte ranges of the message, for `explain`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GeneralEntry<'a> {
+    pub stamp: Option<Stamp<'a>>,
+    pub stamp_range: Range<usize>,
+    /// The connection's id (`PID`).
+    pub thread_id: u64,
+    pub thread_id_range: Range<usize>,
+    /// The whole canonical command name (`Perform`): `Query`, `Init DB`, `Binlog Dump GTID`.
+    pub command: &'static str,
+    pub command_range: Range<usize>,
+    /// All the rest (`Statement`), inner newlines and all, without the entry's own final newline.
+    pub argument: &'a [u8],
+    pub argument_range: Range<usize>,
+}
+
+/// The time stamp of an entry as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stamp<'a> {
+    /// 5.7 and later: RFC 3339 with six fraction digits and `Z` or an offset.
+    Rfc3339(&'a str),
+    /// 3.23 to 5.6 and MariaDB: `261123  3:06:08`, the server's local time, to the second.
+    Legacy(&'a str),
+}
+
+impl Stamp<'_> {
+    pub fn form(self) -> StampForm {
+        match self {
+            Stamp::Rfc3339(_) => StampForm::Rfc3339,
+            Stamp::Legacy(_) => StampForm::Legacy,
+        }
+    }
+}
+
+/// Which of the two families of headers a server writes; a log keeps to one of them until the server is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub enum StampForm {
+    /// A stamp on every entry.
+    Rfc3339,
+    /// A stamp only where the second is not that of the entry before.
+    Legacy,
+}
+
+/// Some editors put it at the start of a file.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// How many bytes of a byte order mark open the message.
+pub(crate) fn byte_order_mark(message: &[u8]) -> usize {
+    if message.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 }
+}
+
+/// Reads one entry: `None` when the message does not begin with a header line of the general log.
+///
+/// The entry's own final newline, `\n` or `\r\n`, is not part of the argument; nor is a lone final `\r`, which is what
+/// splitting a CRLF file at `\n` leaves. That loses nothing: the server trims white space from the end of a
+/// statement, so a carriage return that ends an entry is the transport's. Inner newlines stay as they are.
+pub fn parse(message: &[u8]) -> Option<GeneralEntry<'_>> {
+    let mark = byte_order_mark(message);
+    let header = header(message.get(mark..)?)?;
+    let shifted = |range: &Range<usize>| range.start + mark..range.end + mark;
+    let stamp_range = shifted(&header.stamp);
+    let start = header.argument + mark;
+    let argument = without_final_newline(message.get(start..)?);
+    Some(GeneralEntry {
+        stamp: stamp(message.get(stamp_range.clone())?, header.form),
+        stamp_range,
+        thread_id: header.thread_id,
+        thread_id_range: shifted(&header.thread_id_range),
+        command: header.command,
+        command_range: shifted(&header.command_range),
+        argument,
+        argument_range: start..start + argument.len(),
+    })
+}
+
+fn stamp(bytes: &[u8], form: StampForm) -> Option<Stamp<'_>> {
+    let text = std::str::from_utf8(bytes).ok().filter(|text| !text.is_empty())?;
+    Some(match form {
+        StampForm::Rfc3339 => Stamp::Rfc3339(text),
+        StampForm::Legacy => Stamp::Legacy(text),
+    })
+}
+
+fn without_final_newline(bytes: &[u8]) -> &[u8] {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    bytes.strip_suffix(b"\r").unwrap_or(bytes)
+}

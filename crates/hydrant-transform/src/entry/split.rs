@@ -1,1 +1,0 @@
-//! Cutting a growing file into entries: where the format begins a new one.

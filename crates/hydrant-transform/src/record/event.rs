@@ -1,0 +1,222 @@
+//! One log event to the JSON of its document, in the field profile `classic`.
+//!
+//! Fields stand in a fixed order: what the format gives, then where the event came from, then flags, and only those
+//! that say something. Every document is one line of UTF-8. The order in which formats are tried is that of
+//! [`crate::entry::detect`].
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::tz::TimeZone;
+
+use super::{DropReason, MESSAGE_BYTES_MAX, Options, Origin, reason_code};
+use crate::document::Reason;
+use crate::document::timestamp::{RFC3339_BYTES, instant_micros, write_rfc3339};
+use crate::entry::Format;
+use crate::entry::json::{self as json_line, JsonObject};
+use crate::entry::mysql::general::{self, GeneralEntry, Stamp};
+use crate::envelope::LogEvent;
+use crate::json;
+
+/// Room for the keys and short values of a document, beside its message and its metadata.
+const FRAME_BYTES: usize = 256;
+
+/// Fraction digits of the event's own time beyond its milliseconds.
+const MICROS_PER_MS: i64 = 1000;
+
+/// What one entry becomes.
+pub(super) enum EntryOutcome {
+    Document { format: Format, source: Vec<u8> },
+    Dropped(DropReason),
+    Failed(Reason),
+}
+
+/// Names and values that every document of an origin has, as JSON already. Absent where they are empty.
+pub(super) struct Metadata {
+    members: [(&'static str, Vec<u8>); 3],
+    bytes: usize,
+}
+
+impl Metadata {
+    pub(super) fn new(origin: &Origin) -> Metadata {
+        let named = [("owner", &origin.owner), ("log_group", &origin.log_group), ("log_stream", &origin.log_stream)];
+        let members = named.map(|(key, value)| {
+            let mut member = Vec::new();
+            if !value.is_empty() {
+                json::write_key(&mut member, key);
+                json::write_str(&mut member, value);
+            }
+            (key, member)
+        });
+        Metadata { bytes: members.iter().map(|(_, member)| member.len()).sum(), members }
+    }
+}
+
+/// Turns the entry at `ordinal` of a log event into a document.
+pub(super) fn entry(event: &LogEvent, ordinal: u32, metadata: &Metadata, options: &Options) -> EntryOutcome {
+    if event.message.is_empty() {
+        return EntryOutcome::Dropped(DropReason::Empty);
+    }
+    if event.message.len() > MESSAGE_BYTES_MAX {
+        let message = format!("a message of {} bytes is longer than {MESSAGE_BYTES_MAX}", event.message.len());
+        return EntryOutcome::Failed(Reason::new(reason_code::TOO_LARGE, message));
+    }
+    let mut time = Vec::with_capacity(RFC3339_BYTES);
+    let in_range = event.timestamp_ms.checked_mul(MICROS_PER_MS).is_some_and(|micros| write_rfc3339(&mut time, micros));
+    if !in_range {
+        return EntryOutcome::Failed(Reason::new(
+            reason_code::TIMESTAMP_INVALID,
+            format!("timestamp {} is not a time of the years 1970 to 2100 in milliseconds", event.timestamp_ms),
+        ));
+    }
+    let general = matches!(options.format, None | Some(Format::General));
+    let json = matches!(options.format, None | Some(Format::Json));
+    let writer = Writer::new(event, ordinal, metadata, &time);
+    if let Some(entry) = general.then(|| general::parse(&event.message)).flatten().filter(|entry| fits(entry, options))
+    {
+        return writer.general(&entry, options);
+    }
+    if let Some(object) = json.then(|| json_line::object(&event.message)).flatten() {
+        return writer.json(&object);
+    }
+    if general && general::is_banner(&event.message) {
+        return EntryOutcome::Dropped(DropReason::Banner);
+    }
+    writer.text()
+}
+
+/// `PID` is mapped as a 64-bit signed number: no server counts beyond, so an entry that does is text.
+fn fits(entry: &GeneralEntry<'_>, options: &Options) -> bool {
+    options.pid_as_string || i64::try_from(entry.thread_id).is_ok()
+}
+
+/// Writes one document.
+struct Writer<'a> {
+    event: &'a LogEvent,
+    ordinal: u32,
+    metadata: &'a Metadata,
+    /// The event's own time in RFC 3339.
+    time: &'a [u8],
+    out: Vec<u8>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(event: &'a LogEvent, ordinal: u32, metadata: &'a Metadata, time: &'a [u8]) -> Writer<'a> {
+        // Escapes add an eighth at most in ordinary statements; more only costs one growth.
+        let message_bytes = event.message.len() + event.message.len() / 8;
+        let out = Vec::with_capacity(message_bytes + metadata.bytes + event.id.len() + FRAME_BYTES);
+        Writer { event, ordinal, metadata, time, out }
+    }
+
+    fn general(mut self, entry: &GeneralEntry<'_>, options: &Options) -> EntryOutcome {
+        let stamp = match &entry.stamp {
+            // A legacy stamp is in a zone that only the source of the event knew; it is in the event's time.
+            Some(Stamp::Legacy(_)) | None => None,
+            Some(stamp @ Stamp::Rfc3339(text)) => {
+                instant_micros(stamp, &TimeZone::UTC, None).map(|micros| (*text, micros))
+            }
+        };
+        let micros = stamp.map(|(_, micros)| micros);
+        self.timestamp(micros);
+        json::write_key(&mut self.out, "Time");
+        match stamp {
+            Some((text, _)) => json::write_str(&mut self.out, text),
+            None => self.quoted_time(),
+        }
+        json::write_key(&mut self.out, "PID");
+        if options.pid_as_string {
+            json::write_str(&mut self.out, &entry.thread_id.to_string());
+        } else {
+            json::write_u64(&mut self.out, entry.thread_id);
+        }
+        json::write_key(&mut self.out, "Perform");
+        json::write_str(&mut self.out, entry.command);
+        json::write_key(&mut self.out, "Statement");
+        json::write_lossy(&mut self.out, entry.argument);
+        self.metadata(|_| false);
+        self.exact_bytes();
+        self.end(Format::General)
+    }
+
+    fn text(mut self) -> EntryOutcome {
+        self.timestamp(None);
+        json::write_key(&mut self.out, "message");
+        json::write_lossy(&mut self.out, &self.event.message);
+        self.metadata(|_| false);
+        self.exact_bytes();
+        self.end(Format::Text)
+    }
+
+    /// The line's own members as they stand; ours only under names that it does not use.
+    fn json(mut self, object: &JsonObject<'_>) -> EntryOutcome {
+        if object.has("@timestamp") {
+            self.out.push(b'{');
+        } else {
+            self.timestamp(None);
+        }
+        if !object.is_empty() {
+            json::write_separator(&mut self.out);
+            self.out.extend_from_slice(object.inner.as_bytes());
+        }
+        self.metadata(|key| object.has(key));
+        self.end(Format::Json)
+    }
+
+    /// Opens the object.
+    fn timestamp(&mut self, micros: Option<i64>) {
+        self.out.push(b'{');
+        json::write_key(&mut self.out, "@timestamp");
+        match micros {
+            Some(micros) => {
+                self.out.push(b'"');
+                write_rfc3339(&mut self.out, micros);
+                self.out.push(b'"');
+            }
+            None => self.quoted_time(),
+        }
+    }
+
+    fn quoted_time(&mut self) {
+        self.out.push(b'"');
+        self.out.extend_from_slice(self.time);
+        self.out.push(b'"');
+    }
+
+    fn metadata(&mut self, taken: impl Fn(&str) -> bool) {
+        let metadata = self.metadata;
+        for (_, member) in metadata.members.iter().filter(|(key, member)| !member.is_empty() && !taken(key)) {
+            json::write_separator(&mut self.out);
+            self.out.extend_from_slice(member);
+        }
+        if !self.event.id.is_empty() && !taken("event_id") {
+            json::write_key(&mut self.out, "event_id");
+            json::write_str(&mut self.out, &self.event.id);
+        }
+        if self.ordinal != 0 && !taken("ordinal") {
+            json::write_key(&mut self.out, "ordinal");
+            json::write_u64(&mut self.out, u64::from(self.ordinal));
+        }
+        let flags = self.event.flags;
+        let set = [("partial", flags.partial), ("suspect", flags.suspect), ("truncated", flags.truncated)];
+        for (key, _) in set.into_iter().filter(|(key, set)| *set && !taken(key)) {
+            json::write_key(&mut self.out, key);
+            self.out.extend_from_slice(b"true");
+        }
+        if let Some(bytes) = flags.bytes.filter(|_| !taken("bytes")) {
+            json::write_key(&mut self.out, "bytes");
+            json::write_u64(&mut self.out, bytes);
+        }
+    }
+
+    /// What is not UTF-8 stands in the other fields with replacement characters; here it is whole.
+    fn exact_bytes(&mut self) {
+        if simdutf8::basic::from_utf8(&self.event.message).is_err() {
+            json::write_key(&mut self.out, "message_base64");
+            json::write_str(&mut self.out, &STANDARD.encode(&self.event.message));
+        }
+    }
+
+    fn end(mut self, format: Format) -> EntryOutcome {
+        self.out.push(b'}');
+        EntryOutcome::Document { format, source: self.out }
+    }
+}
