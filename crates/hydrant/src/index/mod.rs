@@ -13,6 +13,7 @@ pub mod embedded;
 
 use futures_util::future::BoxFuture;
 use hydrant_transform::document::{Document, Outcome};
+use serde::{Deserialize, Serialize};
 
 pub use query::{
     Aggregation, AggregationResult, Bucket, BucketKey, BucketsKind, Hit, Query, Search, SearchResult, SortKey,
@@ -66,8 +67,10 @@ pub struct IndexStatus {
     pub fields: Vec<(String, FieldType)>,
 }
 
-/// OpenSearch's field types, as far as dynamic mapping or our own fields give them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// OpenSearch's field types, as far as dynamic mapping or our own fields give them. The names, in snake case, stand in
+/// the mappings that the embedded engine stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FieldType {
     /// Analysed by [`analyzer`], no sub-field: `Statement`, `message`.
     Text,
