@@ -1,0 +1,228 @@
+//! From the bytes of an entry to its log event: id, time, flags.
+
+use std::path::Path;
+
+use hydrant_transform::document::timestamp::instant_micros;
+use hydrant_transform::entry::Format;
+use hydrant_transform::entry::mysql::general;
+use hydrant_transform::envelope::{EventFlags, LogEvent};
+use jiff::tz::TimeZone;
+use sha2::{Digest, Sha256};
+
+use super::reader::Taken;
+
+/// An entry keeps so many bytes; of a longer one the whole length is told.
+pub const ENTRY_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes that are enough to read the header of an entry.
+const HEADER_BYTES: usize = 4 * 1024;
+
+/// The last millisecond whose id has 56 digits, whatever follows: 2112-02-05. Later ones, and those before 1970, have
+/// the ids, and the timestamps, of the nearest that fits.
+pub(super) const TIMESTAMP_MS_MAX: i64 = 4_484_155_085_838;
+
+/// Each of the four groups of digits of an id.
+const GROUP: u128 = 100_000_000_000_000;
+
+/// Tells the files of all hosts and paths apart in event ids.
+pub(super) fn path_hash(host: &str, path: &Path) -> u64 {
+    let mut hash = Sha256::new();
+    hash.update((host.len() as u64).to_be_bytes());
+    hash.update(host.as_bytes());
+    hash.update(path.as_os_str().as_encoded_bytes());
+    hash.finalize().iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
+}
+
+/// 56 decimal digits: the time as CloudWatch's ids have it (milliseconds << 144), then the generation (24 bits) and the
+/// byte offset (56 bits), so that entries of one millisecond keep the file's order, then a hash of host and path (64
+/// bits). Of a generation the low 24 bits count.
+pub(super) fn event_id(timestamp_ms: i64, generation: u64, offset: u64, path_hash: u64) -> String {
+    let ms = u128::from(timestamp_ms.clamp(0, TIMESTAMP_MS_MAX).unsigned_abs());
+    let place = (u128::from(generation & 0xFF_FFFF) << 56) | u128::from(offset & 0xFF_FFFF_FFFF_FFFF);
+    // The number in three 64-bit limbs, highest first, divided by hand.
+    let mut limbs = [(ms << 16) | (place >> 64), place & u128::from(u64::MAX), u128::from(path_hash)];
+    let mut groups = [0_u64; 4];
+    for group in groups.iter_mut().rev() {
+        let mut rest = 0;
+        for limb in &mut limbs {
+            let part = (rest << 64) | *limb;
+            *limb = part / GROUP;
+            rest = part % GROUP;
+        }
+        *group = u64::try_from(rest).unwrap_or(u64::MAX);
+    }
+    let [a, b, c, d] = groups;
+    format!("{a:014}{b:014}{c:014}{d:014}")
+}
+
+/// Makes log events of the entries of one log stream.
+pub(super) struct Events {
+    pub(super) path_hash: u64,
+    /// Of stamps that name none.
+    pub(super) time_zone: TimeZone,
+    /// `None`: told from each entry.
+    pub(super) format: Option<Format>,
+    /// The last stamp of the log stream, microseconds since 1970 UTC.
+    pub(super) last_stamp: Option<i64>,
+}
+
+impl Events {
+    /// The event's time is the entry's stamp, else the last one of the log stream, else `now_ms`.
+    pub(super) fn event(&mut self, taken: Taken, generation: u64, now_ms: i64) -> LogEvent {
+        let Taken { offset, mut message, length, suspect, rest, unfinished } = taken;
+        let truncated = length > ENTRY_BYTES_MAX as u64;
+        if truncated {
+            message.truncate(boundary(&message));
+        }
+        // What is not the beginning of an entry has no stamp, whatever it looks like.
+        if !rest {
+            self.last_stamp = self.stamp(&message).or(self.last_stamp);
+        }
+        let timestamp_ms = self.last_stamp.map_or(now_ms, |micros| micros.div_euclid(1_000));
+        let timestamp_ms = timestamp_ms.clamp(0, TIMESTAMP_MS_MAX);
+        LogEvent {
+            id: event_id(timestamp_ms, generation, offset, self.path_hash),
+            timestamp_ms,
+            message,
+            flags: EventFlags { partial: rest || unfinished, truncated, suspect, bytes: truncated.then_some(length) },
+        }
+    }
+
+    fn stamp(&self, message: &[u8]) -> Option<i64> {
+        match self.format {
+            None | Some(Format::General) => {}
+            Some(Format::Json | Format::Text) => return None,
+        }
+        let stamp = general::parse(message.get(..HEADER_BYTES).unwrap_or(message))?.stamp?;
+        instant_micros(&stamp, &self.time_zone, self.last_stamp)
+    }
+}
+
+/// Where to cut so that no character is torn, if there are characters.
+fn boundary(message: &[u8]) -> usize {
+    let end = message.len().min(ENTRY_BYTES_MAX);
+    let start = (end.saturating_sub(3)..=end).rev().find(|at| message.get(*at).is_none_or(|byte| byte & 0xC0 != 0x80));
+    start.unwrap_or(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use hydrant_transform::entry::Format;
+    use hydrant_transform::envelope::EventFlags;
+    use jiff::tz::TimeZone;
+
+    use super::{ENTRY_BYTES_MAX, Events, TIMESTAMP_MS_MAX, Taken, event_id, path_hash};
+
+    fn events(format: Option<Format>) -> Events {
+        Events { path_hash: 5, time_zone: TimeZone::UTC, format, last_stamp: None }
+    }
+
+    fn taken(message: &[u8]) -> Taken {
+        let length = message.len() as u64;
+        Taken { offset: 0, message: message.to_vec(), length, suspect: false, rest: false, unfinished: false }
+    }
+
+    fn times(mut events: Events, messages: &[&str]) -> Vec<i64> {
+        messages.iter().map(|message| events.event(taken(message.as_bytes()), 0, 99).timestamp_ms).collect()
+    }
+
+    /// Expected values by Python: `str((ms << 144) + (generation << 120) + (offset << 64) + hash).zfill(56)`.
+    #[test]
+    fn ids_are_these_for_ever() {
+        for (ms, generation, offset, hash, id) in [
+            (1_627_019_152_976, 0, 0, 0, "36283739563646893423538908507814102965754500198764118016"),
+            (
+                1_627_019_152_976,
+                3,
+                1_234_567,
+                0xDEAD_BEEF_0BAD_F00D,
+                "36283739563646893427526592495191624342002459740908417037",
+            ),
+            (0, 0, 0, 1, "00000000000000000000000000000000000000000000000000000001"),
+            (
+                TIMESTAMP_MS_MAX,
+                0xFF_FFFF,
+                (1 << 56) - 1,
+                u64::MAX,
+                "99999999999990753509903258617172034294712315620332929023",
+            ),
+        ] {
+            assert_eq!(event_id(ms, generation, offset, hash), id);
+        }
+        assert_eq!(event_id(-5, 0, 0, 1), event_id(0, 0, 0, 1));
+        assert_eq!(event_id(i64::MAX, 7, 7, 7), event_id(TIMESTAMP_MS_MAX, 7, 7, 7));
+    }
+
+    #[test]
+    fn hosts_and_paths_are_told_apart() {
+        let hashes = [("h", "/a"), ("h", "/b"), ("h/", "a"), ("i", "/a")];
+        let hashes: std::collections::BTreeSet<u64> =
+            hashes.iter().map(|(host, path)| path_hash(host, Path::new(path))).collect();
+        assert_eq!(hashes.len(), 4);
+    }
+
+    #[test]
+    fn the_time_is_the_entrys_own_else_the_last_one_else_that_of_reading() {
+        let messages = [
+            "\t\t   20 Query\tFLUSH LOGS",
+            "261123  3:06:08\t    13 Query\tSELECT 1",
+            "\t\t   13 Quit\t",
+            "2026-11-23T08:41:28.188252+05:30\t   14 Quit\t",
+            "no header",
+        ];
+        let expected = [99, 1_795_403_168_000, 1_795_403_168_000, 1_795_403_488_188, 1_795_403_488_188];
+        assert_eq!(times(events(None), &messages), expected);
+    }
+
+    #[test]
+    fn a_stamp_of_the_host_is_in_the_zone_that_is_configured() {
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        let events = Events { time_zone: berlin, ..events(None) };
+        assert_eq!(times(events, &["261123  3:06:08\t    13 Quit\t"]), [1_795_403_168_000 - 3_600_000]);
+    }
+
+    #[test]
+    fn the_hour_that_autumn_repeats_goes_on_where_time_would_go_back() {
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        let events = Events { time_zone: berlin, ..events(None) };
+        // 2026-10-25 02:59:59 CEST is 00:59:59 UTC (1792889999); a second later it is 02:00:00 CET.
+        let messages =
+            ["261025  2:59:59\t    13 Quit\t", "261025  2:00:00\t    13 Quit\t", "261025  2:30:00\t    13 Quit\t"];
+        assert_eq!(times(events, &messages), [1_792_889_999_000, 1_792_890_000_000, 1_792_891_800_000]);
+    }
+
+    #[test]
+    fn no_stamp_is_looked_for_where_entries_have_none() {
+        let stamped = "2026-11-23T08:41:28.188252Z\t   14 Quit\t";
+        assert_eq!(times(events(Some(Format::Text)), &[stamped]), [99]);
+        let rest = Taken { rest: true, ..taken(stamped.as_bytes()) };
+        let event = events(None).event(rest, 0, 99);
+        assert_eq!((event.timestamp_ms, event.flags.partial), (99, true));
+    }
+
+    #[test]
+    fn flags_say_what_is_not_whole() {
+        let flags = |taken: Taken| events(None).event(taken, 0, 0).flags;
+        assert_eq!(flags(taken(b"x")), EventFlags::default());
+        assert!(flags(Taken { unfinished: true, ..taken(b"x") }).partial);
+        assert!(flags(Taken { suspect: true, ..taken(b"x") }).suspect);
+    }
+
+    #[test]
+    fn a_long_entry_is_cut_between_characters_and_tells_its_length() {
+        for (text, kept) in [("世界", ENTRY_BYTES_MAX - 1), ("aé", ENTRY_BYTES_MAX), ("\u{1f600}", ENTRY_BYTES_MAX - 1)]
+        {
+            let mut message = vec![b'x'; ENTRY_BYTES_MAX - 1];
+            message.extend_from_slice(text.as_bytes());
+            let event = events(None).event(taken(&message), 0, 0);
+            assert_eq!((event.message.len(), event.flags.truncated), (kept, true), "{text}");
+            assert_eq!(event.flags.bytes, Some(message.len() as u64));
+        }
+        let event = events(None).event(taken(&vec![0x80; ENTRY_BYTES_MAX + 9]), 0, 0);
+        assert_eq!(event.message.len(), ENTRY_BYTES_MAX);
+        let event = events(None).event(taken(&vec![b'x'; ENTRY_BYTES_MAX]), 0, 0);
+        assert_eq!((event.message.len(), event.flags), (ENTRY_BYTES_MAX, EventFlags::default()));
+    }
+}
