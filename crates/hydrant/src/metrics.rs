@@ -1,5 +1,6 @@
 //! Every metric of the program, in one place: counters that stages add to, and their Prometheus text.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
 use hydrant_transform::record::DropReason;
@@ -28,6 +29,15 @@ pub struct Metrics {
     pub lag: Family<StageLabels, Gauge<f64, AtomicU64>>,
     /// Records that the stream holds and delivery has not committed.
     pub records_waiting: Gauge,
+}
+
+/// How the running program is, for `/health` and `/ready`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// The stream and the indices are open and entries are taken.
+    pub ready: bool,
+    /// What waits or has ended: a part of the program, and a sentence.
+    pub problems: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]

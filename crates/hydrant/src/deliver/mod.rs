@@ -1,1 +1,281 @@
-//! Delivery: read, transform, write, put what was rejected into failed/, commit.
+//! Stage 3, delivery: read, transform, write, put what was rejected into failed/, commit.
+//!
+//! ```text
+//! gather: read ► transform ► address      deliver: write ► failed/ ► count ► commit
+//!         └──────── batch N+1 ────────┘            └─────────── batch N ─────────┘
+//! ```
+//!
+//! One pull loop per shard. While a batch is delivered the next one is gathered, by a join of the two and without a
+//! channel; so at most two batches of a shard are in memory, and their order is kept. The order within a batch is what
+//! makes a crash harmless: every touched index is durable, then failed/, then the checkpoint. A crash in between
+//! delivers the batch again, and its ids, which are pure functions of the log events, meet what is there already.
+//!
+//! Outages are waited for, without end, at a bounded back-off ([`retry`]). What can never succeed ends its shard's loop
+//! with an error that names the place; other shards go on, and nothing is acknowledged past it. A document that the
+//! index cannot take now holds up the batches behind it in its shard, never the documents beside it.
+//!
+//! Not here: what an entry is (`hydrant_transform`), and how anything is stored but the objects of failed/.
+
+mod batch;
+
+mod checkpoint;
+
+pub mod failed;
+
+pub mod naming;
+
+mod retry;
+
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::join;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use hydrant_transform::record::Options;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::index;
+use crate::metrics::Metrics;
+use crate::stream::{self, Checkpoint, Shard, ShardId};
+use batch::{Batch, Gathered, Place};
+pub use batch::{Cores, Limits};
+use checkpoint::State;
+use retry::Trouble;
+
+/// Everything that delivery works on.
+pub struct Delivery {
+    pub stream: Arc<dyn stream::Engine>,
+    pub index: Arc<dyn index::Engine>,
+    pub failed: failed::Store,
+    pub naming: naming::History,
+    pub settings: Settings,
+    pub metrics: Metrics,
+    pub clock: Clock,
+}
+
+/// Plain data.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub transform: Options,
+    pub limits: Limits,
+    pub cores: Cores,
+    /// Spreads the retries of several processes; the same seed waits alike.
+    pub jitter_seed: u64,
+}
+
+/// When a loop ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Never: it waits for more records.
+    Follow,
+    /// At the present end of its shard.
+    Drain,
+}
+
+/// Why a loop ended without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was told to stop. The batch in flight is committed.
+    Stopped,
+    /// It came to the present end of its shard, in [`Mode::Drain`].
+    Drained,
+    /// The shard is closed and delivered whole: its children may begin.
+    Closed,
+}
+
+/// Delivery cannot go on: somebody has to look. What was not delivered stays in the stream.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the stream cannot list its shards: {0}")]
+    Shards(String),
+    #[error("delivery of shard {shard} has ended: {problem}")]
+    Shard { shard: ShardId, problem: String },
+}
+
+impl Delivery {
+    /// Delivers every shard, each after its parents, until `stop` or, in [`Mode::Drain`], until all are read to their
+    /// ends. A shard that cannot go on is logged and ends alone; the first such error is returned when all have
+    /// ended. May be dropped at any `.await`; the caller bounds how long it waits after `stop`.
+    pub async fn run(&self, stop: &CancellationToken, mode: Mode) -> Result<(), Error> {
+        let mut running = FuturesUnordered::new();
+        running.push(self.list().boxed());
+        let (mut started, mut closed) = (BTreeSet::new(), BTreeSet::new());
+        let mut first_error = None;
+        while let Some(step) = running.next().await {
+            match step {
+                Step::Listed(shards) => {
+                    for Shard { id, .. } in shards.iter().filter(|shard| ready(shard, &shards, &closed)) {
+                        if !stop.is_cancelled() && started.insert(id.clone()) {
+                            let id = id.clone();
+                            running.push(self.shard_to_end(id, stop, mode).boxed());
+                        }
+                    }
+                }
+                // Its children may begin.
+                Step::Ended(shard, End::Closed) => {
+                    closed.insert(shard);
+                    running.push(self.list().boxed());
+                }
+                Step::Ended(_, End::Stopped | End::Drained) => {}
+                Step::Failed(error) => {
+                    tracing::error!(%error);
+                    first_error = first_error.or(Some(error));
+                }
+            }
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
+    async fn shard_to_end(&self, shard: ShardId, stop: &CancellationToken, mode: Mode) -> Step {
+        match self.shard(&shard, stop, mode).await {
+            Ok(end) => Step::Ended(shard, end),
+            Err(error) => Step::Failed(error),
+        }
+    }
+
+    /// Lists the shards and records the configured naming for all of them: what a shard holds while it waits for its
+    /// parents keeps the rule it was appended under.
+    async fn list(&self) -> Step {
+        let outage = self.outage(None, "list the shards");
+        let listed = retry::patiently(outage, &self.metrics, || self.stream.shards()).await;
+        let shards = match listed {
+            Ok(shards) => shards,
+            Err(problem) => return Step::Failed(Error::Shards(problem)),
+        };
+        for shard in &shards {
+            if let Err(error) = self.settle_naming(&shard.id).await {
+                return Step::Failed(error);
+            }
+        }
+        Step::Listed(shards)
+    }
+
+    /// Delivers one shard. May be dropped at any `.await`: what is not committed is delivered again.
+    pub async fn shard(&self, shard: &ShardId, stop: &CancellationToken, mode: Mode) -> Result<End, Error> {
+        let mut place = self.resume(shard).await?;
+        let mut gathered = self.gather(shard, &place, stop, mode).await?;
+        loop {
+            let batch = match gathered {
+                Gathered::End(end) => return Ok(end),
+                Gathered::Batch(batch) => batch,
+            };
+            place = batch.end.clone();
+            // A failure to gather must not disturb the batch that is on its way, so each has its own result.
+            let (delivered, next) = join(self.deliver(shard, *batch), self.gather(shard, &place, stop, mode)).await;
+            delivered?;
+            gathered = next?;
+        }
+    }
+
+    /// One batch, start to end. Dropping this future at any `.await` loses nothing: the commit is last.
+    async fn deliver(&self, shard: &ShardId, batch: Batch) -> Result<(), Error> {
+        let Batch { records, documents, lost, earlier, begin, end, tally } = batch;
+        assert!(!records.is_empty(), "a batch is never empty");
+        let (n_documents, n_indices) = (documents.len(), count_indices(&documents));
+        let written = self.write(shard, documents).await?; // every touched index is durable
+        let failed = self.put_failed(shard, begin, earlier, records, lost, written.rejected).await?; // then failed/
+        self.metrics.count(&tally, written.indexed, failed.added, written.duplicates + failed.repeated);
+        self.commit(shard, end).await?; // only now is the batch done
+        tracing::debug!(%shard, documents = n_documents, indices = n_indices, duplicates = written.duplicates, "batch committed");
+        if let Some(newest_ms) = tally.newest_ms {
+            let age_ms = self.clock.now_ms().saturating_sub(newest_ms);
+            self.metrics
+                .set_lag("deliver", std::time::Duration::from_millis(age_ms.max(0).unsigned_abs()).as_secs_f64());
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, shard: &ShardId, end: Place) -> Result<(), Error> {
+        let Some(position) = end.position else { return Ok(()) };
+        let checkpoint = Checkpoint { position, state: State { naming_rule: end.naming_rule }.to_bytes() };
+        self.patiently(shard, "commit to the stream", || self.stream.commit(shard, checkpoint.clone())).await
+    }
+
+    /// Where a shard's delivery goes on.
+    async fn resume(&self, shard: &ShardId) -> Result<Place, Error> {
+        self.settle_naming(shard).await?;
+        let checkpoint = self.patiently(shard, "read the checkpoint", || self.stream.checkpoint(shard)).await?;
+        let rules = self.naming.rules(shard);
+        let fatal = |problem: String| Error::Shard { shard: shard.clone(), problem };
+        let (position, naming_rule) = match checkpoint {
+            None => (None, 0),
+            Some(Checkpoint { position, state }) => {
+                let state = State::from_bytes(&state).map_err(|error| fatal(error.to_string()))?;
+                (Some(position), state.naming_rule)
+            }
+        };
+        let naming_rule = rules.after(naming_rule, position.as_ref()).map_err(|error| fatal(error.to_string()))?;
+        Ok(Place { position, naming_rule, fresh: true })
+    }
+
+    /// Records the configured naming of a shard from its present end on, if it is new there.
+    async fn settle_naming(&self, shard: &ShardId) -> Result<(), Error> {
+        if self.naming.is_settled(shard) {
+            return Ok(());
+        }
+        let mut end = self.patiently(shard, "read the end of the stream", || self.stream.end(shard)).await?;
+        if end.is_none() {
+            // Nothing is kept; what was there once is delivered up to the checkpoint.
+            let checkpoint = self.patiently(shard, "read the checkpoint", || self.stream.checkpoint(shard)).await?;
+            end = checkpoint.map(|checkpoint| checkpoint.position);
+        }
+        self.patiently(shard, "write the history of index names", || async { self.naming.settle(shard, end.as_ref()) })
+            .await
+    }
+
+    /// Calls until it succeeds, or can never.
+    async fn patiently<T, E: Into<Trouble>, F: Future<Output = Result<T, E>>>(
+        &self,
+        shard: &ShardId,
+        what: &'static str,
+        call: impl FnMut() -> F,
+    ) -> Result<T, Error> {
+        let outage = self.outage(Some(shard), what);
+        let done = retry::patiently(outage, &self.metrics, call).await;
+        done.map_err(|problem| Error::Shard { shard: shard.clone(), problem: format!("cannot {what}: {problem}") })
+    }
+
+    fn outage(&self, shard: Option<&ShardId>, what: &'static str) -> retry::Outage {
+        retry::Outage::new(self.settings.jitter_seed, shard, what)
+    }
+}
+
+/// How many indices a batch goes to.
+fn count_indices(documents: &[batch::Offered]) -> usize {
+    documents.iter().map(|offered| offered.addressed.index_name.as_str()).collect::<BTreeSet<_>>().len()
+}
+
+/// What [`Delivery::run`] waits for.
+enum Step {
+    Listed(Vec<Shard>),
+    Ended(ShardId, End),
+    Failed(Error),
+}
+
+/// A shard may begin when each of its parents is delivered whole, or gone with all that it held.
+fn ready(shard: &Shard, listed: &[Shard], closed: &BTreeSet<ShardId>) -> bool {
+    shard.parents.iter().all(|parent| closed.contains(parent) || listed.iter().all(|other| other.id != *parent))
+}
+
+impl Metrics {
+    /// Adds what became of one batch. A repeat is not an entry again, so that
+    /// entries = documents + failed + dropped.
+    fn count(&self, tally: &batch::Tally, indexed: u64, failed: u64, duplicates: u64) {
+        self.documents_indexed.inc_by(indexed);
+        self.failed.inc_by(failed);
+        self.duplicates.inc_by(duplicates);
+        let mut dropped = 0;
+        for (reason, count) in &tally.dropped {
+            self.dropped_for(*reason).inc_by(*count);
+            dropped += count;
+        }
+        self.entries_delivered.inc_by(indexed + failed + dropped);
+    }
+}

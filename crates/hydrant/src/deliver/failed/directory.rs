@@ -1,0 +1,125 @@
+//! Objects in a folder: files that only their owner can read, each there whole or not at all.
+//!
+//! A file is written under `.tmp/`, made durable, renamed to its place, and the folder made durable. The version of
+//! the layout stands in `hydrant-failed.json`; a newer one is refused. Files have mode 0600, folders 0700.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+
+use super::Objects;
+
+const VERSION: u32 = 1;
+
+const VERSION_FILE: &str = "hydrant-failed.json";
+
+const TEMPORARY: &str = ".tmp";
+
+/// A folder of objects.
+#[derive(Debug)]
+pub struct Directory {
+    root: PathBuf,
+}
+
+/// Why a folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("{} has version {version}, this program knows versions up to {VERSION}", path.display())]
+    Newer { path: PathBuf, version: u32 },
+    #[error("{} is no folder of failed documents: {problem}", path.display())]
+    Foreign { path: PathBuf, problem: String },
+    #[error("{}: {error}", path.display())]
+    Io { path: PathBuf, error: io::Error },
+}
+
+impl Directory {
+    /// Opens a folder, or makes it. What a crash left unfinished in it is removed.
+    pub fn open(root: &Path) -> Result<Directory, OpenError> {
+        let directory = Directory { root: root.into() };
+        let io_error = |error| OpenError::Io { path: root.into(), error };
+        let marker = root.join(VERSION_FILE);
+        match fs::read(&marker) {
+            Ok(bytes) => check_version(&marker, &bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let version = format!("{{\"version\":{VERSION}}}\n");
+                directory.put_now(VERSION_FILE, version.as_bytes()).map_err(io_error)?;
+            }
+            Err(error) => return Err(io_error(error)),
+        }
+        for entry in fs::read_dir(root.join(TEMPORARY)).into_iter().flatten() {
+            fs::remove_file(entry.map_err(io_error)?.path()).map_err(io_error)?;
+        }
+        Ok(directory)
+    }
+
+    fn put_now(&self, key: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.root.join(key);
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{key}` names no object")));
+        };
+        make_folder(folder)?;
+        make_folder(&self.root.join(TEMPORARY))?;
+        // The two kinds of object of one batch have one name.
+        let kind = key.split('/').next().unwrap_or_default();
+        let temporary = self.root.join(TEMPORARY).join(format!("{kind}-{}", name.to_string_lossy()));
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, &path)?;
+        File::open(folder)?.sync_all()
+    }
+}
+
+/// Makes a folder and those above it, each durable in its parent.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().unwrap_or(Path::new(""));
+    make_folder(parent)?;
+    match DirBuilder::new().mode(0o700).create(folder) {
+        // Two shards may come here at once.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    File::open(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?.sync_all()
+}
+
+fn check_version(marker: &Path, bytes: &[u8]) -> Result<(), OpenError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Versioned { version }) if version > VERSION => Err(OpenError::Newer { path: marker.into(), version }),
+        Ok(Versioned { .. }) => Ok(()),
+        Err(error) => Err(OpenError::Foreign { path: marker.into(), problem: error.to_string() }),
+    }
+}
+
+impl Objects for Directory {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, io::Result<Option<Vec<u8>>>> {
+        let path = self.root.join(key);
+        blocking(move || match fs::read(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn put<'a>(&'a self, key: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, io::Result<()>> {
+        let (directory, key) = (Directory { root: self.root.clone() }, key.to_owned());
+        blocking(move || directory.put_now(&key, &bytes))
+    }
+}
+
+fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> BoxFuture<'static, io::Result<T>> {
+    async { tokio::task::spawn_blocking(work).await.map_err(io::Error::other)? }.boxed()
+}

@@ -1,0 +1,158 @@
+//! One line of an object of failed/: an entry that was lost, as JSON.
+//!
+//! Keys and their order are Firehose's, then ours. The original bytes come from the record, which is transformed
+//! again for it: that is a pure function, and losses are rare, so nothing is kept for them in the common case.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hydrant_transform::document::{DocumentId, Reason};
+use hydrant_transform::entry::Format;
+use hydrant_transform::record::{Failure, Options, Transformed, raw_envelope, transform};
+use serde::Serialize;
+
+use super::Kind;
+use crate::deliver::batch::source;
+use crate::deliver::write::Rejected;
+use crate::stream::{Record, ShardId};
+
+/// An entry that is lost to the index.
+pub(super) struct Loss {
+    pub(super) record_idx: usize,
+    pub(super) id: DocumentId,
+    ordinal: u32,
+    format: Option<Format>,
+    event_idx: Option<u32>,
+    reason: Reason,
+    /// Where the index refused it: the name of the index, and how often it was offered.
+    refused: Option<(String, u32)>,
+}
+
+impl From<(usize, Failure)> for Loss {
+    fn from((record_idx, failure): (usize, Failure)) -> Loss {
+        let Failure { id, ordinal, format, reason, event_idx } = failure;
+        Loss { record_idx, id, ordinal, format, event_idx, reason, refused: None }
+    }
+}
+
+impl From<Rejected> for Loss {
+    fn from(rejected: Rejected) -> Loss {
+        let Rejected { offered, reason, attempts } = rejected;
+        let document = offered.addressed.document;
+        Loss {
+            record_idx: offered.record_idx,
+            id: document.id,
+            ordinal: document.ordinal,
+            format: Some(document.format),
+            event_idx: Some(document.event_idx),
+            reason,
+            refused: Some((offered.addressed.index_name, attempts)),
+        }
+    }
+}
+
+impl Loss {
+    pub(super) fn kind(&self) -> Kind {
+        if self.refused.is_some() { Kind::Index } else { Kind::Processing }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProcessingLine<'a> {
+    raw_data: &'a str,
+    error_code: &'a str,
+    error_message: &'a str,
+    attempts_made: u32,
+    arrival_timestamp: i64,
+    attempt_ending_timestamp: i64,
+    es_document_id: &'a str,
+    ordinal: u32,
+    format: Option<&'static str>,
+    reason_code: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct IndexLine<'a> {
+    attempts_made: u32,
+    arrival_timestamp: i64,
+    error_code: &'a str,
+    error_message: &'a str,
+    attempt_ending_timestamp: i64,
+    es_document_id: &'a str,
+    es_index_name: &'a str,
+    es_type_name: &'a str,
+    raw_data: &'a str,
+    ordinal: u32,
+    format: Option<&'static str>,
+    reason_code: &'a str,
+}
+
+/// Writes lines, those of one record after another.
+pub(super) struct Renderer<'a> {
+    shard: &'a ShardId,
+    options: &'a Options,
+    now_ms: i64,
+    /// The record that was transformed last, known by its place in the batch.
+    transformed: Option<(usize, Transformed)>,
+}
+
+impl<'a> Renderer<'a> {
+    pub(super) fn new(shard: &'a ShardId, options: &'a Options, now_ms: i64) -> Renderer<'a> {
+        Renderer { shard, options, now_ms, transformed: None }
+    }
+
+    pub(super) fn line(&mut self, out: &mut Vec<u8>, record: &Record, loss: &Loss) {
+        let raw_data = STANDARD.encode(self.raw_data(record, loss));
+        let format = loss.format.map(Format::name);
+        let line = match &loss.refused {
+            None => serde_json::to_writer(
+                &mut *out,
+                &ProcessingLine {
+                    raw_data: &raw_data,
+                    error_code: "Hydrant.TransformFailed",
+                    error_message: &loss.reason.message,
+                    attempts_made: 1,
+                    arrival_timestamp: record.arrival_ms,
+                    attempt_ending_timestamp: self.now_ms,
+                    es_document_id: loss.id.as_str(),
+                    ordinal: loss.ordinal,
+                    format,
+                    reason_code: &loss.reason.code,
+                },
+            ),
+            Some((index_name, attempts)) => serde_json::to_writer(
+                &mut *out,
+                &IndexLine {
+                    attempts_made: *attempts,
+                    arrival_timestamp: record.arrival_ms,
+                    error_code: "400",
+                    error_message: &loss.reason.message,
+                    attempt_ending_timestamp: self.now_ms,
+                    es_document_id: loss.id.as_str(),
+                    es_index_name: index_name,
+                    es_type_name: "",
+                    raw_data: &raw_data,
+                    ordinal: loss.ordinal,
+                    format,
+                    reason_code: &loss.reason.code,
+                },
+            ),
+        };
+        match line {
+            Ok(()) => out.push(b'\n'),
+            Err(error) => unreachable!("plain strings and numbers are JSON: {error}"),
+        }
+    }
+
+    /// An envelope of the log event, or the record as it came.
+    fn raw_data(&mut self, record: &Record, loss: &Loss) -> Vec<u8> {
+        let Some(event_idx) = loss.event_idx else { return record.data.to_vec() };
+        if self.transformed.as_ref().is_none_or(|(record_idx, _)| *record_idx != loss.record_idx) {
+            let again = transform(&record.data, source(self.shard, record), self.options);
+            self.transformed = Some((loss.record_idx, again));
+        }
+        let transformed = self.transformed.as_ref();
+        transformed.map_or_else(Vec::new, |(_, transformed)| raw_envelope(transformed, event_idx))
+    }
+}

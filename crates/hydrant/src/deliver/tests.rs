@@ -1,0 +1,38 @@
+//! What can be told of delivery without engines; the rest is told by the simulation, over model engines.
+
+use super::*;
+
+fn shard(id: &str, parents: &[&str]) -> Shard {
+    let parents = parents.iter().map(|parent| ShardId((*parent).into())).collect();
+    Shard { id: ShardId(id.into()), parents, hash_keys: (0, 0) }
+}
+
+#[test]
+fn a_shard_is_ready_when_its_parents_are_delivered_or_gone() {
+    let listed = [shard("a", &[]), shard("b", &[]), shard("c", &["a", "b"]), shard("d", &["gone"])];
+    let ready = |closed: &[&str]| {
+        let closed = closed.iter().map(|id| ShardId((*id).into())).collect();
+        listed
+            .iter()
+            .filter(|shard| ready(shard, &listed, &closed))
+            .map(|shard| shard.id.0.as_str())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ready(&[]), ["a", "b", "d"]);
+    assert_eq!(ready(&["a"]), ["a", "b", "d"]);
+    assert_eq!(ready(&["a", "b"]), ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn entries_are_documents_and_failed_and_dropped_and_no_repeats() {
+    use hydrant_transform::record::DropReason;
+    let metrics = Metrics::default();
+    let dropped = [(DropReason::Banner, 3), (DropReason::Empty, 1)].into();
+    metrics.count(&batch::Tally { dropped, newest_ms: None }, 10, 2, 5);
+    assert_eq!(metrics.entries_delivered.get(), 16);
+    assert_eq!(metrics.documents_indexed.get(), 10);
+    assert_eq!(metrics.failed.get(), 2);
+    assert_eq!(metrics.duplicates.get(), 5);
+    assert_eq!(metrics.dropped_for(DropReason::Banner).get(), 3);
+    assert_eq!(metrics.dropped_for(DropReason::Empty).get(), 1);
+}

@@ -1,0 +1,86 @@
+//! Writing the documents of a batch until each has its final outcome.
+//!
+//! Documents that the index does not take now are offered again, they alone, without end at a bounded back-off. A call
+//! without an answer is offered again whole: ids make that harmless.
+
+use hydrant_transform::document::{Outcome, Reason};
+
+use super::batch::Offered;
+use super::retry::Trouble;
+use super::{Delivery, Error};
+use crate::index::Addressed;
+use crate::stream::ShardId;
+
+/// What became of the documents of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub(super) indexed: u64,
+    pub(super) duplicates: u64,
+    pub(super) rejected: Vec<Rejected>,
+}
+
+/// A document that the index will never take.
+#[derive(Debug)]
+pub(super) struct Rejected {
+    pub(super) offered: Offered,
+    pub(super) reason: Reason,
+    pub(super) attempts: u32,
+}
+
+impl Delivery {
+    /// When this returns, each document is durable in its index or among the rejected.
+    pub(super) async fn write(&self, shard: &ShardId, documents: Vec<Offered>) -> Result<Written, Error> {
+        let mut outage = self.outage(Some(shard), "write to the index");
+        let mut written = Written::default();
+        let mut record_idxs: Vec<usize> = documents.iter().map(|offered| offered.record_idx).collect();
+        let mut pending: Vec<Addressed> = documents.into_iter().map(|offered| offered.addressed).collect();
+        // An attempt without an answer may have been carried out. A repeat that we find afterwards is most likely our
+        // own, and counts as the document that it is.
+        let mut unanswered = false;
+        let mut attempts = 0;
+        while !pending.is_empty() {
+            attempts += 1;
+            let outcomes = match self.index.write(&pending).await.map_err(Trouble::from) {
+                Ok(outcomes) => outcomes,
+                Err(Trouble::Fatal(problem)) => {
+                    let problem = format!("cannot write to the index: {problem}");
+                    return Err(Error::Shard { shard: shard.clone(), problem });
+                }
+                Err(Trouble::Retry(problem)) => {
+                    unanswered = true;
+                    self.metrics.retries.inc();
+                    outage.wait(&problem).await;
+                    continue;
+                }
+            };
+            assert!(outcomes.len() == pending.len(), "one outcome per document");
+            let offered = std::mem::take(&mut pending).into_iter().zip(std::mem::take(&mut record_idxs));
+            let mut busy = None;
+            for ((addressed, record_idx), outcome) in offered.zip(outcomes) {
+                match outcome {
+                    Outcome::Indexed => written.indexed += 1,
+                    Outcome::Duplicate if unanswered => written.indexed += 1,
+                    Outcome::Duplicate => written.duplicates += 1,
+                    Outcome::Rejected(reason) => {
+                        written.rejected.push(Rejected {
+                            offered: Offered { addressed, record_idx },
+                            reason,
+                            attempts,
+                        });
+                    }
+                    Outcome::Retry(reason) => {
+                        busy.get_or_insert(reason);
+                        pending.push(addressed);
+                        record_idxs.push(record_idx);
+                    }
+                }
+            }
+            if let Some(reason) = busy {
+                self.metrics.retries.inc();
+                outage.wait(&format!("{}: {}", reason.code, reason.message)).await;
+            }
+        }
+        outage.over();
+        Ok(written)
+    }
+}
