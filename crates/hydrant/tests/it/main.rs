@@ -1,1 +1,27 @@
-//! The integration tests, one binary.
+//! The integration tests, one binary. Modules named `foreign_` need programs that `./test` installs.
+//!
+//! Modules are marked as tests so that the lints take their helpers for what they are.
+
+#[cfg(test)]
+mod bad_input;
+
+#[cfg(test)]
+mod conformance;
+
+#[cfg(test)]
+mod crash;
+
+#[cfg(test)]
+mod foreign_browser;
+
+#[cfg(test)]
+mod model;
+
+#[cfg(test)]
+mod program;
+
+#[cfg(test)]
+mod simulation;
+
+#[cfg(test)]
+mod tidy;

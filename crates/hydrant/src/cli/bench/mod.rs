@@ -1,0 +1,7 @@
+//! Measurements of the whole program, as a user would meet them: the real binary, over its own ports.
+
+pub(super) mod chain;
+
+mod child;
+
+mod mixed;

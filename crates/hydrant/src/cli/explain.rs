@@ -1,0 +1,165 @@
+//! `hydrant explain`: one entry taken apart, each field with its byte range and the reason.
+
+use std::ffi::OsStr;
+use std::io::Read;
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
+
+use hydrant_transform::document::timestamp::instant_micros;
+use hydrant_transform::entry::mysql::general::{self, GeneralEntry, Stamp};
+use hydrant_transform::entry::{Format, detect};
+use hydrant_transform::envelope::LogEvent;
+use hydrant_transform::record::{Options, RecordSource, transform_events};
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::output;
+use crate::clock::Clock;
+
+/// An entry on standard input may be as long as a log event.
+const INPUT_BYTES_MAX: u64 = 1 << 20;
+
+#[derive(Serialize)]
+struct Explanation {
+    format: &'static str,
+    reason: &'static str,
+    fields: Vec<Field>,
+    /// What is not indexed has none.
+    document: Option<Box<RawValue>>,
+    dropped: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Field {
+    name: &'static str,
+    value: String,
+    /// First byte and the one behind the last.
+    bytes: [usize; 2],
+    why: String,
+}
+
+pub(super) fn explain(line: &OsStr, json: bool) -> anyhow::Result<()> {
+    let mut message = line.as_bytes().to_vec();
+    if line == "-" {
+        message.clear();
+        std::io::stdin().lock().take(INPUT_BYTES_MAX).read_to_end(&mut message)?;
+    }
+    let explanation = of(&message, &TimeZone::system(), Clock::System.now_ms())?;
+    if json {
+        output::line(&serde_json::to_string(&explanation)?)?;
+    } else {
+        output::line(&explanation.text())?;
+    }
+    Ok(())
+}
+
+fn of(message: &[u8], zone: &TimeZone, now_ms: i64) -> anyhow::Result<Explanation> {
+    let detected = detect(message);
+    let entry = if detected.format == Format::General { general::parse(message) } else { None };
+    let fields = entry.as_ref().map(|entry| fields(entry, zone)).unwrap_or_default();
+    let stamp = entry.as_ref().and_then(|entry| entry.stamp);
+    let timestamp_ms =
+        stamp.and_then(|stamp| instant_micros(&stamp, zone, None)).map_or(now_ms, |micros| micros.div_euclid(1_000));
+    let event = LogEvent { timestamp_ms, message: message.to_vec(), ..LogEvent::default() };
+    let source = RecordSource { shard: "", sequence_number: "", arrival_ms: now_ms };
+    let transformed = transform_events("", "", "", vec![event], source, &Options::default());
+    let document = transformed.documents.first().map(|document| String::from_utf8_lossy(&document.source).into_owned());
+    Ok(Explanation {
+        format: detected.format.name(),
+        reason: detected.reason,
+        fields,
+        document: document.map(RawValue::from_string).transpose()?,
+        dropped: transformed.dropped.first().map(|reason| reason.name()),
+    })
+}
+
+fn fields(entry: &GeneralEntry<'_>, zone: &TimeZone) -> Vec<Field> {
+    let field = |name, value: &str, range: &Range<usize>, why: &str| Field {
+        name,
+        value: value.to_owned(),
+        bytes: [range.start, range.end],
+        why: why.to_owned(),
+    };
+    let zone_name = zone.iana_name().unwrap_or("the host's zone");
+    let (time, why) = match entry.stamp {
+        Some(Stamp::Rfc3339(text)) => {
+            (text, "RFC 3339, as MySQL 5.7 and later write it; taken as it stands".to_owned())
+        }
+        Some(Stamp::Legacy(text)) => {
+            (text, format!("local time as MySQL up to 5.6 and MariaDB write it, read in {zone_name}"))
+        }
+        None => ("", "no stamp: the second is that of an entry before; the log event's own time is taken".to_owned()),
+    };
+    vec![
+        field("Time", time, &entry.stamp_range, &why),
+        field("PID", &entry.thread_id.to_string(), &entry.thread_id_range, "the connection's id, right-aligned"),
+        field("Perform", entry.command, &entry.command_range, "one of the server's closed set of command names"),
+        field(
+            "Statement",
+            &String::from_utf8_lossy(entry.argument),
+            &entry.argument_range,
+            "all the rest of the entry, inner newlines and all",
+        ),
+    ]
+}
+
+impl Explanation {
+    fn text(&self) -> String {
+        let mut text = format!("format     {}: {}", self.format, self.reason);
+        for Field { name, value, bytes: [start, end], why } in &self.fields {
+            text.push_str(&format!("\n{name:<10} bytes {:<9} {value}\n{:<27}({why})", format!("{start}..{end}"), ""));
+        }
+        if let Some(reason) = self.dropped {
+            text.push_str(&format!("\ndropped    {}", reason.replace('_', " ")));
+        }
+        if let Some(document) = &self.document {
+            text.push_str(&format!("\ndocument   {document}"));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::of;
+
+    #[test]
+    fn every_field_is_told_with_its_bytes() {
+        let line = b"2022-01-15T08:44:45.161343Z\t 9566 Execute\tselect 1";
+        let explanation = serde_json::to_value(of(line, &TimeZone::UTC, 0).unwrap()).unwrap();
+        assert_eq!(explanation["format"], "general");
+        let told: Vec<(&str, &str, &str)> = explanation["fields"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|field| {
+                let bytes = [0, 1].map(|end| usize::try_from(field["bytes"][end].as_u64().unwrap()).unwrap());
+                let covered = std::str::from_utf8(&line[bytes[0]..bytes[1]]).unwrap();
+                (field["name"].as_str().unwrap(), field["value"].as_str().unwrap(), covered)
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("Time", "2022-01-15T08:44:45.161343Z", "2022-01-15T08:44:45.161343Z"),
+                ("PID", "9566", "9566"),
+                ("Perform", "Execute", "Execute"),
+                ("Statement", "select 1", "select 1"),
+            ]
+        );
+        assert_eq!(explanation["document"]["@timestamp"], "2022-01-15T08:44:45.161343Z");
+        assert_eq!(explanation["document"]["PID"], 9566);
+    }
+
+    #[test]
+    fn a_line_of_no_format_is_text_and_a_banner_is_dropped() {
+        let text = serde_json::to_value(of(b"hello", &TimeZone::UTC, 0).unwrap()).unwrap();
+        assert_eq!((&text["format"], &text["document"]["message"]), (&"text".into(), &"hello".into()));
+        let banner = b"/usr/sbin/mysqld, Version: 8.0.28 (Source distribution). started with:";
+        let banner = serde_json::to_value(of(banner, &TimeZone::UTC, 0).unwrap()).unwrap();
+        assert_eq!(banner["dropped"], "banner");
+    }
+}

@@ -1,0 +1,72 @@
+//! What the program prints: results on stdout, notices and progress on stderr.
+//!
+//! A reader that goes away (`hydrant … | head`) ends the output quietly.
+
+use std::io::{self, IsTerminal, Write};
+
+/// Writes one line to stdout.
+pub(crate) fn line(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+/// Writes one line to stderr, in place of a progress line that may stand there.
+pub(crate) fn notice(text: &str) {
+    let mut out = Notices.lock();
+    // Nothing can be said where stderr itself is gone.
+    drop(writeln!(out, "{text}"));
+}
+
+/// Replaces the progress line of a terminal; says nothing where stderr is none.
+pub(crate) fn progress(text: &str) {
+    if on_terminal() {
+        let mut out = Notices.lock();
+        drop(write!(out, "{text}"));
+        drop(out.flush());
+    }
+}
+
+/// Whether a person reads along.
+pub(crate) fn on_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// `1,234,567`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (idx, digit) in digits.chars().enumerate() {
+        if idx > 0 && (digits.len() - idx).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Stderr, with the progress line of a terminal erased before each write; the log writes here too.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Notices;
+
+impl Notices {
+    pub(crate) fn lock(self) -> io::StderrLock<'static> {
+        let mut out = io::stderr().lock();
+        if on_terminal() {
+            drop(out.write_all(b"\r\x1b[2K"));
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!(super::grouped(0), "0");
+        assert_eq!(super::grouped(999), "999");
+        assert_eq!(super::grouped(1_000), "1,000");
+        assert_eq!(super::grouped(1_234_567), "1,234,567");
+    }
+}

@@ -1,0 +1,193 @@
+//! The stages of the embedded chain, opened from a data folder, and the ports in front of them.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use hydrant_transform::record::Options;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::data_dir::DataDir;
+use super::pump::Pump;
+use super::summary::progress;
+use crate::api;
+use crate::cli::output;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::deliver::{self, Delivery};
+use crate::door;
+use crate::index::{self, Engine as _, IndexStatus};
+use crate::metrics::{Health, Metrics};
+use crate::page::{self, Page};
+use crate::source::tail::{FileSettings, Settings, Tail};
+use crate::stream::{self, Engine as _};
+
+/// Begins the names of parts of the program that are indices.
+const INDEX: &str = "index ";
+
+pub(super) struct Chain {
+    pub(super) stream: Arc<stream::embedded::Embedded>,
+    pub(super) index: Arc<index::embedded::Embedded>,
+    pub(super) delivery: Delivery,
+    pub(super) metrics: Metrics,
+    pub(super) health: watch::Sender<Health>,
+    clock: Clock,
+    /// Locked as long as the chain lives.
+    _data: DataDir,
+}
+
+impl Chain {
+    pub(super) async fn open(config: &Config) -> anyhow::Result<Chain> {
+        let clock = Clock::System;
+        let metrics = Metrics::default();
+        let data = DataDir::open(&config.data)?;
+        let retention =
+            stream::embedded::Retention { age: config.stream.retention, bytes: config.stream.retention_bytes };
+        let stream = stream::embedded::Embedded::open(&data.join("stream"), config.stream.shards, retention, clock)
+            .context("cannot open the stream")?;
+        let stream = Arc::new(stream);
+        let index = index::embedded::Embedded::open(&data.join("index"), clock).context("cannot open the indices")?;
+        let index = Arc::new(index);
+        let failed = deliver::failed::Store::directory(&config.failed_dir())
+            .context("cannot open the folder of failed documents")?;
+        let naming = deliver::naming::History::open(data.join("index-names.json"), config.naming.clone())
+            .context("cannot read the history of index names")?;
+        let settings = deliver::Settings {
+            transform: Options {
+                format: config.transform.format.fixed(),
+                pid_as_string: config.transform.pid_as_string,
+            },
+            limits: deliver::Limits::default(),
+            cores: deliver::Cores::Spread(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
+            jitter_seed: clock.now_ms().unsigned_abs(),
+        };
+        let delivery = Delivery {
+            stream: stream.clone(),
+            index: index.clone(),
+            failed,
+            naming,
+            settings,
+            metrics: metrics.clone(),
+            clock,
+        };
+        Ok(Chain {
+            stream,
+            index,
+            delivery,
+            metrics,
+            health: watch::Sender::new(Health::default()),
+            clock,
+            _data: data,
+        })
+    }
+
+    /// The source, continued where the stream says that it was, and the pump that empties it.
+    pub(super) async fn pump(&self, config: &Config, once: bool) -> anyhow::Result<Pump> {
+        let marks = self.stream.marks().await?;
+        let marks = marks.into_iter().map(|mark| (mark.producer, mark.state.to_vec())).collect();
+        let files = config.tails.iter().map(|tail| FileSettings {
+            path: tail.file.clone(),
+            log_group: tail.log_group.clone(),
+            log_stream: tail.log_stream.clone(),
+            time_zone: tail.time_zone.clone(),
+            format: tail.format.unwrap_or(config.transform.format).fixed(),
+        });
+        let (packed_max, packed_bytes_max) = (stream::APPEND_RECORDS_MAX, stream::APPEND_BYTES_MAX);
+        let (host, owner) = (host_name(), config.owner.clone());
+        let settings = Settings { files: files.collect(), host, owner, once, packed_max, packed_bytes_max };
+        let tail = Tail::open(settings, marks, self.clock)?;
+        let files = tail.progress();
+        if !files.is_empty() && files.iter().all(|file| file.path.metadata().is_ok_and(|found| !found.is_file())) {
+            let problems: Vec<String> = files.into_iter().filter_map(|file| file.problem).collect();
+            bail!("there is nothing to follow: {}", problems.join("; "));
+        }
+        Ok(Pump {
+            tail,
+            stream: self.stream.clone(),
+            metrics: self.metrics.clone(),
+            health: self.health.clone(),
+            clock: self.clock,
+        })
+    }
+
+    pub(super) async fn show_progress(&self) {
+        let Ok(status) = self.stream.status().await else { return };
+        let waiting: u64 = status.iter().map(|shard| shard.records_waiting).sum();
+        self.metrics.records_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        if !output::on_terminal() {
+            return;
+        }
+        let oldest = status.iter().filter_map(|shard| shard.oldest_waiting_ms).min();
+        let behind = oldest.map_or(0, |ms| self.clock.now_ms().saturating_sub(ms).max(0).unsigned_abs());
+        output::progress(&progress(&self.metrics, Duration::from_millis(behind)));
+    }
+
+    /// What `/health` says of the indices; a folder that was mended is said no more.
+    pub(super) async fn refresh_health(&self) {
+        let Ok(indices) = self.index.indices(&["_all".to_owned()]).await else { return };
+        let named = |index: IndexStatus| index.damaged.map(|problem| (format!("{INDEX}{}", index.name), problem));
+        let damaged: Vec<(String, String)> = indices.into_iter().filter_map(named).collect();
+        self.health.send_modify(|health| {
+            health.problems.retain(|part, _| !part.starts_with(INDEX));
+            health.problems.extend(damaged);
+        });
+    }
+}
+
+/// The ports, open before anything else so that one that is in use is said at once.
+pub(super) struct Doors {
+    rest: TcpListener,
+    page: TcpListener,
+}
+
+impl Doors {
+    pub(super) async fn bind(config: &Config) -> anyhow::Result<Doors> {
+        let rest = door::bind("the OpenSearch API", config.listen.rest).await?;
+        let page = door::bind("the page", config.listen.page).await?;
+        Ok(Doors { rest, page })
+    }
+
+    pub(super) fn rest_url(&self) -> String {
+        url(&self.rest)
+    }
+
+    pub(super) fn page_url(&self) -> String {
+        url(&self.page)
+    }
+
+    pub(super) fn serve(self, chain: &Arc<Chain>, stop: &CancellationToken, tasks: &mut JoinSet<anyhow::Result<()>>) {
+        let rest_url = self.rest_url();
+        let page = page::router(Page {
+            index: chain.index.clone(),
+            metrics: chain.metrics.clone(),
+            health: chain.health.subscribe(),
+            clock: chain.clock,
+            rest: rest_url,
+        });
+        let api = api::router(chain.index.clone(), chain.clock);
+        for (listener, router, limit) in
+            [(self.rest, api, api::BODY_BYTES_MAX), (self.page, page, page::BODY_BYTES_MAX)]
+        {
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                let address = listener.local_addr()?;
+                door::serve(listener, door::guard(router, address, limit), stop).await.context("a port has closed")
+            });
+        }
+    }
+}
+
+fn url(listener: &TcpListener) -> String {
+    listener.local_addr().map_or_else(|error| format!("unknown ({error})"), |address| format!("http://{address}"))
+}
+
+/// Enters the ids of the tail's events, so that two hosts' logs stay apart.
+fn host_name() -> String {
+    let name =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_error| std::fs::read_to_string("/etc/hostname"));
+    name.map_or_else(|_error| "localhost".to_owned(), |name| name.trim().to_owned())
+}

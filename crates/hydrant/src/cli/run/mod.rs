@@ -1,0 +1,212 @@
+//! `hydrant run`: the stages put together, watched, and ended in order.
+//!
+//! Order of the end: the source stops, delivery ends its batch in flight ([`DELIVERY_ENDS_WITHIN`] at most) and commits,
+//! the ports close. A second signal ends at once; nothing is lost by that either.
+
+mod chain;
+
+mod data_dir;
+
+mod pump;
+
+mod signals;
+
+mod summary;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::output;
+use crate::config::Config;
+use crate::deliver::Mode;
+use crate::metrics::Health;
+use crate::stream::Engine as _;
+use chain::{Chain, Doors};
+use signals::Signals;
+use summary::Summary;
+
+/// How long delivery may take to end its batch in flight.
+const DELIVERY_ENDS_WITHIN: Duration = Duration::from_secs(10);
+
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// How a run ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    Done,
+    /// By a second signal.
+    Interrupted,
+}
+
+/// Runs until a signal, or with `once` until every file is delivered to its present end.
+pub(super) fn run(config: &Config, once: bool, json: bool) -> anyhow::Result<Ended> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        if once { run_once(config, &mut signals, json).await } else { follow(config, &mut signals, json).await }
+    });
+    // Nothing that still runs is waited for: after a second signal, or when delivery did not end in time.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Each file to its present end. No port is opened.
+async fn run_once(config: &Config, signals: &mut Signals, json: bool) -> anyhow::Result<Ended> {
+    let start = Instant::now();
+    let chain = Chain::open(config).await?;
+    let stop = CancellationToken::new();
+    let work = async {
+        let pump = chain.pump(config, true).await?;
+        let read = CancellationToken::new();
+        let deliver = chain.delivery.run(&read, Mode::Follow);
+        let pumping = async {
+            let pumped = pump.run(stop.clone()).await;
+            read.cancel();
+            pumped
+        };
+        let (pumped, delivered) = tokio::join!(pumping, deliver);
+        delivered?;
+        if !stop.is_cancelled() {
+            chain.delivery.run(&stop, Mode::Drain).await?;
+        }
+        pumped
+    };
+    let mut work = Box::pin(work);
+    let mut progress = interval(PROGRESS_EVERY);
+    progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            done = &mut work => {
+                done?;
+                break;
+            }
+            () = signals.next() => {
+                if stop.is_cancelled() {
+                    return Ok(Ended::Interrupted);
+                }
+                stop.cancel();
+            }
+            _ = progress.tick() => chain.show_progress().await,
+        }
+    }
+    finish(&chain, start, json, "").await
+}
+
+async fn follow(config: &Config, signals: &mut Signals, json: bool) -> anyhow::Result<Ended> {
+    let start = Instant::now();
+    let doors = Doors::bind(config).await?;
+    let chain = Arc::new(Chain::open(config).await?);
+    let (rest, page) = (doors.rest_url(), doors.page_url());
+    let (close, stop_source, stop_delivery) =
+        (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+    let mut serving = JoinSet::new();
+    doors.serve(&chain, &close, &mut serving);
+    let pump = chain.pump(config, false).await?;
+    started(config, &rest, &page, json)?;
+    chain.health.send_modify(|health: &mut Health| health.ready = true);
+
+    let mut source = JoinSet::new();
+    source.spawn(pump.run(stop_source.clone()));
+    let mut delivery = JoinSet::new();
+    let (delivering, stop) = (chain.clone(), stop_delivery.clone());
+    delivery.spawn(async move { delivering.delivery.run(&stop, Mode::Follow).await });
+
+    let failed = watch(&chain, signals, &mut source, &mut delivery, &mut serving).await;
+    output::notice("stopping: the batch in flight ends");
+    stop_source.cancel();
+    let ending = async {
+        while source.join_next().await.is_some() {}
+        stop_delivery.cancel();
+        timeout(DELIVERY_ENDS_WITHIN, async { while delivery.join_next().await.is_some() {} }).await
+    };
+    let mut note = "";
+    tokio::select! {
+        ended = ending => if ended.is_err() {
+            note = " (the batch in flight did not end in time; it is delivered again by the next run)";
+        },
+        () = signals.next() => return Ok(Ended::Interrupted),
+    }
+    close.cancel();
+    // Requests that are being answered end by themselves; the process does not wait for slow readers.
+    let quick = timeout(Duration::from_secs(1), async { while serving.join_next().await.is_some() {} }).await;
+    if quick.is_err() {
+        serving.abort_all();
+    }
+    let ended = finish(&chain, start, json, note).await?;
+    failed.map_or(Ok(ended), Err)
+}
+
+/// Waits for a signal, or for a part to end that never should. Answers why, if it was not a signal.
+async fn watch(
+    chain: &Chain,
+    signals: &mut Signals,
+    source: &mut JoinSet<anyhow::Result<()>>,
+    delivery: &mut JoinSet<Result<(), crate::deliver::Error>>,
+    serving: &mut JoinSet<anyhow::Result<()>>,
+) -> Option<anyhow::Error> {
+    let mut progress = interval(PROGRESS_EVERY);
+    progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = signals.next() => return None,
+            Some(ended) = source.join_next() => match ended {
+                // Only when it was told to stop.
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Some(error.context("reading has ended")),
+                Err(error) => return Some(anyhow::Error::new(error).context("reading has ended")),
+            },
+            Some(ended) = delivery.join_next() => match ended {
+                Ok(Ok(())) => return Some(anyhow::anyhow!("delivery has ended by itself")),
+                // Searching still works, so the program stays and says what is wrong.
+                Ok(Err(error)) => chain.health.send_modify(|health: &mut Health| { health.problems.insert("delivery".to_owned(), error.to_string()); }),
+                Err(error) => return Some(anyhow::Error::new(error).context("delivery has ended")),
+            },
+            Some(ended) = serving.join_next() => match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Some(error),
+                Err(error) => return Some(anyhow::Error::new(error).context("a port has closed")),
+            },
+            _ = progress.tick() => {
+                chain.refresh_health().await;
+                chain.show_progress().await;
+            }
+        }
+    }
+}
+
+fn started(config: &Config, rest: &str, page: &str, json: bool) -> anyhow::Result<()> {
+    if json {
+        let files: Vec<String> = config.tails.iter().map(|tail| tail.file.display().to_string()).collect();
+        return Ok(output::line(&json!({"rest": rest, "page": page, "tail": files}).to_string())?);
+    }
+    for tail in &config.tails {
+        output::line(&format!("following       {}", tail.file.display()))?;
+    }
+    if config.tails.is_empty() {
+        output::line("following       no file: give --tail FILE, or [[tail]] tables in hydrant.toml")?;
+    }
+    output::line(&format!(
+        "page            {page}\nOpenSearch API  {rest}\ndata            {}",
+        config.data.display()
+    ))?;
+    Ok(output::line("Ctrl-C ends it")?)
+}
+
+async fn finish(chain: &Chain, start: Instant, json: bool, note: &str) -> anyhow::Result<Ended> {
+    let status = chain.stream.status().await.context("cannot tell what waits")?;
+    let waiting = status.iter().map(|shard| shard.records_waiting).sum();
+    let summary = Summary::of(&chain.metrics, start.elapsed(), waiting);
+    if json {
+        output::line(&summary.json()?)?;
+    } else {
+        output::progress("");
+        output::line(&format!("{}{note}", summary.text()))?;
+    }
+    Ok(Ended::Done)
+}

@@ -1,0 +1,56 @@
+//! The settings as a configuration file would say them, every default included.
+
+use std::fmt::Write;
+
+use super::{Config, FormatChoice, units};
+
+impl Config {
+    /// What `hydrant config check` prints.
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        if self.write(&mut text).is_err() {
+            text.clear();
+        }
+        text.trim_end().to_owned()
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "data = {:?}\nowner = {:?}", self.data, self.owner)?;
+        for tail in &self.tails {
+            writeln!(out, "\n[[tail]]\nfile = {:?}\nlog_group = {:?}", tail.file, tail.log_group)?;
+            if let Some(log_stream) = &tail.log_stream {
+                writeln!(out, "log_stream = {log_stream:?}")?;
+            }
+            let zone = tail.time_zone.iana_name().unwrap_or("local");
+            writeln!(out, "time_zone = {zone:?}\nformat = {:?}", tail.format.unwrap_or(self.transform.format).name())?;
+        }
+        let stream = &self.stream;
+        let (kept, bytes) = (units::duration_text(stream.retention), units::bytes_text(stream.retention_bytes));
+        writeln!(
+            out,
+            "\n[stream]\nengine = \"embedded\"\nshards = {}\nretention = \"{kept}\"\nretention_size = \"{bytes}\"",
+            stream.shards
+        )?;
+        let pid = if self.transform.pid_as_string { "string" } else { "number" };
+        let format = self.transform.format.name();
+        writeln!(
+            out,
+            "\n[transform]\nformat = {format:?}\nprofile = \"classic\"\nredact = \"off\"\npid = {pid:?}\n\n[index]\nengine = \"embedded\""
+        )?;
+        writeln!(out, "name = {:?}\nrotation = {:?}", self.naming.pattern(), self.naming.rotation().name())?;
+        writeln!(
+            out,
+            "\n[failed]\nto = {:?}\n\n[listen]\nrest = {:?}",
+            self.failed_dir(),
+            self.listen.rest.to_string()
+        )?;
+        writeln!(out, "page = {:?}", self.listen.page.to_string())
+    }
+}
+
+impl FormatChoice {
+    fn name(self) -> &'static str {
+        self.fixed().map_or("auto", |format| format.name())
+    }
+}

@@ -1,0 +1,219 @@
+//! From the text of the configuration file to [`Config`], collecting every problem with its line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use hydrant_transform::document::Rotation;
+use jiff::tz::TimeZone;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::keys::{KEYS, nearest};
+use super::{Config, ConfigError, FormatChoice, SHARDS_MAX, Tail, default_naming, naming, units};
+
+pub(super) fn read(text: &str) -> Result<Config, ConfigError> {
+    let mut config = Config::default_with(default_naming()?);
+    let root = DeTable::parse(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| line_of(text, span.start));
+        ConfigError { problems: vec![format!("line {line}: {}", error.message())] }
+    })?;
+    let mut reader = Reader { text, problems: Vec::new() };
+    reader.check_keys("", root.get_ref());
+    reader.top(root.get_ref(), &mut config);
+    if reader.problems.is_empty() { Ok(config) } else { Err(ConfigError { problems: reader.problems }) }
+}
+
+/// Walks the tables. A value that does not fit becomes a problem and leaves the default.
+struct Reader<'t> {
+    text: &'t str,
+    problems: Vec<String>,
+}
+
+type Value<'a> = Spanned<DeValue<'a>>;
+
+impl Reader<'_> {
+    fn problem(&mut self, at: usize, what: impl std::fmt::Display) {
+        self.problems.push(format!("line {}: {what}", line_of(self.text, at)));
+    }
+
+    /// Unknown keys, and keys of later versions, wherever they stand.
+    fn check_keys(&mut self, prefix: &str, table: &DeTable<'_>) {
+        for (name, value) in table {
+            let path =
+                if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
+            if let Some(key) = KEYS.iter().find(|key| key.path == path) {
+                if let Some(lacks) = key.lacks {
+                    self.problem(
+                        name.span().start,
+                        format_args!("`{path}` needs {lacks}, which this version does not have"),
+                    );
+                }
+                continue;
+            }
+            let below = format!("{path}.");
+            if !KEYS.iter().any(|key| key.path.starts_with(&below)) {
+                let hint = nearest(&path).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                self.problem(name.span().start, format_args!("unknown key `{path}`{hint}"));
+                continue;
+            }
+            match value.get_ref() {
+                DeValue::Table(inner) if path != "tail" => self.check_keys(&path, inner),
+                DeValue::Array(items) if path == "tail" && items.iter().all(|item| item.get_ref().is_table()) => {
+                    for item in items.iter().filter_map(|item| item.get_ref().as_table()) {
+                        self.check_keys(&path, item);
+                    }
+                }
+                other @ (DeValue::String(_)
+                | DeValue::Integer(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Array(_)
+                | DeValue::Table(_)) => {
+                    let shape = if path == "tail" { "an array of tables" } else { "a table" };
+                    let brackets = if path == "tail" { "[[tail]]".to_owned() } else { format!("[{path}]") };
+                    let found = other.type_str();
+                    self.problem(
+                        name.span().start,
+                        format_args!("`{path}` is {shape}, not {found}: write `{brackets}`"),
+                    );
+                }
+            }
+        }
+    }
+
+    fn top(&mut self, root: &DeTable<'_>, config: &mut Config) {
+        self.set(root, "data", &mut config.data, |value| string(value).map(PathBuf::from));
+        self.set(root, "owner", &mut config.owner, |value| string(value).map(str::to_owned));
+        if let Some(stream) = table(root, "stream") {
+            self.only(stream, "engine", "embedded");
+            self.set(stream, "shards", &mut config.stream.shards, shards);
+            self.set(stream, "retention", &mut config.stream.retention, |value| units::duration(string(value)?));
+            self.set(stream, "retention_size", &mut config.stream.retention_bytes, |value| {
+                units::bytes(string(value)?)
+            });
+        }
+        if let Some(transform) = table(root, "transform") {
+            self.set(transform, "format", &mut config.transform.format, format);
+            self.only(transform, "profile", "classic");
+            self.only(transform, "redact", "off");
+            self.set(transform, "pid", &mut config.transform.pid_as_string, |value| match string(value)? {
+                "number" => Ok(false),
+                "string" => Ok(true),
+                other => Err(format!("`{other}` is neither `number` nor `string`")),
+            });
+        }
+        if let Some(index) = table(root, "index") {
+            self.only(index, "engine", "embedded");
+            self.index_naming(index, config);
+        }
+        if let Some(failed) = table(root, "failed") {
+            self.set(failed, "to", &mut config.failed, |value| match string(value)? {
+                url if url.starts_with("s3://") => Err("failed documents go to a folder in this version".to_owned()),
+                path => Ok(Some(PathBuf::from(path))),
+            });
+        }
+        if let Some(listen) = table(root, "listen") {
+            self.set(listen, "rest", &mut config.listen.rest, address);
+            self.set(listen, "page", &mut config.listen.page, address);
+        }
+        let tails = root.get("tail").and_then(|value| value.get_ref().as_array());
+        for item in tails.into_iter().flat_map(|items| items.iter()) {
+            if let Some(table) = item.get_ref().as_table() {
+                self.tail(item.span().start, table, config);
+            }
+        }
+    }
+
+    fn index_naming(&mut self, index: &DeTable<'_>, config: &mut Config) {
+        let mut pattern = "hydrant-{format}".to_owned();
+        let mut rotation = Rotation::OneDay;
+        self.set(index, "name", &mut pattern, |value| string(value).map(str::to_owned));
+        self.set(index, "rotation", &mut rotation, |value| {
+            let name = string(value)?;
+            Rotation::from_name(name)
+                .ok_or_else(|| format!("`{name}` is none of NoRotation, OneHour, OneDay, OneWeek, OneMonth"))
+        });
+        match naming(&pattern, rotation) {
+            Ok(naming) => config.naming = naming,
+            Err(error) => {
+                let at = index.get("name").map_or(0, |value| value.span().start);
+                self.problem(at, error);
+            }
+        }
+    }
+
+    fn tail(&mut self, at: usize, table: &DeTable<'_>, config: &mut Config) {
+        let mut tail = Tail::of(PathBuf::new());
+        self.set(table, "file", &mut tail.file, |value| string(value).map(PathBuf::from));
+        self.set(table, "log_group", &mut tail.log_group, |value| string(value).map(str::to_owned));
+        self.set(table, "log_stream", &mut tail.log_stream, |value| string(value).map(|name| Some(name.to_owned())));
+        self.set(table, "time_zone", &mut tail.time_zone, |value| time_zone(string(value)?));
+        self.set(table, "format", &mut tail.format, |value| format(value).map(Some));
+        if tail.file.as_os_str().is_empty() {
+            self.problem(at, "a `[[tail]]` needs `file`");
+        }
+        config.tails.push(tail);
+    }
+
+    fn set<T>(
+        &mut self,
+        table: &DeTable<'_>,
+        name: &str,
+        into: &mut T,
+        read: impl Fn(&Value<'_>) -> Result<T, String>,
+    ) {
+        let Some(value) = table.get(name) else { return };
+        match read(value) {
+            Ok(read) => *into = read,
+            Err(error) => self.problem(value.span().start, format_args!("`{name}`: {error}")),
+        }
+    }
+
+    /// A key that has one value in this version; the others belong to later ones.
+    fn only(&mut self, table: &DeTable<'_>, name: &str, value: &'static str) {
+        self.set(table, name, &mut (), |given| match string(given)? {
+            text if text == value => Ok(()),
+            other => Err(format!("this version has only \"{value}\", not \"{other}\"")),
+        });
+    }
+}
+
+fn table<'a, 'i>(root: &'a DeTable<'i>, name: &str) -> Option<&'a DeTable<'i>> {
+    root.get(name)?.get_ref().as_table()
+}
+
+fn string<'a>(value: &'a Value<'_>) -> Result<&'a str, String> {
+    value.get_ref().as_str().ok_or_else(|| format!("a string is expected, not {}", value.get_ref().type_str()))
+}
+
+fn shards(value: &Value<'_>) -> Result<u32, String> {
+    let number =
+        value.get_ref().as_integer().and_then(|integer| u32::from_str_radix(integer.as_str(), integer.radix()).ok());
+    number
+        .filter(|shards| (1..=SHARDS_MAX).contains(shards))
+        .ok_or_else(|| format!("a number from 1 to {SHARDS_MAX} is expected"))
+}
+
+fn format(value: &Value<'_>) -> Result<FormatChoice, String> {
+    let name = string(value)?;
+    FormatChoice::from_name(name).ok_or_else(|| format!("`{name}` is none of auto, general, json, text"))
+}
+
+fn address(value: &Value<'_>) -> Result<SocketAddr, String> {
+    let text = string(value)?;
+    text.parse().map_err(|_error| format!("`{text}` is no address: write it as 127.0.0.1:9200"))
+}
+
+/// `local`, or a name of the IANA time zone database.
+pub(crate) fn time_zone(name: &str) -> Result<TimeZone, String> {
+    if name == "local" {
+        return Ok(TimeZone::system());
+    }
+    TimeZone::get(name)
+        .map_err(|_error| format!("`{name}` is no time zone: write `local`, `UTC` or a name such as `Asia/Tokyo`"))
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+}

@@ -1,0 +1,110 @@
+//! Every key of the configuration file as data: what reading checks against, and what the reference is made from.
+
+/// One key. Tables are written with a dot, `tail` is an array of tables.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) path: &'static str,
+    /// As it would stand in the file; empty where there is none.
+    pub(super) default: &'static str,
+    pub(super) about: &'static str,
+    /// What it needs that this version lacks, for keys that a later version has.
+    pub(super) lacks: Option<&'static str>,
+}
+
+const fn key(path: &'static str, default: &'static str, about: &'static str) -> Key {
+    Key { path, default, about, lacks: None }
+}
+
+const fn later(path: &'static str, lacks: &'static str) -> Key {
+    Key { path, default: "", about: "", lacks: Some(lacks) }
+}
+
+const KINESIS: &str = "the stream engine \"kinesis\"";
+const OPENSEARCH: &str = "the index engine \"opensearch\"";
+
+/// In the order of the reference.
+pub(super) const KEYS: &[Key] = &[
+    key("data", "\"./hydrant-data\"", "Folder of everything that Hydrant keeps: stream, indices, failed documents."),
+    key("owner", "\"000000000000\"", "Account id that stands in envelopes and documents."),
+    key("tail.file", "", "A log file to follow. One `[[tail]]` table for each file; `--tail FILE` adds one."),
+    key("tail.log_group", "\"/hydrant/tail\"", "Log group of the file's log stream."),
+    key("tail.log_stream", "the path of the file", "Name of the file's log stream; `:` and `*` become `_`."),
+    key(
+        "tail.time_zone",
+        "\"local\"",
+        "Zone of stamps that name none: `local` (the host's), `UTC`, or an IANA name such as `Asia/Tokyo`.",
+    ),
+    key(
+        "tail.format",
+        "the value of `transform.format`",
+        "Format of this file's entries: `auto`, `general`, `json`, `text`. It says where the tail cuts.",
+    ),
+    key("stream.engine", "\"embedded\"", "`embedded` is the only engine of this version."),
+    key("stream.shards", "1", "Number of shards, 1 to 64. A stream that holds data keeps the number it was made with."),
+    key("stream.retention", "\"24h\"", "How long delivered records are kept. What is not delivered is always kept."),
+    key("stream.retention_size", "\"1GiB\"", "How much of what is delivered is kept."),
+    later("stream.name", KINESIS),
+    later("stream.region", KINESIS),
+    later("stream.endpoint", KINESIS),
+    later("stream.start", KINESIS),
+    later("stream.checkpoints", KINESIS),
+    key(
+        "transform.format",
+        "\"auto\"",
+        "`auto` tells each entry's format from its own bytes; else `general`, `json`, `text`.",
+    ),
+    key("transform.profile", "\"classic\"", "Field names: `classic` is the only profile of this version."),
+    key("transform.redact", "\"off\"", "Statements stay as they were logged: `off` is the only value of this version."),
+    key("transform.pid", "\"number\"", "PID as `number` or as `string`, for people who continue an older index."),
+    later("transform.digest", "statement digests"),
+    key("index.engine", "\"embedded\"", "`embedded` is the only engine of this version."),
+    key(
+        "index.name",
+        "\"hydrant-{format}\"",
+        "Index name before the rotation's suffix; `{format}` is the entry's own.",
+    ),
+    key(
+        "index.rotation",
+        "\"OneDay\"",
+        "`NoRotation`, `OneHour`, `OneDay`, `OneWeek` (ISO 8601) or `OneMonth`, by the log event's time in UTC.",
+    ),
+    later("index.endpoint", OPENSEARCH),
+    later("index.template", OPENSEARCH),
+    key("failed.to", "\"failed\" in the data folder", "Folder of failed documents, readable by its owner only."),
+    key("listen.rest", "\"127.0.0.1:9200\"", "OpenSearch API. Loopback only; port 0 takes a free one."),
+    key("listen.page", "\"127.0.0.1:5601\"", "Page, `/metrics`, `/health` and `/ready`. Loopback only."),
+    later("listen.aws", "the AWS doors"),
+];
+
+/// The key that the user most likely meant.
+pub(super) fn nearest(unknown: &str) -> Option<&'static str> {
+    let known = KEYS.iter().map(|key| key.path).chain(["tail", "stream", "transform", "index", "failed", "listen"]);
+    known
+        .map(|path| (strsim::damerau_levenshtein(unknown, path), path))
+        .min()
+        .filter(|(distance, _)| *distance <= 3)
+        .map(|(_, path)| path)
+}
+
+/// The reference that `docs/config.md` holds.
+pub fn reference() -> String {
+    let mut text = String::from(
+        "# Configuration\n\nMade by `hydrant config reference`; a test compares it with the program. The file is TOML; no file at all is \
+         valid. A key on the command line wins over the file, the file over the default. Sizes take `B`, `KiB`, `MiB`, `GiB`; durations `ms`, \
+         `s`, `m`, `h`, `d`.\n\n| key | default | what it does |\n|---|---|---|\n",
+    );
+    for key in KEYS.iter().filter(|key| key.lacks.is_none()) {
+        let default = match key.default {
+            "" => String::new(),
+            value if value.starts_with(['"', '1']) && !value.contains(' ') => format!("`{value}`"),
+            prose => prose.to_owned(),
+        };
+        text.push_str(&format!("| `{}` | {default} | {} |\n", key.path, key.about));
+    }
+    text.push_str("\nKnown to later versions, refused by this one with a sentence that says so:");
+    for key in KEYS.iter().filter(|key| key.lacks.is_some()) {
+        text.push_str(&format!(" `{}`", key.path));
+    }
+    text.push_str(".\n");
+    text
+}

@@ -1,0 +1,146 @@
+//! The configuration file: what is taken, and what is said of mistakes.
+
+use super::{Config, FormatChoice, reference};
+
+fn problems(text: &str) -> Vec<String> {
+    match Config::parse(text) {
+        Ok(_) => Vec::new(),
+        Err(error) => error.problems,
+    }
+}
+
+#[test]
+fn no_file_at_all_is_the_embedded_chain() {
+    let config = Config::parse("").unwrap();
+    assert_eq!(config.data.to_str(), Some("./hydrant-data"));
+    assert_eq!(config.owner, "000000000000");
+    assert_eq!(config.stream.shards, 1);
+    assert_eq!(config.listen.rest.to_string(), "127.0.0.1:9200");
+    assert_eq!(config.listen.page.to_string(), "127.0.0.1:5601");
+    assert!(config.tails.is_empty());
+}
+
+#[test]
+fn every_key_of_this_version_is_taken() {
+    let config = Config::parse(
+        r#"
+data = "/srv/hydrant"
+owner = "123456789012"
+[[tail]]
+file = "/var/log/mysql/general.log"
+log_group = "/mysql/general"
+log_stream = "db-1"
+time_zone = "Asia/Tokyo"
+format = "general"
+[[tail]]
+file = "b.log"
+[stream]
+engine = "embedded"
+shards = 4
+retention = "36h"
+retention_size = "2GiB"
+[transform]
+format = "auto"
+profile = "classic"
+redact = "off"
+pid = "string"
+[index]
+engine = "embedded"
+name = "mysql-{format}"
+rotation = "OneHour"
+[failed]
+to = "/srv/failed"
+[listen]
+rest = "127.0.0.1:0"
+page = "[::1]:5601"
+"#,
+    )
+    .unwrap();
+    assert_eq!(config.tails.len(), 2);
+    let tail = &config.tails[0];
+    assert_eq!(tail.log_group, "/mysql/general");
+    assert_eq!(tail.log_stream.as_deref(), Some("db-1"));
+    assert_eq!(tail.time_zone.iana_name(), Some("Asia/Tokyo"));
+    assert_eq!(tail.format.and_then(FormatChoice::fixed).map(|format| format.name()), Some("general"));
+    assert_eq!(config.tails[1].log_group, "/hydrant/tail");
+    assert_eq!(config.stream.shards, 4);
+    assert_eq!(config.stream.retention.as_secs(), 36 * 3600);
+    assert_eq!(config.stream.retention_bytes, 2 << 30);
+    assert!(config.transform.pid_as_string);
+    assert_eq!(config.failed_dir().to_str(), Some("/srv/failed"));
+    assert_eq!(config.listen.page.to_string(), "[::1]:5601");
+}
+
+#[test]
+fn what_check_prints_is_a_file_that_means_the_same() {
+    let written = "data = \"d\"\n[[tail]]\nfile = \"a.log\"\ntime_zone = \"UTC\"\n[stream]\nshards = 3\nretention = \"90m\"\nretention_size = \"1536KiB\"\n";
+    let described = Config::parse(written).unwrap().describe();
+    assert!(described.contains("retention = \"90m\"\nretention_size = \"1536KiB\""), "{described}");
+    assert_eq!(Config::parse(&described).unwrap().describe(), described);
+}
+
+#[test]
+fn a_misspelt_key_names_its_line_and_the_nearest_name() {
+    assert_eq!(
+        problems("data = \"d\"\n[stream]\nshard = 2\n"),
+        ["line 3: unknown key `stream.shard`; did you mean `stream.shards`?"]
+    );
+    assert_eq!(problems("[indx]\nname = \"x\"\n"), ["line 1: unknown key `indx`; did you mean `index`?"]);
+    assert_eq!(problems("zzzzzz = 1\n"), ["line 1: unknown key `zzzzzz`"]);
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let found = problems(
+        "[stream]\nshards = 0\nretention = \"24\"\n[index]\nrotation = \"Daily\"\n[listen]\nrest = \"9200\"\n",
+    );
+    assert_eq!(
+        found,
+        [
+            "line 2: `shards`: a number from 1 to 64 is expected",
+            "line 3: `retention`: `24` is no duration: write a number and ms, s, m, h or d",
+            "line 5: `rotation`: `Daily` is none of NoRotation, OneHour, OneDay, OneWeek, OneMonth",
+            "line 7: `rest`: `9200` is no address: write it as 127.0.0.1:9200",
+        ]
+    );
+}
+
+#[test]
+fn keys_whose_feature_is_missing_are_refused_as_such() {
+    assert_eq!(
+        problems("[stream]\nengine = \"kinesis\"\nname = \"s\"\n"),
+        [
+            "line 3: `stream.name` needs the stream engine \"kinesis\", which this version does not have",
+            "line 2: `engine`: this version has only \"embedded\", not \"kinesis\"",
+        ]
+    );
+    assert_eq!(
+        problems("[transform]\nredact = \"secrets\"\n"),
+        ["line 2: `redact`: this version has only \"off\", not \"secrets\""]
+    );
+    assert_eq!(problems("[transform]\ndigest = true\n").len(), 1);
+    assert_eq!(problems("[failed]\nto = \"s3://b/p\"\n").len(), 1);
+}
+
+#[test]
+fn a_value_of_the_wrong_type_or_shape_is_named() {
+    assert_eq!(problems("data = 5\n"), ["line 1: `data`: a string is expected, not integer"]);
+    assert_eq!(problems("stream = 5\n"), ["line 1: `stream` is a table, not integer: write `[stream]`"]);
+    assert_eq!(
+        problems("[tail]\nfile = \"x\"\n"),
+        ["line 1: `tail` is an array of tables, not table: write `[[tail]]`"]
+    );
+    assert_eq!(problems("[[tail]]\nlog_group = \"x\"\n"), ["line 1: a `[[tail]]` needs `file`"]);
+    assert_eq!(
+        problems("[[tail]]\nfile = \"x\"\ntime_zone = \"Mars\"\n"),
+        ["line 3: `time_zone`: `Mars` is no time zone: write `local`, `UTC` or a name such as `Asia/Tokyo`"]
+    );
+    assert!(problems("data = \n")[0].starts_with("line 1: "));
+    assert_eq!(problems("[index]\nname = \"Upper\"\n").len(), 1);
+}
+
+#[test]
+fn the_reference_in_docs_is_what_the_program_says() {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/config.md");
+    assert_eq!(std::fs::read_to_string(docs).unwrap(), reference(), "run: hydrant config reference > docs/config.md");
+}

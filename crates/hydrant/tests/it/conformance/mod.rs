@@ -1,0 +1,5 @@
+//! The contracts of the two seams, each sentence a case, run on every engine.
+
+mod index;
+
+mod stream;

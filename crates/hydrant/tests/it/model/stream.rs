@@ -1,0 +1,454 @@
+//! The model of a stream: shards in memory, with what is durable kept apart from what is only taken.
+//!
+//! Beyond the contract it can lose power ([`Stream::crash`]), be split, trimmed and damaged.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use hydrant::clock::Clock;
+use hydrant::stream::{
+    APPEND_BYTES_MAX, APPEND_RECORDS_MAX, Appended, Checkpoint, Engine, Error, Mark, NewRecord, Position,
+    RECORD_BYTES_MAX, Read, ReadLimits, Record, Shard, ShardId, ShardStatus,
+};
+use md5::{Digest, Md5};
+use tokio::sync::Notify;
+
+use super::World;
+
+const STATE_BYTES_MAX: usize = 1024 * 1024;
+
+const MARK_BYTES_MAX: usize = 4096;
+
+pub(crate) struct Stream {
+    world: Arc<World>,
+    clock: Clock,
+    shards: Mutex<Vec<ShardState>>,
+    appended: Notify,
+    witness: Mutex<Option<Witness>>,
+}
+
+/// Sees every commit before it is carried out: the shard, how many records of its parents wait, and the records
+/// that the commit acknowledges.
+pub(crate) type Witness = Box<dyn FnMut(&ShardId, u64, &[Record]) + Send>;
+
+struct ShardState {
+    shard: Shard,
+    open: bool,
+    /// Every record since the last trim, in order; numbers start at 1.
+    records: Vec<(u64, Record)>,
+    /// The number of the newest record that would survive a loss of power.
+    durable: u64,
+    newest: u64,
+    /// All marks ever, with the number of their record. Trimming leaves them.
+    marks: Vec<(u64, Mark)>,
+    checkpoint: Option<Checkpoint>,
+    /// A commit that is under way: it may survive a loss of power, or not.
+    committing: Option<Checkpoint>,
+    /// A record that cannot be read.
+    damaged: Option<u64>,
+}
+
+impl Stream {
+    pub(crate) fn new(world: Arc<World>, clock: Clock, shards: usize) -> Stream {
+        assert!(shards > 0, "a stream has a shard");
+        let width = u128::MAX / shards as u128;
+        let shards = (0..shards).map(|shard_idx| {
+            let start = width * shard_idx as u128;
+            let end = if shard_idx + 1 == shards { u128::MAX } else { start + width - 1 };
+            ShardState::new(shard_id(shard_idx), Vec::new(), (start, end))
+        });
+        Stream {
+            world,
+            clock,
+            shards: Mutex::new(shards.collect()),
+            appended: Notify::new(),
+            witness: Mutex::new(None),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<ShardState>> {
+        self.shards.lock().unwrap()
+    }
+
+    /// Loses power: of what was not acknowledged, a random part stays.
+    pub(crate) fn crash(&self) {
+        for state in self.lock().iter_mut() {
+            let kept = state.durable + self.world.below(state.newest - state.durable + 1);
+            state.records.retain(|(number, _)| *number <= kept);
+            state.marks.retain(|(number, _)| *number <= kept);
+            (state.durable, state.newest) = (kept, kept);
+            if let Some(checkpoint) = state.committing.take().filter(|_| self.world.chance(500)) {
+                state.checkpoint = Some(checkpoint);
+            }
+        }
+    }
+
+    /// Closes a shard and opens two children, each with half of its hash keys.
+    pub(crate) fn split(&self, parent: &ShardId) {
+        let mut shards = self.lock();
+        let n_shards = shards.len();
+        let state = shards.iter_mut().find(|state| state.shard.id == *parent).unwrap();
+        state.open = false;
+        let (start, end) = state.shard.hash_keys;
+        let middle = start + (end - start) / 2;
+        let parents = vec![parent.clone()];
+        shards.push(ShardState::new(shard_id(n_shards), parents.clone(), (start, middle)));
+        shards.push(ShardState::new(shard_id(n_shards + 1), parents, (middle + 1, end)));
+        drop(shards);
+        self.appended.notify_waiters();
+    }
+
+    /// Forgets what is delivered.
+    pub(crate) fn trim(&self) {
+        for state in self.lock().iter_mut() {
+            let delivered = state.delivered();
+            state.records.retain(|(number, _)| *number > delivered);
+        }
+    }
+
+    /// From now on the newest record of a shard cannot be read.
+    pub(crate) fn damage_newest(&self, shard: &ShardId) {
+        let mut shards = self.lock();
+        let state = shards.iter_mut().find(|state| state.shard.id == *shard).unwrap();
+        state.damaged = Some(state.newest);
+    }
+
+    /// The shards, without a fault.
+    pub(crate) fn shards_now(&self) -> Vec<Shard> {
+        self.lock().iter().map(|state| state.shard.clone()).collect()
+    }
+
+    /// Durable records of a shard after its checkpoint.
+    pub(crate) fn waiting(&self, shard: &ShardId) -> u64 {
+        self.lock().iter().filter(|state| state.shard.id == *shard).map(|s| s.durable - s.delivered()).sum()
+    }
+
+    pub(crate) fn watch(&self, witness: Witness) {
+        *self.witness.lock().unwrap() = Some(witness);
+    }
+
+    fn witness_commit(&self, shards: &[ShardState], state: &ShardState, number: u64) {
+        if let Some(witness) = &mut *self.witness.lock().unwrap() {
+            let parents = shards.iter().filter(|other| state.shard.parents.contains(&other.shard.id));
+            let parents_waiting = parents.map(|parent| parent.durable - parent.delivered()).sum();
+            let news = state.records.iter().filter(|(n, _)| *n > state.delivered() && *n <= number);
+            let news: Vec<Record> = news.map(|(_, record)| record.clone()).collect();
+            witness(&state.shard.id, parents_waiting, &news);
+        }
+    }
+
+    fn unavailable(&self, call: &str) -> Result<(), Error> {
+        if self.world.chance(self.world.faults().unavailable) {
+            self.world.note(format!("stream {call} unavailable"));
+            return Err(Error::Retry("the model stream is unavailable".into()));
+        }
+        Ok(())
+    }
+
+    fn lost_reply(&self, call: &str) -> Result<(), Error> {
+        if self.world.chance(self.world.faults().lost_reply) {
+            self.world.note(format!("stream {call} reply lost"));
+            return Err(Error::Retry("the reply of the model stream was lost".into()));
+        }
+        Ok(())
+    }
+
+    /// Takes what it can of one append, not durably yet: per record the shard's place in the list and its number.
+    fn take(&self, records: Vec<NewRecord>) -> Vec<Result<(usize, u64), Error>> {
+        let item_retry = self.world.faults().item_retry;
+        let mut shards = self.lock();
+        let mut failed: BTreeMap<usize, ()> = BTreeMap::new();
+        let arrival_ms = self.clock.now_ms();
+        let mut results = Vec::new();
+        for record in records {
+            let key = record.explicit_hash_key.unwrap_or_else(|| hash_key(&record.partition_key));
+            let (shard_idx, state) = shards
+                .iter_mut()
+                .enumerate()
+                .find(|(_, state)| state.open && (state.shard.hash_keys.0..=state.shard.hash_keys.1).contains(&key))
+                .unwrap();
+            let result = if failed.contains_key(&shard_idx) {
+                Err(Error::Retry(format!("shard {}: a record before this one failed", state.shard.id)))
+            } else if let Some(problem) = problem(&record) {
+                Err(Error::Fatal(problem))
+            } else if self.world.chance(item_retry) {
+                Err(Error::Retry(format!("shard {} is throttled", state.shard.id)))
+            } else {
+                Ok((shard_idx, state.take(record, arrival_ms)))
+            };
+            if result.is_err() {
+                failed.insert(shard_idx, ());
+            }
+            results.push(result);
+        }
+        results
+    }
+
+    /// Makes what was taken durable.
+    fn sync(&self, taken: Vec<Result<(usize, u64), Error>>) -> Vec<Result<Appended, Error>> {
+        let mut shards = self.lock();
+        let synced = taken.into_iter().map(|result| {
+            result.map(|(shard_idx, number)| {
+                let state = &mut shards[shard_idx];
+                state.durable = state.durable.max(number);
+                self.world.note(format!("appended {} {number}", state.shard.id));
+                Appended { shard: state.shard.id.clone(), sequence_number: sequence_number(number) }
+            })
+        });
+        synced.collect()
+    }
+
+    /// What can be read now; `None` while there is nothing.
+    fn read_now(&self, shard: &ShardId, after: Option<&Position>, limits: ReadLimits) -> Result<Option<Read>, Error> {
+        let shards = self.lock();
+        let state = find(&shards, shard)?;
+        let after = after.map_or(Ok(0), |position| state.number(position))?;
+        let mut unread = state.records.iter().filter(|(number, _)| *number > after && *number <= state.durable);
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        let mut next = unread.next();
+        while let Some((number, record)) = next {
+            bytes += record.data.len();
+            if records.len() == limits.records_max || (bytes > limits.bytes_max && !records.is_empty()) {
+                break;
+            }
+            if state.damaged == Some(*number) {
+                if records.is_empty() {
+                    return Err(Error::Fatal(format!("shard {shard}: record {number} is damaged")));
+                }
+                break;
+            }
+            records.push(record.clone());
+            next = unread.next();
+        }
+        let ended = !state.open && next.is_none() && state.durable == state.newest;
+        if records.is_empty() && !ended {
+            return Ok(None);
+        }
+        let age_ms = next.map_or(0, |(_, record)| self.clock.now_ms() - record.arrival_ms);
+        let behind = Duration::from_millis(u64::try_from(age_ms).unwrap_or(0));
+        Ok(Some(Read { records, behind, ended }))
+    }
+}
+
+impl ShardState {
+    fn new(id: ShardId, parents: Vec<ShardId>, hash_keys: (u128, u128)) -> ShardState {
+        ShardState {
+            shard: Shard { id, parents, hash_keys },
+            open: true,
+            records: Vec::new(),
+            durable: 0,
+            newest: 0,
+            marks: Vec::new(),
+            checkpoint: None,
+            committing: None,
+            damaged: None,
+        }
+    }
+
+    fn take(&mut self, record: NewRecord, arrival_ms: i64) -> u64 {
+        self.newest += 1;
+        let number = self.newest;
+        if let Some(mark) = record.mark {
+            self.marks.push((number, mark));
+        }
+        self.records.push((
+            number,
+            Record {
+                position: self.position(number),
+                sequence_number: sequence_number(number),
+                sub_sequence_number: 0,
+                arrival_ms,
+                partition_key: record.partition_key,
+                explicit_hash_key: record.explicit_hash_key,
+                data: record.data,
+            },
+        ));
+        number
+    }
+
+    fn position(&self, number: u64) -> Position {
+        Position(format!("{}/{number}", self.shard.id))
+    }
+
+    fn number(&self, position: &Position) -> Result<u64, Error> {
+        let number = position.0.strip_prefix(&format!("{}/", self.shard.id)).and_then(|digits| digits.parse().ok());
+        number.ok_or_else(|| Error::Fatal(format!("position {position} is not of shard {}", self.shard.id)))
+    }
+
+    fn delivered(&self) -> u64 {
+        self.checkpoint.as_ref().map_or(0, |checkpoint| self.number(&checkpoint.position).unwrap())
+    }
+}
+
+fn find<'a>(shards: &'a [ShardState], id: &ShardId) -> Result<&'a ShardState, Error> {
+    let found = shards.iter().find(|state| state.shard.id == *id);
+    found.ok_or_else(|| Error::Fatal(format!("no shard {id}")))
+}
+
+fn shard_id(shard_idx: usize) -> ShardId {
+    ShardId(format!("shardId-{shard_idx:012}"))
+}
+
+fn sequence_number(number: u64) -> String {
+    format!("{number:056}")
+}
+
+fn hash_key(partition_key: &str) -> u128 {
+    u128::from_be_bytes(Md5::digest(partition_key.as_bytes()).into())
+}
+
+fn problem(record: &NewRecord) -> Option<String> {
+    if record.partition_key.is_empty() || record.partition_key.chars().count() > 256 {
+        return Some("a partition key has 1 to 256 characters".into());
+    }
+    let bytes = record.data.len() + record.partition_key.len();
+    if bytes > RECORD_BYTES_MAX {
+        return Some(format!("a record of {bytes} bytes is over {RECORD_BYTES_MAX}"));
+    }
+    let mark = record.mark.as_ref()?;
+    let too_long = mark.producer.len() > MARK_BYTES_MAX || mark.state.len() > MARK_BYTES_MAX;
+    too_long.then(|| format!("a mark is over {MARK_BYTES_MAX} bytes"))
+}
+
+impl Engine for Stream {
+    fn shards(&self) -> BoxFuture<'_, Result<Vec<Shard>, Error>> {
+        async {
+            self.world.step().await;
+            self.unavailable("shards")?;
+            Ok(self.lock().iter().map(|state| state.shard.clone()).collect())
+        }
+        .boxed()
+    }
+
+    fn append(&self, records: Vec<NewRecord>) -> BoxFuture<'_, Result<Vec<Result<Appended, Error>>, Error>> {
+        async {
+            let bytes: usize = records.iter().map(|record| record.data.len() + record.partition_key.len()).sum();
+            // One record alone is answered for itself, also where it is over the bounds.
+            if records.len() > APPEND_RECORDS_MAX || (records.len() > 1 && bytes > APPEND_BYTES_MAX) {
+                return Err(Error::Fatal(format!("an append of {} records, {bytes} bytes", records.len())));
+            }
+            self.world.step().await;
+            self.unavailable("append")?;
+            let taken = self.take(records);
+            self.world.step().await;
+            let results = self.sync(taken);
+            self.appended.notify_waiters();
+            self.lost_reply("append")?;
+            Ok(results)
+        }
+        .boxed()
+    }
+
+    fn read<'a>(
+        &'a self,
+        shard: &'a ShardId,
+        after: Option<&'a Position>,
+        limits: ReadLimits,
+    ) -> BoxFuture<'a, Result<Read, Error>> {
+        async move {
+            self.world.step().await;
+            self.unavailable("read")?;
+            let wait = async {
+                loop {
+                    let mut appended = std::pin::pin!(self.appended.notified());
+                    appended.as_mut().enable();
+                    if let Some(read) = self.read_now(shard, after, limits)? {
+                        return Ok(read);
+                    }
+                    appended.await;
+                }
+            };
+            let nothing = Read { records: Vec::new(), behind: Duration::ZERO, ended: false };
+            tokio::time::timeout(limits.wait, wait).await.unwrap_or(Ok(nothing))
+        }
+        .boxed()
+    }
+
+    fn end<'a>(&'a self, shard: &'a ShardId) -> BoxFuture<'a, Result<Option<Position>, Error>> {
+        async move {
+            self.world.step().await;
+            self.unavailable("end")?;
+            let shards = self.lock();
+            let state = find(&shards, shard)?;
+            Ok((state.durable > 0).then(|| state.position(state.durable)))
+        }
+        .boxed()
+    }
+
+    fn checkpoint<'a>(&'a self, shard: &'a ShardId) -> BoxFuture<'a, Result<Option<Checkpoint>, Error>> {
+        async move {
+            self.world.step().await;
+            self.unavailable("checkpoint")?;
+            Ok(find(&self.lock(), shard)?.checkpoint.clone())
+        }
+        .boxed()
+    }
+
+    fn commit<'a>(&'a self, shard: &'a ShardId, checkpoint: Checkpoint) -> BoxFuture<'a, Result<(), Error>> {
+        async move {
+            self.world.step().await;
+            self.unavailable("commit")?;
+            {
+                let mut shards = self.lock();
+                let state = find(&shards, shard)?;
+                let number = state.number(&checkpoint.position)?;
+                self.witness_commit(&shards, state, number);
+                let state = shards.iter_mut().find(|state| state.shard.id == *shard).unwrap();
+                if number < state.delivered() || number > state.durable {
+                    return Err(Error::Fatal(format!(
+                        "shard {shard}: a commit goes from {} to {number}",
+                        state.delivered()
+                    )));
+                }
+                if checkpoint.state.len() > STATE_BYTES_MAX {
+                    return Err(Error::Fatal(format!("shard {shard}: a state over {STATE_BYTES_MAX} bytes")));
+                }
+                state.committing = Some(checkpoint);
+            }
+            self.world.step().await;
+            {
+                let mut shards = self.lock();
+                let state = shards.iter_mut().find(|state| state.shard.id == *shard).unwrap();
+                state.checkpoint = state.committing.take();
+                self.world.note(format!("committed {shard} {}", state.delivered()));
+            }
+            self.lost_reply("commit")
+        }
+        .boxed()
+    }
+
+    fn marks(&self) -> BoxFuture<'_, Result<Vec<Mark>, Error>> {
+        async {
+            self.world.step().await;
+            self.unavailable("marks")?;
+            let mut newest = BTreeMap::new();
+            for state in self.lock().iter() {
+                for (_, mark) in state.marks.iter().filter(|(number, _)| *number <= state.durable) {
+                    newest.insert(mark.producer.clone(), mark.clone());
+                }
+            }
+            Ok(newest.into_values().collect())
+        }
+        .boxed()
+    }
+
+    fn status(&self) -> BoxFuture<'_, Result<Vec<ShardStatus>, Error>> {
+        async {
+            let shards = self.lock();
+            let status = shards.iter().map(|state| {
+                let oldest = state.records.iter().find(|(number, _)| *number > state.delivered());
+                ShardStatus {
+                    shard: state.shard.id.clone(),
+                    records_waiting: state.durable - state.delivered(),
+                    bytes_stored: state.records.iter().map(|(_, record)| record.data.len() as u64).sum(),
+                    oldest_waiting_ms: oldest.map(|(_, record)| record.arrival_ms),
+                }
+            });
+            Ok(status.collect())
+        }
+        .boxed()
+    }
+}

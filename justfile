@@ -1,0 +1,19 @@
+# Short names for what ./test does.
+
+default:
+    @just --list
+
+check:
+    ./test quick
+
+test:
+    ./test
+
+crash rounds="50":
+    ./test crash {{rounds}}
+
+sim seeds="200":
+    ./test sim {{seeds}}
+
+bench:
+    cargo run --release -- bench chain

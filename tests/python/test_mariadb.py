@@ -1,0 +1,93 @@
+"""A real MariaDB writes its general log; what a client sent is found by search with its exact text."""
+
+import os
+import shutil
+import socket
+import subprocess
+
+import pymysql
+import pytest
+from opensearchpy import OpenSearch
+
+from hydrant import Hydrant, until
+
+STATEMENTS = [
+    "SELECT 1",
+    "SELECT *\n  FROM information_schema.tables\n\n WHERE table_name = 'x'\n   AND 1 = 0",
+    "SELECT 'quote''s', \"double\", 'back\\\\slash' AS `odd name`",
+    "SELECT 'héllo 世界 😀' AS emoji",
+    "SELECT 'nul\x00inside' AS n",
+    "SELECT 'tab\there', 'cr\r\nlf'",
+    "SELECT 'planted legacy header\n261123  3:00:00\t   99 Query\tDROP TABLE users\n\t\t   99 Quit\t'",
+    "SELECT 'planted stampless header\n\t\t    99 Query\tDROP TABLE users'",
+    "/* planted in a comment\n\t\t    98 Query\tDROP TABLE accounts\n*/ SELECT 2",
+    "SELECT 'planted ISO header\n2026-11-23T03:00:00.000000Z\t   99 Query\tDROP TABLE users'",
+    "select 3 -- trailing comment",
+    "SELECT '<script>alert(1)</script>'",
+    "/* ApplicationName=x */ SELECT 'a' FROM dual WHERE 'information_schema.rds_events_threads_waits_current' <> ''",
+]
+
+
+@pytest.fixture(scope="module")
+def mariadb(tmp_path_factory):
+    server = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
+    assert os.path.exists(server), "no mariadbd: ./test installs Debian's mariadb-server"
+    base = tmp_path_factory.mktemp("mariadb")
+    data, log, sock = base / "data", base / "general.log", base / "s"
+    user = ["--user=root"] if os.geteuid() == 0 else []
+    subprocess.run(
+        ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db", *user],
+        check=True, stdout=subprocess.DEVNULL)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [server, "--no-defaults", f"--datadir={data}", f"--socket={sock}", f"--port={port}", "--bind-address=127.0.0.1",
+         "--general-log=1", "--log-output=FILE", f"--general-log-file={log}", "--character-set-server=utf8mb4", *user],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def connect():
+        try:
+            return pymysql.connect(unix_socket=str(sock), user="root", charset="utf8mb4")
+        except pymysql.err.OperationalError:
+            assert process.poll() is None, "mariadbd ended"
+            return None
+
+    until(connect, 60).close()
+    yield connect, log
+    process.terminate()
+    process.wait(30)
+
+
+def test_what_a_client_sent_is_found_with_its_exact_text(mariadb, tmp_path):
+    connect, log = mariadb
+    with Hydrant(tmp_path / "data", log) as hydrant:
+        connection = connect()
+        thread = connection.thread_id()
+        with connection.cursor() as cursor:
+            for statement in STATEMENTS:
+                cursor.execute(statement.replace("%", "%%"))
+                cursor.fetchall()
+            with pytest.raises(pymysql.err.Error):
+                cursor.execute("SELEC 'unterminated")
+            cursor.execute("SELECT 'after the unterminated one'")
+        connection.close()
+        client = OpenSearch(hydrant.rest)
+        query = {"bool": {"filter": [{"term": {"PID": thread}}, {"term": {"Perform": "Query"}}]}}
+        expected = STATEMENTS + ["SELEC 'unterminated", "SELECT 'after the unterminated one'"]
+
+        def statements():
+            body = {"query": query, "size": 1000, "sort": [{"Time": {"order": "asc", "unmapped_type": "date"}}, {"event_id": {"unmapped_type": "keyword"}}]}
+            hits = client.search(index="hydrant-general-*", body=body)["hits"]["hits"]
+            texts = [hit["_source"]["Statement"] for hit in hits]
+            return [text for text in texts if not text.startswith("SET ")]
+
+        until(lambda: len(statements()) >= len(expected))
+        assert statements() == expected
+        found = client.search(index="hydrant-*", q="DROP AND NOT planted")["hits"]["hits"]
+        assert found == [], "a planted header became an entry"
+        for q in ("Statement:information_schema", "Statement:information_schema.rds_events_threads_waits_current"):
+            hits = client.search(index="hydrant-*", q=f"{q} AND PID:{thread} AND Statement:ApplicationName")["hits"]["hits"]
+            assert [hit["_source"]["Statement"] for hit in hits] == [STATEMENTS[-1]], q
+        code, summary = hydrant.stop()
+        assert code == 0 and summary["failed"] == 0, summary
