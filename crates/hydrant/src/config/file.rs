@@ -202,7 +202,13 @@ fn format(value: &Value<'_>) -> Result<FormatChoice, String> {
 
 fn address(value: &Value<'_>) -> Result<SocketAddr, String> {
     let text = string(value)?;
-    text.parse().map_err(|_error| format!("`{text}` is no address: write it as 127.0.0.1:9200"))
+    let address: SocketAddr =
+        text.parse().map_err(|_error| format!("`{text}` is no address: write it as 127.0.0.1:9200"))?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err(format!("only loopback addresses are served in this version, not {address}"))
+    }
 }
 
 /// `local`, or a name of the IANA time zone database.

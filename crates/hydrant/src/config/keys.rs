@@ -80,6 +80,8 @@ pub(super) const KEYS: &[Key] = &[
 pub(super) fn nearest(unknown: &str) -> Option<&'static str> {
     let known = KEYS.iter().map(|key| key.path).chain(["tail", "stream", "transform", "index", "failed", "listen"]);
     known
+        // The table that a key stands in is right already.
+        .filter(|path| unknown.strip_prefix(path).is_none_or(|key| !key.starts_with('.')))
         .map(|path| (strsim::damerau_levenshtein(unknown, path), path))
         .min()
         .filter(|(distance, _)| *distance <= 3)

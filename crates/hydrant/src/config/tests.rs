@@ -87,6 +87,8 @@ fn a_misspelt_key_names_its_line_and_the_nearest_name() {
     );
     assert_eq!(problems("[indx]\nname = \"x\"\n"), ["line 1: unknown key `indx`; did you mean `index`?"]);
     assert_eq!(problems("zzzzzz = 1\n"), ["line 1: unknown key `zzzzzz`"]);
+    // The table that it stands in is no help.
+    assert_eq!(problems("[stream]\nx = 1\n"), ["line 2: unknown key `stream.x`"]);
 }
 
 #[test]
@@ -103,6 +105,18 @@ fn all_problems_are_told_at_once() {
             "line 7: `rest`: `9200` is no address: write it as 127.0.0.1:9200",
         ]
     );
+}
+
+#[test]
+fn an_address_that_is_not_loopback_is_refused_with_its_line() {
+    assert_eq!(
+        problems("[listen]\nrest = \"0.0.0.0:9200\"\npage = \"[::]:5601\"\n"),
+        [
+            "line 2: `rest`: only loopback addresses are served in this version, not 0.0.0.0:9200",
+            "line 3: `page`: only loopback addresses are served in this version, not [::]:5601",
+        ]
+    );
+    assert!(problems("[listen]\nrest = \"127.0.0.2:0\"\npage = \"[::1]:0\"\n").is_empty());
 }
 
 #[test]
