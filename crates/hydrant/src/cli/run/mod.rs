@@ -19,7 +19,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::json;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::output;
@@ -33,6 +33,9 @@ use summary::Summary;
 
 /// How long delivery may take to end its batch in flight.
 const DELIVERY_ENDS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Said when it did not.
+const NOT_ENDED: &str = " (the batch in flight did not end in time; it is delivered again by the next run)";
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
@@ -77,15 +80,16 @@ async fn run_once(config: &Config, signals: &mut Signals, json: bool) -> anyhow:
         }
         pumped
     };
-    let mut work = Box::pin(work);
+    let (mut work, mut overdue) = (Box::pin(work), Box::pin(overdue(&stop)));
     let mut progress = interval(PROGRESS_EVERY);
     progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
+    let note = loop {
         tokio::select! {
             done = &mut work => {
                 done?;
-                break;
+                break "";
             }
+            () = &mut overdue => break NOT_ENDED,
             () = signals.next() => {
                 if stop.is_cancelled() {
                     return Ok(Ended::Interrupted);
@@ -94,8 +98,14 @@ async fn run_once(config: &Config, signals: &mut Signals, json: bool) -> anyhow:
             }
             _ = progress.tick() => chain.show_progress().await,
         }
-    }
-    finish(&chain, start, json, "").await
+    };
+    finish(&chain, start, json, note).await
+}
+
+/// Ends when delivery has had its time after a stop.
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    sleep(DELIVERY_ENDS_WITHIN).await;
 }
 
 async fn follow(config: &Config, signals: &mut Signals, json: bool) -> anyhow::Result<Ended> {
@@ -128,7 +138,7 @@ async fn follow(config: &Config, signals: &mut Signals, json: bool) -> anyhow::R
     let mut note = "";
     tokio::select! {
         ended = ending => if ended.is_err() {
-            note = " (the batch in flight did not end in time; it is delivered again by the next run)";
+            note = NOT_ENDED;
         },
         () = signals.next() => return Ok(Ended::Interrupted),
     }
@@ -209,4 +219,19 @@ async fn finish(chain: &Chain, start: Instant, json: bool, note: &str) -> anyhow
         output::line(&format!("{}{note}", summary.text()))?;
     }
     Ok(Ended::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn delivery_is_overdue_ten_seconds_after_a_stop_and_never_before_one() {
+        let stop = CancellationToken::new();
+        let mut overdue = Box::pin(overdue(&stop));
+        assert!(timeout(Duration::from_secs(3600), &mut overdue).await.is_err(), "nobody has stopped it");
+        stop.cancel();
+        assert!(timeout(Duration::from_millis(9_999), &mut overdue).await.is_err(), "it has ten seconds");
+        assert!(timeout(Duration::from_millis(2), &mut overdue).await.is_ok());
+    }
 }
