@@ -1,7 +1,7 @@
 //! `hydrant-index.json`: what an index folder says of itself.
 //!
 //! ```json
-//! {"version":1,"uuid":"ZqkLPo5ySvO7VtE7Tq0FQg","created_ms":1642236285161,
+//! {"version":2,"uuid":"ZqkLPo5ySvO7VtE7Tq0FQg","created_ms":1642236285161,
 //!  "mapping":{"fields":{"Perform":{"type":"keyword","slot":{"fixed":"Perform"}},
 //!                       "user.name":{"type":"text_with_keyword","slot":{"dynamic":0}}},
 //!             "objects":["user"],"next_number":1}}
@@ -9,7 +9,7 @@
 //!
 //! It is replaced as a whole, durably, before documents are committed that need a new field; so it may know fields
 //! that no document has, never the other way round. `version` covers the whole folder: this file, the tantivy schema
-//! and tantivy's own format. It is read first, and a newer one ends the reading.
+//! and tantivy's own format. It is read first, and any other than ours ends the reading.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,8 +21,9 @@ use tantivy::directory::error::OpenReadError;
 use super::directory::Files;
 use super::mapping::Mapping;
 
-/// The version of the folder that this program writes, and the newest that it reads.
-pub(super) const VERSION: u32 = 1;
+/// The version of the folder that this program writes, and the only one that it reads. Version 1, which no release
+/// wrote, had tantivy's other term dictionary.
+pub(super) const VERSION: u32 = 2;
 
 pub(super) const FILE_NAME: &str = "hydrant-index.json";
 
@@ -58,8 +59,8 @@ impl Manifest {
         };
         let Versioned { version } =
             serde_json::from_slice(&bytes).map_err(|error| format!("{FILE_NAME} is damaged: {error}"))?;
-        if version > VERSION {
-            return Err(format!("{FILE_NAME} has version {version}, this program reads up to {VERSION}"));
+        if version != VERSION {
+            return Err(format!("{FILE_NAME} has version {version}, this program reads {VERSION}"));
         }
         let manifest: Manifest =
             serde_json::from_slice(&bytes).map_err(|error| format!("{FILE_NAME} is damaged: {error}"))?;

@@ -1,7 +1,7 @@
-//! Folders that older versions wrote are opened, read and written on. Only version 1 exists so far.
+//! Folders that released versions wrote are opened, read and written on. Only version 2 exists so far: 1 was never
+//! released.
 //!
-//! `tests/golden/index-v1` was written by the first version: two indices, `general` with two commits and `json` with
-//! one. A change that this test does not survive needs a new version of the folder and a way to read the old one.
+//! `tests/golden/index-v2` holds two indices, `general` with two commits and `json` with one. A change that this test does not survive needs a new version of the folder and a way to read the old one.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::index::query::{Query, Search, Value};
 use crate::index::{Engine, FieldType, TrackTotal};
 
 fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/index-v1")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/index-v2")
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -51,7 +51,7 @@ fn term(field: &str, value: Value) -> Query {
 }
 
 #[tokio::test]
-async fn a_folder_of_version_1_is_read_and_written_on() {
+async fn a_folder_of_version_2_is_read_and_written_on() {
     let folder = TempDir::new().unwrap();
     copy(&golden(), folder.path());
     let engine = Embedded::open(folder.path(), Clock::System).unwrap();
@@ -62,7 +62,7 @@ async fn a_folder_of_version_1_is_read_and_written_on() {
         .collect();
     assert_eq!(
         told,
-        [("general", 2, UUID_GENERAL, 1_642_236_285_161, &None), ("json", 1, UUID_JSON, 1_642_236_285_174, &None),]
+        [("general", 2, UUID_GENERAL, 1_795_721_728_912, &None), ("json", 1, UUID_JSON, 1_795_721_728_925, &None),]
     );
     assert!(indices[0].fields.contains(&("Statement".to_owned(), FieldType::Text)));
     let source = engine.get("general", FIRST).await.unwrap().unwrap();
@@ -96,5 +96,5 @@ async fn a_folder_of_version_1_is_read_and_written_on() {
 
 const FIRST: &str = "00112233445566778899aabbccddeeff";
 const SECOND: &str = "ffeeddccbbaa99887766554433221100";
-const UUID_GENERAL: &str = "6fx1Y7QLQz2RIjwxHepq_A";
-const UUID_JSON: &str = "heReS6GuQamEI0f49BC_Wg";
+const UUID_GENERAL: &str = "K0_hFIaxRqaBE81vCbnhHQ";
+const UUID_JSON: &str = "jaF7zk9YT-KQgPjVy0G1JQ";

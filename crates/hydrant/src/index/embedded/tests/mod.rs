@@ -189,11 +189,15 @@ async fn an_emptied_segment_file_is_damage() {
 }
 
 #[tokio::test]
-async fn a_folder_of_a_newer_version_is_refused_by_name() {
-    let newer = |folder: &Path| {
-        std::fs::write(folder.join(FILE_NAME), r#"{"version":2,"whatever":[]}"#).unwrap();
+async fn a_folder_of_another_version_is_refused_by_name() {
+    let older = |folder: &Path| {
+        std::fs::write(folder.join(FILE_NAME), r#"{"version":1,"whatever":[]}"#).unwrap();
     };
-    check_damage(newer, "hydrant-index.json has version 2, this program reads up to 1").await;
+    check_damage(older, "hydrant-index.json has version 1, this program reads 2").await;
+    let newer = |folder: &Path| {
+        std::fs::write(folder.join(FILE_NAME), r#"{"version":3,"whatever":[]}"#).unwrap();
+    };
+    check_damage(newer, "hydrant-index.json has version 3, this program reads 2").await;
 }
 
 #[tokio::test]
