@@ -12,6 +12,9 @@ mod conformance;
 mod crash;
 
 #[cfg(test)]
+mod end;
+
+#[cfg(test)]
 mod foreign_browser;
 
 #[cfg(test)]

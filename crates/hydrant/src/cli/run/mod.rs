@@ -1,7 +1,7 @@
 //! `hydrant run`: the stages put together, watched, and ended in order.
 //!
-//! Order of the end: the source stops, delivery ends its batch in flight ([`DELIVERY_ENDS_WITHIN`] at most) and commits,
-//! the ports close. A second signal ends at once; nothing is lost by that either.
+//! Order of the end: the source stops, delivery ends its batch in flight and commits (both [`ENDS_WITHIN`] at most), the
+//! ports close. A second signal ends at once; nothing is lost by that either.
 
 mod chain;
 
@@ -31,10 +31,10 @@ use chain::{Chain, Doors};
 use signals::Signals;
 use summary::Summary;
 
-/// How long delivery may take to end its batch in flight.
-const DELIVERY_ENDS_WITHIN: Duration = Duration::from_secs(10);
+/// How long the source and delivery's batch in flight may take to end after a signal.
+const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
-/// Said when it did not.
+/// Said when they did not.
 const NOT_ENDED: &str = " (the batch in flight did not end in time; it is delivered again by the next run)";
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
@@ -102,10 +102,10 @@ async fn run_once(config: &Config, signals: &mut Signals, json: bool) -> anyhow:
     finish(&chain, start, json, note).await
 }
 
-/// Ends when delivery has had its time after a stop.
+/// Ends when source and delivery have had their time after a stop.
 async fn overdue(stop: &CancellationToken) {
     stop.cancelled().await;
-    sleep(DELIVERY_ENDS_WITHIN).await;
+    sleep(ENDS_WITHIN).await;
 }
 
 async fn follow(config: &Config, signals: &mut Signals, json: bool) -> anyhow::Result<Ended> {
@@ -133,15 +133,13 @@ async fn follow(config: &Config, signals: &mut Signals, json: bool) -> anyhow::R
     let ending = async {
         while source.join_next().await.is_some() {}
         stop_delivery.cancel();
-        timeout(DELIVERY_ENDS_WITHIN, async { while delivery.join_next().await.is_some() {} }).await
+        while delivery.join_next().await.is_some() {}
     };
-    let mut note = "";
-    tokio::select! {
-        ended = ending => if ended.is_err() {
-            note = NOT_ENDED;
-        },
+    let note = tokio::select! {
+        () = ending => "",
+        () = overdue(&stop_source) => NOT_ENDED,
         () = signals.next() => return Ok(Ended::Interrupted),
-    }
+    };
     close.cancel();
     // Requests that are being answered end by themselves; the process does not wait for slow readers.
     let quick = timeout(Duration::from_secs(1), async { while serving.join_next().await.is_some() {} }).await;
@@ -160,8 +158,17 @@ async fn watch(
     delivery: &mut JoinSet<Result<(), crate::deliver::Error>>,
     serving: &mut JoinSet<anyhow::Result<()>>,
 ) -> Option<anyhow::Error> {
-    let mut progress = interval(PROGRESS_EVERY);
-    progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Beside the waiting, not in it: an index that hangs must not keep a signal from being seen.
+    let telling = async {
+        let mut progress = interval(PROGRESS_EVERY);
+        progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            progress.tick().await;
+            chain.refresh_health().await;
+            chain.show_progress().await;
+        }
+    };
+    let mut telling = Box::pin(telling);
     loop {
         tokio::select! {
             () = signals.next() => return None,
@@ -182,10 +189,7 @@ async fn watch(
                 Ok(Err(error)) => return Some(error),
                 Err(error) => return Some(anyhow::Error::new(error).context("a port has closed")),
             },
-            _ = progress.tick() => {
-                chain.refresh_health().await;
-                chain.show_progress().await;
-            }
+            () = &mut telling => {}
         }
     }
 }
@@ -226,7 +230,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn delivery_is_overdue_ten_seconds_after_a_stop_and_never_before_one() {
+    async fn the_end_is_overdue_ten_seconds_after_a_stop_and_never_before_one() {
         let stop = CancellationToken::new();
         let mut overdue = Box::pin(overdue(&stop));
         assert!(timeout(Duration::from_secs(3600), &mut overdue).await.is_err(), "nobody has stopped it");
