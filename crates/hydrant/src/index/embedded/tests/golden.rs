@@ -1,7 +1,8 @@
 //! Folders that released versions wrote are opened, read and written on. Only version 2 exists so far: 1 was never
 //! released.
 //!
-//! `tests/golden/index-v2` holds two indices, `general` with two commits and `json` with one. A change that this test does not survive needs a new version of the folder and a way to read the old one.
+//! `tests/golden/index-v2` holds two indices, `general` with two commits and `json` with one. A change that
+//! this test does not survive needs a new version of the folder and a way to read the old one.
 
 use std::path::{Path, PathBuf};
 
