@@ -13,6 +13,8 @@ mod signals;
 
 mod summary;
 
+use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,8 +83,7 @@ async fn run_once(config: &Config, signals: &mut Signals, json: bool) -> anyhow:
         pumped
     };
     let (mut work, mut overdue) = (Box::pin(work), Box::pin(overdue(&stop)));
-    let mut progress = interval(PROGRESS_EVERY);
-    progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut progress = pin!(often(|| chain.show_progress()));
     let note = loop {
         tokio::select! {
             done = &mut work => {
@@ -96,10 +97,21 @@ async fn run_once(config: &Config, signals: &mut Signals, json: bool) -> anyhow:
                 }
                 stop.cancel();
             }
-            _ = progress.tick() => chain.show_progress().await,
+            never = &mut progress => match never {},
         }
     };
     finish(&chain, start, json, note).await
+}
+
+/// Calls every [`PROGRESS_EVERY`]. To be waited for beside the signals, not before them: an index or a disk that hangs
+/// must not hide a signal.
+async fn often<F: Future<Output = ()>>(call: impl Fn() -> F) -> Infallible {
+    let mut ticks = interval(PROGRESS_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        call().await;
+    }
 }
 
 /// Ends when source and delivery have had their time after a stop.
@@ -158,17 +170,8 @@ async fn watch(
     delivery: &mut JoinSet<Result<(), crate::deliver::Error>>,
     serving: &mut JoinSet<anyhow::Result<()>>,
 ) -> Option<anyhow::Error> {
-    // Beside the waiting, not in it: an index that hangs must not keep a signal from being seen.
-    let telling = async {
-        let mut progress = interval(PROGRESS_EVERY);
-        progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            progress.tick().await;
-            chain.refresh_health().await;
-            chain.show_progress().await;
-        }
-    };
-    let mut telling = Box::pin(telling);
+    let mut progress = pin!(often(|| chain.show_progress()));
+    let mut health = pin!(often(|| chain.refresh_health()));
     loop {
         tokio::select! {
             () = signals.next() => return None,
@@ -189,7 +192,8 @@ async fn watch(
                 Ok(Err(error)) => return Some(error),
                 Err(error) => return Some(anyhow::Error::new(error).context("a port has closed")),
             },
-            () = &mut telling => {}
+            never = &mut progress => match never {},
+            never = &mut health => match never {},
         }
     }
 }
