@@ -271,7 +271,10 @@ impl<'a> Scanner<'a> {
     fn name(&mut self) -> bool {
         let (length, chars) = (self.token.len(), self.token_chars);
         let had_parts = self.has_parts;
-        let letters = self.run(|class| matches!(class, Class::Letter | Class::Underscore));
+        let mut letters = self.ascii_name();
+        if self.rest(self.at).as_bytes().first().is_some_and(|byte| !byte.is_ascii()) {
+            letters |= self.run(|class| matches!(class, Class::Letter | Class::Underscore));
+        }
         if !letters {
             self.token.truncate(length);
             self.token_chars = chars;
@@ -300,6 +303,23 @@ impl<'a> Scanner<'a> {
                 return;
             }
         }
+    }
+
+    /// Takes what is ASCII at the beginning of a name, which mostly is all of it; whether any of it was not an underscore.
+    fn ascii_name(&mut self) -> bool {
+        let rest = self.rest(self.at);
+        let length = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+        let name = rest.get(..length).unwrap_or_default();
+        let counting = length.min(TOKEN_CHARS_MAX.saturating_sub(self.token_chars));
+        let begin = self.token.len();
+        self.token.push_str(name.get(..counting).unwrap_or_default());
+        if let Some(added) = self.token.get_mut(begin..) {
+            added.make_ascii_lowercase();
+        }
+        self.token_chars += counting;
+        self.at += length;
+        self.has_parts |= name.contains('_');
+        name.bytes().any(|byte| byte != b'_')
     }
 
     /// Takes characters while their class is wanted; whether one of them was not an underscore.
