@@ -91,3 +91,32 @@ def test_what_a_client_sent_is_found_with_its_exact_text(mariadb, tmp_path):
             assert [hit["_source"]["Statement"] for hit in hits] == [STATEMENTS[-1]], q
         code, summary = hydrant.stop()
         assert code == 0 and summary["failed"] == 0, summary
+
+
+def test_passwords_that_the_server_logs_in_clear_are_nowhere_in_the_index(mariadb, tmp_path):
+    connect, log = mariadb
+    statements = {
+        "CREATE USER IF NOT EXISTS 'u1'@'%' IDENTIFIED BY 'Zq7''one'": "CREATE USER IF NOT EXISTS 'u1'@'%' IDENTIFIED BY <secret>",
+        "SET PASSWORD FOR 'u1'@'%' = PASSWORD('Zq7two')": "SET PASSWORD FOR 'u1'@'%' = PASSWORD(<secret>)",
+        "ALTER USER 'u1'@'%' IDENTIFIED VIA mysql_native_password USING PASSWORD(\"Zq7three\")":
+            "ALTER USER 'u1'@'%' IDENTIFIED VIA mysql_native_password USING PASSWORD(<secret>)",
+        "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_USER='u1', MASTER_PASSWORD='Zq7four'":
+            "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_USER='u1', MASTER_PASSWORD=<secret>",
+        "CREATE OR REPLACE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (HOST 'h', PASSWORD 'Zq7five')":
+            "CREATE OR REPLACE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (HOST 'h', PASSWORD <secret>)",
+    }
+    with Hydrant(tmp_path / "data", log) as hydrant:
+        connection = connect()
+        thread = connection.thread_id()
+        with connection.cursor() as cursor:
+            for statement in [*statements, "SELECT 'the last one'"]:
+                cursor.execute(statement)
+        connection.close()
+        assert log.read_bytes().count(b"Zq7") >= len(statements), "the server hides them itself"
+        client = OpenSearch(hydrant.rest)
+        until(lambda: client.count(index="hydrant-general-*", q="Statement:last")["count"] == 1)
+        hits = client.search(index="hydrant-*", body={"size": 1000, "sort": ["event_id"]})["hits"]["hits"]
+        assert not [hit for hit in hits if "Zq7" in str(hit)]
+        mine = [hit["_source"]["Statement"] for hit in hits if hit["_source"].get("PID") == thread]
+        assert [text for text in mine if "<secret>" in text] == list(statements.values())
+        assert client.count(index="hydrant-*", q="Zq7one OR Zq7two OR Zq7three")["count"] == 0

@@ -2,6 +2,8 @@
 //!
 //! Expected documents are written by hand.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hydrant_transform::document::{Document, is_cloudwatch_event_id};
 use hydrant_transform::entry::{Format, detect};
 use hydrant_transform::envelope::gzip::Compressor;
@@ -10,6 +12,7 @@ use hydrant_transform::record::{
     DropReason, MESSAGE_BYTES_MAX, Options, RecordSource, Transformed, raw_envelope, reason_code, transform,
     transform_events,
 };
+use hydrant_transform::sql::redact::Redact;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -164,6 +167,28 @@ fn json_lines_keep_their_own_fields_verbatim() {
         r#""@timestamp":"2021-07-23T05:45:52.976000Z","b": 1.50, "a":[1, {"x":"\u00e9"}]"#,
     );
     check(b"{}", Format::Json, r#""@timestamp":"2021-07-23T05:45:52.976000Z""#);
+}
+
+#[test]
+fn passwords_are_hidden_in_statements_and_text_unless_told_otherwise() {
+    let one = |message: &[u8], redact| {
+        let (_, document) = one(event(message), &Options { redact, ..Options::default() });
+        serde_json::from_str::<Value>(&document).unwrap()
+    };
+    let statement = b"2021-07-23T05:45:52.976229Z\t    5 Query\tSET PASSWORD = 'x1y2' -- \xe9";
+    let text = b"\xff SET PASSWORD = 'x1y2'";
+    for message in [&statement[..], text] {
+        let shown = one(message, Redact::Off);
+        assert!(shown.to_string().contains("x1y2"), "{shown}");
+        let hidden = one(message, Options::default().redact);
+        assert!(!hidden.to_string().contains("x1y2"), "{hidden}");
+        let exact = STANDARD.decode(hidden["message_base64"].as_str().unwrap()).unwrap();
+        let expected = String::from_utf8_lossy(message).replace("'x1y2'", "<secret>");
+        assert_eq!(String::from_utf8_lossy(&exact), expected);
+    }
+    assert_eq!(one(statement, Redact::Secrets)["Statement"], "SET PASSWORD = <secret> -- \u{fffd}");
+    let json = br#"{"statement":"SET PASSWORD = 'x1y2'"}"#;
+    assert_eq!(one(json, Redact::Secrets)["statement"], "SET PASSWORD = 'x1y2'");
 }
 
 #[test]
@@ -338,7 +363,8 @@ mod captures {
             rest = behind;
         }
         assert!(rest.is_empty());
-        let transformed = transform(&encoder.seal(), SOURCE, &Options::default());
+        let options = Options { redact: Redact::Off, ..Options::default() };
+        let transformed = transform(&encoder.seal(), SOURCE, &options);
         assert_eq!((transformed.documents.len(), transformed.failed.len()), (documents, 0));
         assert_eq!(transformed.dropped, vec![DropReason::Banner; banners]);
         let entries = expected.iter().filter(|line| line["banner"] != true);
@@ -412,9 +438,10 @@ proptest! {
         events in prop::collection::vec(any_event(), 0..6),
         format in prop::sample::select(vec![None, Some(Format::General), Some(Format::Json), Some(Format::Text)]),
         pid_as_string in any::<bool>(),
+        redact in prop::sample::select(Redact::ALL.to_vec()),
     ) {
         let count = events.len();
-        let transformed = many(events, &Options { format, pid_as_string });
+        let transformed = many(events, &Options { format, pid_as_string, redact });
         prop_assert_eq!(transformed.entries(), count);
         prop_assert_eq!(transformed.documents.len() + transformed.dropped.len() + transformed.failed.len(), count);
         assert_sound(&transformed)?;

@@ -81,7 +81,7 @@ pub(super) fn entry(event: &LogEvent, ordinal: u32, metadata: &Metadata, options
     if general && general::is_banner(&event.message) {
         return EntryOutcome::Dropped(DropReason::Banner);
     }
-    writer.text()
+    writer.text(options)
 }
 
 /// `PID` is mapped as a 64-bit signed number: no server counts beyond, so an entry that does is text.
@@ -131,18 +131,28 @@ impl<'a> Writer<'a> {
         json::write_key(&mut self.out, "Perform");
         json::write_str(&mut self.out, entry.command);
         json::write_key(&mut self.out, "Statement");
-        json::write_lossy(&mut self.out, entry.argument);
+        let statement = options.redact.hide(entry.argument);
+        let exact = json::write_lossy(&mut self.out, &statement);
         self.metadata(|_| false);
-        self.exact_bytes();
+        if !exact {
+            let range = &entry.argument_range;
+            let before = self.event.message.get(..range.start).unwrap_or_default();
+            let after = self.event.message.get(range.end..).unwrap_or_default();
+            self.exact_bytes(&[before, &statement, after].concat());
+        }
         self.end(Format::General)
     }
 
-    fn text(mut self) -> EntryOutcome {
+    fn text(mut self, options: &Options) -> EntryOutcome {
         self.timestamp(None);
         json::write_key(&mut self.out, "message");
-        json::write_lossy(&mut self.out, &self.event.message);
+        // The rest of a statement that came in pieces is text too.
+        let message = options.redact.hide(&self.event.message);
+        let exact = json::write_lossy(&mut self.out, &message);
         self.metadata(|_| false);
-        self.exact_bytes();
+        if !exact {
+            self.exact_bytes(&message);
+        }
         self.end(Format::Text)
     }
 
@@ -208,11 +218,9 @@ impl<'a> Writer<'a> {
     }
 
     /// What is not UTF-8 stands in the other fields with replacement characters; here it is whole.
-    fn exact_bytes(&mut self) {
-        if simdutf8::basic::from_utf8(&self.event.message).is_err() {
-            json::write_key(&mut self.out, "message_base64");
-            json::write_str(&mut self.out, &STANDARD.encode(&self.event.message));
-        }
+    fn exact_bytes(&mut self, message: &[u8]) {
+        json::write_key(&mut self.out, "message_base64");
+        json::write_str(&mut self.out, &STANDARD.encode(message));
     }
 
     fn end(mut self, format: Format) -> EntryOutcome {

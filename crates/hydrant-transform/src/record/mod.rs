@@ -7,6 +7,7 @@
 use crate::document::{Document, DocumentId, EventSource, Reason, document_id};
 use crate::entry::Format;
 use crate::envelope::{DecodeError, Decoded, Encoder, Envelope, EventFlags, Header, LogEvent, decode};
+use crate::sql::redact::Redact;
 
 mod event;
 
@@ -39,6 +40,8 @@ pub struct Options {
     pub format: Option<Format>,
     /// PID as a JSON string instead of a number, for people who continue an older index.
     pub pid_as_string: bool,
+    /// What is hidden in statements and messages. JSON lines keep what they hold.
+    pub redact: Redact,
 }
 
 /// Why an entry is deliberately not indexed.

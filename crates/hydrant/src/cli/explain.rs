@@ -1,5 +1,6 @@
 //! `hydrant explain`: one entry taken apart, each field with its byte range and the reason.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::ops::Range;
@@ -10,6 +11,7 @@ use hydrant_transform::entry::mysql::general::{self, GeneralEntry, Stamp};
 use hydrant_transform::entry::{Format, detect};
 use hydrant_transform::envelope::LogEvent;
 use hydrant_transform::record::{Options, RecordSource, transform_events};
+use hydrant_transform::sql::redact::Redact;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -91,15 +93,19 @@ fn fields(entry: &GeneralEntry<'_>, zone: &TimeZone) -> Vec<Field> {
         }
         None => ("", "no stamp: the second is that of an entry before; the log event's own time is taken".to_owned()),
     };
+    let statement = Redact::Secrets.hide(entry.argument);
     vec![
         field("Time", time, &entry.stamp_range, &why),
         field("PID", &entry.thread_id.to_string(), &entry.thread_id_range, "the connection's id, right-aligned"),
         field("Perform", entry.command, &entry.command_range, "one of the server's closed set of command names"),
         field(
             "Statement",
-            &String::from_utf8_lossy(entry.argument),
+            &String::from_utf8_lossy(&statement),
             &entry.argument_range,
-            "all the rest of the entry, inner newlines and all",
+            match statement {
+                Cow::Borrowed(_) => "all the rest of the entry, inner newlines and all",
+                Cow::Owned(_) => "all the rest of the entry; its passwords are hidden, as `redact = \"secrets\"` does",
+            },
         ),
     ]
 }
@@ -152,6 +158,16 @@ mod tests {
         );
         assert_eq!(explanation["document"]["@timestamp"], "2022-01-15T08:44:45.161343Z");
         assert_eq!(explanation["document"]["PID"], 9566);
+    }
+
+    #[test]
+    fn a_password_is_told_nowhere() {
+        let line = b"2022-01-15T08:44:45.161343Z\t 9566 Query\tSET PASSWORD = 'x1y2'";
+        let explanation = of(line, &TimeZone::UTC, 0).unwrap();
+        let said = explanation.text() + &serde_json::to_string(&explanation).unwrap();
+        assert!(!said.contains("x1y2"), "{said}");
+        assert_eq!(explanation.fields[3].value, "SET PASSWORD = <secret>");
+        assert_eq!(explanation.fields[3].bytes, [40, 61]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use hydrant_transform::sql::redact::Redact;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, Config, ConfigError, FormatChoice, Tail};
@@ -98,6 +99,9 @@ struct Transform {
     /// Format of the entries: auto, general, json or text
     #[arg(long, default_value = "auto", value_parser = parse_format)]
     format: FormatChoice,
+    /// What to hide: secrets (passwords in statements) or off
+    #[arg(long, default_value = "secrets", value_parser = config::redact)]
+    redact: Redact,
     /// Zone of stamps that name none: local, UTC or an IANA name
     #[arg(long, default_value = "local", value_parser = config::time_zone)]
     time_zone: jiff::tz::TimeZone,

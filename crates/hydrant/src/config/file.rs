@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use hydrant_transform::document::Rotation;
+use hydrant_transform::sql::redact::Redact;
 use jiff::tz::TimeZone;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -96,7 +97,7 @@ impl Reader<'_> {
         if let Some(transform) = table(root, "transform") {
             self.set(transform, "format", &mut config.transform.format, format);
             self.only(transform, "profile", "classic");
-            self.only(transform, "redact", "off");
+            self.set(transform, "redact", &mut config.transform.redact, |value| redact(string(value)?));
             self.set(transform, "pid", &mut config.transform.pid_as_string, |value| match string(value)? {
                 "number" => Ok(false),
                 "string" => Ok(true),
@@ -198,6 +199,15 @@ fn shards(value: &Value<'_>) -> Result<u32, String> {
 fn format(value: &Value<'_>) -> Result<FormatChoice, String> {
     let name = string(value)?;
     FormatChoice::from_name(name).ok_or_else(|| format!("`{name}` is none of auto, general, json, text"))
+}
+
+/// What is hidden, by its name.
+pub(crate) fn redact(name: &str) -> Result<Redact, String> {
+    let found = Redact::ALL.into_iter().find(|redact| redact.name() == name);
+    found.ok_or_else(|| match name {
+        "literals" => "this version has only `secrets` and `off`, not `literals`".to_owned(),
+        _ => format!("`{name}` is neither `secrets` nor `off`"),
+    })
 }
 
 fn address(value: &Value<'_>) -> Result<SocketAddr, String> {

@@ -54,7 +54,11 @@ pub(super) const KEYS: &[Key] = &[
         "`auto` tells each entry's format from its own bytes; else `general`, `json`, `text`.",
     ),
     key("transform.profile", "\"classic\"", "Field names: `classic` is the only profile of this version."),
-    key("transform.redact", "\"off\"", "Statements stay as they were logged: `off` is the only value of this version."),
+    key(
+        "transform.redact",
+        "\"secrets\"",
+        "`secrets` hides passwords in statements and messages; `off` keeps all as it was logged.",
+    ),
     key("transform.pid", "\"number\"", "PID as `number` or as `string`, for people who continue an older index."),
     later("transform.digest", "statement digests"),
     key("index.engine", "\"embedded\"", "`embedded` is the only engine of this version."),

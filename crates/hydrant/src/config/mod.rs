@@ -19,9 +19,10 @@ use std::time::Duration;
 
 use hydrant_transform::document::{IndexNaming, Rotation};
 use hydrant_transform::entry::Format;
+use hydrant_transform::sql::redact::Redact;
 use jiff::tz::TimeZone;
 
-pub(crate) use file::time_zone;
+pub(crate) use file::{redact, time_zone};
 pub use keys::reference;
 
 /// The name of the file that is read when `--config` does not say otherwise.
@@ -67,6 +68,7 @@ pub struct Stream {
 pub struct Transform {
     pub format: FormatChoice,
     pub pid_as_string: bool,
+    pub redact: Redact,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +115,7 @@ impl Config {
             owner: DEFAULT_OWNER.to_owned(),
             tails: Vec::new(),
             stream: Stream { shards: 1, retention: Duration::from_secs(24 * 3600), retention_bytes: 1 << 30 },
-            transform: Transform { format: FormatChoice::Auto, pid_as_string: false },
+            transform: Transform { format: FormatChoice::Auto, pid_as_string: false, redact: Redact::default() },
             naming,
             failed: None,
             listen: Listen { rest: ([127, 0, 0, 1], 9200).into(), page: ([127, 0, 0, 1], 5601).into() },

@@ -1,5 +1,7 @@
 //! The configuration file: what is taken, and what is said of mistakes.
 
+use hydrant_transform::sql::redact::Redact;
+
 use super::{Config, FormatChoice, reference};
 
 fn problems(text: &str) -> Vec<String> {
@@ -67,6 +69,8 @@ page = "[::1]:5601"
     assert_eq!(config.stream.retention.as_secs(), 36 * 3600);
     assert_eq!(config.stream.retention_bytes, 2 << 30);
     assert!(config.transform.pid_as_string);
+    assert_eq!(config.transform.redact, Redact::Off);
+    assert_eq!(Config::parse("").unwrap().transform.redact, Redact::Secrets);
     assert_eq!(config.failed_dir().to_str(), Some("/srv/failed"));
     assert_eq!(config.listen.page.to_string(), "[::1]:5601");
 }
@@ -129,8 +133,8 @@ fn keys_whose_feature_is_missing_are_refused_as_such() {
         ]
     );
     assert_eq!(
-        problems("[transform]\nredact = \"secrets\"\n"),
-        ["line 2: `redact`: this version has only \"off\", not \"secrets\""]
+        problems("[transform]\nredact = \"literals\"\n"),
+        ["line 2: `redact`: this version has only `secrets` and `off`, not `literals`"]
     );
     assert_eq!(problems("[transform]\ndigest = true\n").len(), 1);
     assert_eq!(problems("[failed]\nto = \"s3://b/p\"\n").len(), 1);

@@ -60,6 +60,7 @@ impl Chain {
             transform: Options {
                 format: config.transform.format.fixed(),
                 pid_as_string: config.transform.pid_as_string,
+                redact: config.transform.redact,
             },
             limits: deliver::Limits::default(),
             cores: deliver::Cores::Spread(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),

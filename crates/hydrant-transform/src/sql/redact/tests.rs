@@ -1,0 +1,179 @@
+//! What is hidden, written by hand for each kind of statement, and that no password survives.
+
+use super::*;
+use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
+
+fn hidden(statement: &str) -> String {
+    String::from_utf8_lossy(&secrets(statement.as_bytes())).into_owned()
+}
+
+fn check(cases: &[(&str, &str)]) {
+    for (statement, expected) in cases {
+        assert_eq!(hidden(statement), *expected, "{statement}");
+    }
+}
+
+#[test]
+fn account_statements() {
+    check(&[
+        ("CREATE USER 'u'@'%' IDENTIFIED BY 'pw'", "CREATE USER 'u'@'%' IDENTIFIED BY <secret>"),
+        ("create user u identified by\n \"p w\" require ssl", "create user u identified by\n <secret> require ssl"),
+        (
+            "CREATE USER 'a' IDENTIFIED BY 'x', 'b'@'h' IDENTIFIED BY 'y' ATTRIBUTE '{\"k\": 1}'",
+            "CREATE USER 'a' IDENTIFIED BY <secret>, 'b'@'h' IDENTIFIED BY <secret> ATTRIBUTE '{\"k\": 1}'",
+        ),
+        (
+            "ALTER USER u IDENTIFIED WITH 'caching_sha2_password' BY 'x' REPLACE 'y' RETAIN CURRENT PASSWORD",
+            "ALTER USER u IDENTIFIED WITH 'caching_sha2_password' BY <secret> REPLACE <secret> RETAIN CURRENT PASSWORD",
+        ),
+        (
+            "CREATE USER u IDENTIFIED WITH mysql_native_password AS '*ABC', v IDENTIFIED WITH p AS 0x2A41",
+            "CREATE USER u IDENTIFIED WITH mysql_native_password AS <secret>, v IDENTIFIED WITH p AS <secret>",
+        ),
+        (
+            "GRANT ALL ON d.* TO u IDENTIFIED BY PASSWORD '*AB' WITH GRANT OPTION",
+            "GRANT ALL ON d.* TO u IDENTIFIED BY PASSWORD <secret> WITH GRANT OPTION",
+        ),
+        (
+            "CREATE USER u IDENTIFIED VIA ed25519 USING PASSWORD('x') OR mysql_native_password USING '*AB'",
+            "CREATE USER u IDENTIFIED VIA ed25519 USING PASSWORD(<secret>) OR mysql_native_password USING <secret>",
+        ),
+        ("ALTER USER u IDENTIFIED BY RANDOM PASSWORD", "ALTER USER u IDENTIFIED BY RANDOM PASSWORD"),
+        (
+            "ALTER USER u PASSWORD HISTORY 5 PASSWORD EXPIRE INTERVAL 9 DAY",
+            "ALTER USER u PASSWORD HISTORY 5 PASSWORD EXPIRE INTERVAL 9 DAY",
+        ),
+        ("CREATE USER u IDENTIFIED BY _utf8mb4'p' 'q'", "CREATE USER u IDENTIFIED BY _utf8mb4<secret> <secret>"),
+    ]);
+}
+
+#[test]
+fn set_password_replication_and_servers() {
+    check(&[
+        ("SET PASSWORD = 'x'", "SET PASSWORD = <secret>"),
+        ("set password='x' replace 'y'", "set password=<secret> replace <secret>"),
+        ("SET PASSWORD FOR 'u'@'h' = PASSWORD('x')", "SET PASSWORD FOR 'u'@'h' = PASSWORD(<secret>)"),
+        ("SET PASSWORD FOR u@localhost = OLD_PASSWORD(\"x\")", "SET PASSWORD FOR u@localhost = OLD_PASSWORD(<secret>)"),
+        ("SET PASSWORD FOR `u`@`h`='x'", "SET PASSWORD FOR `u`@`h`=<secret>"),
+        ("SET PASSWORD FOR current_user() TO 'x'", "SET PASSWORD FOR current_user() TO <secret>"),
+        ("SET PASSWORD FOR 'u'@'h' TO RANDOM", "SET PASSWORD FOR 'u'@'h' TO RANDOM"),
+        (
+            "CHANGE MASTER TO MASTER_HOST='h', MASTER_USER='r', MASTER_PASSWORD='x', MASTER_PORT=3306",
+            "CHANGE MASTER TO MASTER_HOST='h', MASTER_USER='r', MASTER_PASSWORD=<secret>, MASTER_PORT=3306",
+        ),
+        (
+            "CHANGE REPLICATION SOURCE TO SOURCE_PASSWORD = 'x'",
+            "CHANGE REPLICATION SOURCE TO SOURCE_PASSWORD = <secret>",
+        ),
+        (
+            "START REPLICA USER='a' PASSWORD='x' DEFAULT_AUTH='p'",
+            "START REPLICA USER='a' PASSWORD=<secret> DEFAULT_AUTH='p'",
+        ),
+        (
+            "CREATE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (USER 'r', PASSWORD 'x', HOST 'h')",
+            "CREATE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (USER 'r', PASSWORD <secret>, HOST 'h')",
+        ),
+    ]);
+}
+
+#[test]
+fn what_the_server_hid_and_what_is_no_secret_stays() {
+    for statement in [
+        "CREATE USER 'u2'@'%' IDENTIFIED BY <secret>",
+        "ALTER USER `u`@`%` IDENTIFIED WITH 'caching_sha2_password' BY <secret> REPLACE <secret>",
+        "SET PASSWORD FOR `root`@`localhost`=<secret>",
+        "CREATE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS ( PASSWORD <secret>, USER 'r')",
+        "GRANT SELECT ON d.* TO u IDENTIFIED BY *****",
+        "SHOW VARIABLES LIKE 'validate_password%'",
+        "SET GLOBAL validate_password.policy = 'LOW', default_password_lifetime = 5",
+        "Access denied for user 'app'@'localhost' (using password: YES)",
+        "SELECT 'forgot your password?', identified FROM t WHERE a = 'b'",
+        "SELECT 1",
+        "",
+    ] {
+        assert_eq!(hidden(statement), statement);
+    }
+}
+
+#[test]
+fn statements_that_are_cut_or_do_not_parse() {
+    check(&[
+        ("CREATE USER u IDENTIFIED BY 'sec", "CREATE USER u IDENTIFIED BY <secret>"),
+        ("CREATE USER u IDENTIFIED BY 'visible' IDENTIFID", "CREATE USER u IDENTIFIED BY <secret> IDENTIFID"),
+        ("FOO BAR PASSWORD ('x", "FOO BAR PASSWORD (<secret>"),
+        ("SET PASSWORD FOR 'u'@'h' 'x'", "SET PASSWORD FOR 'u'@'h' <secret>"),
+        (r"SET PASSWORD = 'a\' b", "SET PASSWORD = <secret>"),
+        // Where backslashes do not escape the password ends at the first quote; where they do it goes on.
+        (r"SET PASSWORD = 'a\', x = 'c'", "SET PASSWORD = <secret>c'"),
+        (r"SELECT 'C:\'; SET PASSWORD = 'x'", r"SELECT 'C:\'; SET PASSWORD = <secret>"),
+        (
+            "UPDATE users SET name = 'n', password = 'x', `passwd` = 12 WHERE id = 3",
+            "UPDATE users SET name = 'n', password = <secret>, `passwd` = <secret> WHERE id = 3",
+        ),
+    ]);
+}
+
+#[test]
+fn statements_in_strings_and_comments() {
+    check(&[
+        ("PREPARE s FROM 'SET PASSWORD = ''x'''", "PREPARE s FROM <secret>"),
+        (r#"EXECUTE IMMEDIATE "CREATE USER u IDENTIFIED BY \"x\"""#, "EXECUTE IMMEDIATE <secret>"),
+        ("SET @s = 'ALTER USER u IDENTIFIED BY \"x\"'", "SET @s = <secret>"),
+        ("SELECT 1 /* was: identified by 'x' */", "SELECT 1 /* was: identified by <secret> */"),
+        ("SELECT 1 -- password='x'\n, 2", "SELECT 1 -- password=<secret>\n, 2"),
+        ("/*!50000 SET PASSWORD = */ 'x'", "/*!50000 SET PASSWORD = */ <secret>"),
+        ("SELECT 1 /* it's cut, password = 'x", "SELECT 1 /* it's cut, password = <secret>"),
+    ]);
+}
+
+#[test]
+fn bytes_that_are_not_utf8_stay() {
+    assert_eq!(&*secrets(b"SET PASSWORD = 'x' -- \xff\0"), b"SET PASSWORD = <secret> -- \xff\0");
+}
+
+/// Ways to give a password, with `%` in its place.
+fn carrier() -> impl Strategy<Value = &'static str> {
+    prop_oneof![
+        Just("CREATE USER 'u'@'%%' IDENTIFIED BY %"),
+        Just("ALTER USER u IDENTIFIED WITH p BY % REPLACE 'o'"),
+        Just("GRANT ALL ON *.* TO u IDENTIFIED BY PASSWORD %"),
+        Just("SET PASSWORD FOR 'u'@'h' = PASSWORD(%)"),
+        Just("SET PASSWORD = %"),
+        Just("CHANGE MASTER TO MASTER_PASSWORD = %, MASTER_USER = 'u'"),
+        Just("CREATE SERVER s OPTIONS (HOST 'h', PASSWORD %, PORT 1)"),
+        Just("update t set password=% where a='b'"),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_password_survives(
+        carrier in carrier(),
+        inner in "[a-z ;,()=*/#-]{0,12}",
+        before in "[ a-z0-9,.()=]{0,20}",
+        double in any::<bool>(),
+        cut in any::<bool>(),
+    ) {
+        let password = format!("Zq7{inner}Zq8");
+        let quote = if double { '"' } else { '\'' };
+        let place = carrier.rfind('%').unwrap();
+        let (head, tail) = (&carrier[..place], &carrier[place + 1..]);
+        let statement = if cut {
+            format!("{before};{head}{quote}{password}")
+        } else {
+            format!("{before};{head}{quote}{password}{quote}{tail}")
+        };
+        let out = hidden(&statement);
+        prop_assert!(!out.contains("Zq7") && !out.contains("Zq8"), "{statement} -> {out}");
+        prop_assert!(out.contains("<secret>"));
+        prop_assert_eq!(hidden(&out), out);
+    }
+
+    #[test]
+    fn any_bytes_are_read_and_without_a_trace_stay(text in any::<Vec<u8>>(), glue in "[-'\"`\\\\/*!#@.0xb \n]{0,30}") {
+        let text = [text, glue.into_bytes()].concat();
+        prop_assert_eq!(&*secrets(&text), &text[..]);
+        let named = [&b"identified by password "[..], &text].concat();
+        secrets(&named);
+    }
+}
