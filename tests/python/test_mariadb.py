@@ -33,7 +33,7 @@ def mariadb(tmp_path_factory):
     server = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
     assert os.path.exists(server), "no mariadbd: ./test installs Debian's mariadb-server"
     base = tmp_path_factory.mktemp("mariadb")
-    data, log, sock = base / "data", base / "general.log", base / "s"
+    data, log, slow, sock = base / "data", base / "general.log", base / "slow.log", base / "s"
     user = ["--user=root"] if os.geteuid() == 0 else []
     subprocess.run(
         ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db", *user],
@@ -43,7 +43,8 @@ def mariadb(tmp_path_factory):
         port = free.getsockname()[1]
     process = subprocess.Popen(
         [server, "--no-defaults", f"--datadir={data}", f"--socket={sock}", f"--port={port}", "--bind-address=127.0.0.1",
-         "--general-log=1", "--log-output=FILE", f"--general-log-file={log}", "--character-set-server=utf8mb4", *user],
+         "--general-log=1", "--log-output=FILE", f"--general-log-file={log}", "--slow-query-log=1", "--long-query-time=0",
+         f"--slow-query-log-file={slow}", "--character-set-server=utf8mb4", *user],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def connect():
@@ -54,13 +55,13 @@ def mariadb(tmp_path_factory):
             return None
 
     until(connect, 60).close()
-    yield connect, log
+    yield connect, log, slow
     process.terminate()
     process.wait(30)
 
 
 def test_what_a_client_sent_is_found_with_its_exact_text(mariadb, tmp_path):
-    connect, log = mariadb
+    connect, log, _ = mariadb
     with Hydrant(tmp_path / "data", log) as hydrant:
         connection = connect()
         thread = connection.thread_id()
@@ -94,7 +95,7 @@ def test_what_a_client_sent_is_found_with_its_exact_text(mariadb, tmp_path):
 
 
 def test_passwords_that_the_server_logs_in_clear_are_nowhere_in_the_index(mariadb, tmp_path):
-    connect, log = mariadb
+    connect, log, _ = mariadb
     statements = {
         "CREATE USER IF NOT EXISTS 'u1'@'%' IDENTIFIED BY 'Zq7''one'": "CREATE USER IF NOT EXISTS 'u1'@'%' IDENTIFIED BY <secret>",
         "SET PASSWORD FOR 'u1'@'%' = PASSWORD('Zq7two')": "SET PASSWORD FOR 'u1'@'%' = PASSWORD(<secret>)",
@@ -120,3 +121,36 @@ def test_passwords_that_the_server_logs_in_clear_are_nowhere_in_the_index(mariad
         mine = [hit["_source"]["Statement"] for hit in hits if hit["_source"].get("PID") == thread]
         assert [text for text in mine if "<secret>" in text] == list(statements.values())
         assert client.count(index="hydrant-*", q="Zq7one OR Zq7two OR Zq7three")["count"] == 0
+
+
+def test_the_slow_log_gives_the_same_statements_with_their_numbers(mariadb, tmp_path):
+    connect, _, slow = mariadb
+    planted = "SELECT '\n# Time: 261123  3:00:00\n# User@Host: evil[evil] @ localhost []\n# Query_time: 9.0\nDROP TABLE users;\n'"
+    sent = [*STATEMENTS, planted, "SELECT SLEEP(0.05)", "SELECT 'the end'"]
+    with Hydrant(tmp_path / "data", slow) as hydrant:
+        connection = connect()
+        thread = connection.thread_id()
+        with connection.cursor() as cursor:
+            for statement in sent:
+                cursor.execute(statement)
+                cursor.fetchall()
+        connection.close()
+        client = OpenSearch(hydrant.rest)
+        body = {"query": {"term": {"PID": thread}}, "size": 1000, "sort": [{"event_id": {"unmapped_type": "keyword"}}]}
+
+        def documents():
+            hits = client.search(index="hydrant-slow-*", body=body, ignore_unavailable=True)["hits"]["hits"]
+            found = [hit["_source"] for hit in hits]
+            return [document for document in found if not document["Statement"].startswith("SET ")]
+
+        until(lambda: any(document["Statement"] == sent[-1] for document in documents()))
+        found = [document for document in documents() if "Perform" not in document]
+        assert [document["Statement"] for document in found] == sent
+        assert {document["User"] for document in found} == {"root"}
+        sleep = next(document for document in found if "SLEEP" in document["Statement"])
+        assert 0.05 <= sleep["Query_time"] < 60 and sleep["Rows_sent"] == 1
+        slowest = {"size": 0, "query": {"term": {"PID": thread}}, "aggs": {"most": {"max": {"field": "Query_time"}}}}
+        most = client.search(index="hydrant-slow-*", body=slowest)["aggregations"]["most"]["value"]
+        assert abs(most - max(document["Query_time"] for document in found)) < 1e-6
+        code, summary = hydrant.stop()
+        assert code == 0 and summary["failed"] == 0, summary

@@ -192,6 +192,23 @@ fn passwords_are_hidden_in_statements_and_text_unless_told_otherwise() {
 }
 
 #[test]
+fn an_entry_of_the_slow_log_has_the_names_of_the_log() {
+    let message = b"# Time: 2021-07-23T05:45:52.976229Z\n# User@Host: app[app] @  [10.0.0.1]  Id:    12\n\
+        # Query_time: 2  Lock_time: 0.000001 Rows_sent: 1  Full_scan: Yes  InnoDB_trx_id: 1500  owner: x  Rows_sent: 2\n\
+        use d;\nSET timestamp=1627019150;\nSET PASSWORD = 'x1y2';\n";
+    let expected = format!(
+        r#"{{"@timestamp":"2021-07-23T05:45:52.976229Z","Time":"2021-07-23T05:45:52.976229Z","PID":12,"User":"app","Account":"app","Ip":"10.0.0.1","Database":"d","Query_time":2.0,"Lock_time":0.000001,"Rows_sent":1,"Full_scan":true,"InnoDB_trx_id":"1500","Header":"owner: x\nRows_sent: 2","Set_timestamp":1627019150,"Statement":"SET PASSWORD = <secret>",{TAIL}}}"#
+    );
+    assert_eq!(one(event(message), &Options::default()), (Format::Slow, expected));
+    // A legacy stamp is in a zone that only the source knew.
+    let legacy = b"# Time: 210723  5:45:52\n# Query_time: 1\n# administrator command: Quit;\n";
+    let expected = format!(
+        r#"{{"@timestamp":"2021-07-23T05:45:52.976000Z","Time":"2021-07-23T05:45:52.976000Z","Query_time":1.0,"Perform":"Quit","Statement":"",{TAIL}}}"#
+    );
+    assert_eq!(one(event(legacy), &Options::default()), (Format::Slow, expected));
+}
+
+#[test]
 fn our_metadata_gives_way_to_a_json_line_s_own_names() {
     let (_, document) =
         one(event(br#"{"@timestamp":5,"owner":{"id":1},"event_id":null,"log_\u0067roup":"g"}"#), &Options::default());
@@ -436,7 +453,7 @@ proptest! {
     #[test]
     fn every_event_is_a_document_dropped_or_failed(
         events in prop::collection::vec(any_event(), 0..6),
-        format in prop::sample::select(vec![None, Some(Format::General), Some(Format::Json), Some(Format::Text)]),
+        format in prop::sample::select(vec![None, Some(Format::General), Some(Format::Slow), Some(Format::Json), Some(Format::Text)]),
         pid_as_string in any::<bool>(),
         redact in prop::sample::select(Redact::ALL.to_vec()),
     ) {

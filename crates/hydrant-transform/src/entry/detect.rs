@@ -1,6 +1,6 @@
 //! Which format a log event is of, told from its own bytes only.
 
-use super::mysql::general;
+use super::mysql::{general, slow};
 use super::{Format, json};
 
 /// The format of a log event and why, for `explain`.
@@ -14,6 +14,8 @@ pub struct Detected {
 pub fn detect(message: &[u8]) -> Detected {
     let (format, reason) = if general::parse(message).is_some() {
         (Format::General, "begins with a header line of the MySQL general log")
+    } else if slow::parse(message).is_some() {
+        (Format::Slow, "begins with header lines of the MySQL slow query log")
     } else if json::is_object(message) {
         (Format::Json, "the whole message is one JSON object")
     } else if general::is_banner(message) {
@@ -39,6 +41,8 @@ mod tests {
         check(b"2022-01-15T08:44:45.161343Z\t 9566 Execute\tselect 1", Format::General, "header");
         check(b"\t\t   13 Query\tSELECT 1\n", Format::General, "header");
         check(b"Tcp port: 3306  Unix socket: (null)\n", Format::General, "banner");
+        check(b"# Time: \n# Query_time: 1  Lock_time: 0\nSELECT 1;\n", Format::Slow, "slow");
+        check(b"# Time: 2026-11-23T03:06:05.222163Z\n# nothing", Format::Text, "no header");
         check(b" {\"a\": 1}\r\n", Format::Json, "JSON");
         check(b"hello", Format::Text, "no header");
         check(b"", Format::Text, "no header");

@@ -18,6 +18,8 @@ pub use detect::{Detected, detect};
 pub enum Format {
     /// The MySQL general query log, every layout from 5.0 to 9.x, and MariaDB's.
     General,
+    /// The slow query log of MySQL 5.0 to 9.x, MariaDB and Percona Server.
+    Slow,
     /// A JSON object with its own fields.
     Json,
     /// Anything else: the message kept as it is.
@@ -25,12 +27,13 @@ pub enum Format {
 }
 
 impl Format {
-    pub const ALL: [Format; 3] = [Format::General, Format::Json, Format::Text];
+    pub const ALL: [Format; 4] = [Format::General, Format::Slow, Format::Json, Format::Text];
 
     /// As it stands in index names and in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Format::General => "general",
+            Format::Slow => "slow",
             Format::Json => "json",
             Format::Text => "text",
         }

@@ -8,12 +8,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::tz::TimeZone;
 
-use super::{DropReason, MESSAGE_BYTES_MAX, Options, Origin, reason_code};
+use super::{DropReason, MESSAGE_BYTES_MAX, Options, Origin, reason_code, slow_fields};
 use crate::document::Reason;
 use crate::document::timestamp::{RFC3339_BYTES, instant_micros, write_rfc3339};
 use crate::entry::Format;
 use crate::entry::json::{self as json_line, JsonObject};
 use crate::entry::mysql::general::{self, GeneralEntry, Stamp};
+use crate::entry::mysql::slow::{self, SlowEntry};
 use crate::envelope::LogEvent;
 use crate::json;
 
@@ -69,16 +70,20 @@ pub(super) fn entry(event: &LogEvent, ordinal: u32, metadata: &Metadata, options
         ));
     }
     let general = matches!(options.format, None | Some(Format::General));
+    let slow = matches!(options.format, None | Some(Format::Slow));
     let json = matches!(options.format, None | Some(Format::Json));
     let writer = Writer::new(event, ordinal, metadata, &time);
     if let Some(entry) = general.then(|| general::parse(&event.message)).flatten().filter(|entry| fits(entry, options))
     {
         return writer.general(&entry, options);
     }
+    if let Some(entry) = slow.then(|| slow::parse(&event.message)).flatten() {
+        return writer.slow(&entry, options);
+    }
     if let Some(object) = json.then(|| json_line::object(&event.message)).flatten() {
         return writer.json(&object);
     }
-    if general && general::is_banner(&event.message) {
+    if (general || slow) && general::is_banner(&event.message) {
         return EntryOutcome::Dropped(DropReason::Banner);
     }
     writer.text(options)
@@ -132,14 +137,9 @@ impl<'a> Writer<'a> {
         json::write_str(&mut self.out, entry.command);
         json::write_key(&mut self.out, "Statement");
         let statement = options.redact.hide(entry.argument);
-        let exact = json::write_lossy(&mut self.out, &statement);
+        json::write_lossy(&mut self.out, &statement);
         self.metadata(|_| false);
-        if !exact {
-            let range = &entry.argument_range;
-            let before = self.event.message.get(..range.start).unwrap_or_default();
-            let after = self.event.message.get(range.end..).unwrap_or_default();
-            self.exact_bytes(&[before, &statement, after].concat());
-        }
+        self.exact_bytes_around(entry.argument, &statement);
         self.end(Format::General)
     }
 
@@ -148,11 +148,9 @@ impl<'a> Writer<'a> {
         json::write_key(&mut self.out, "message");
         // The rest of a statement that came in pieces is text too.
         let message = options.redact.hide(&self.event.message);
-        let exact = json::write_lossy(&mut self.out, &message);
+        json::write_lossy(&mut self.out, &message);
         self.metadata(|_| false);
-        if !exact {
-            self.exact_bytes(&message);
-        }
+        self.exact_bytes_around(&self.event.message, &message);
         self.end(Format::Text)
     }
 
@@ -217,10 +215,62 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// What is not UTF-8 stands in the other fields with replacement characters; here it is whole.
-    fn exact_bytes(&mut self, message: &[u8]) {
+    /// The names of the log, in its order; user, host and database under one name each for all servers.
+    fn slow(mut self, entry: &SlowEntry<'_>, options: &Options) -> EntryOutcome {
+        let rfc3339 = entry.stamp.and_then(|stamp| match stamp {
+            Stamp::Rfc3339(text) => instant_micros(&stamp, &TimeZone::UTC, None).map(|micros| (text, micros)),
+            Stamp::Legacy(_) => None,
+        });
+        self.timestamp(rfc3339.map(|(_, micros)| micros));
+        json::write_key(&mut self.out, "Time");
+        match rfc3339 {
+            Some((text, _)) => json::write_str(&mut self.out, text),
+            None => self.quoted_time(),
+        }
+        if let Some(id) = entry.thread_id {
+            json::write_key(&mut self.out, "PID");
+            if options.pid_as_string {
+                json::write_str(&mut self.out, &id.to_string());
+            } else {
+                json::write_u64(&mut self.out, id);
+            }
+        }
+        let named = [
+            ("User", entry.user),
+            ("Account", entry.account),
+            ("Host", entry.host),
+            ("Ip", entry.ip),
+            ("Database", entry.database.as_deref()),
+        ];
+        for (key, value) in named.into_iter().filter_map(|(key, value)| Some((key, value?))) {
+            json::write_key(&mut self.out, key);
+            json::write_lossy(&mut self.out, value);
+        }
+        slow_fields::write(&mut self.out, entry);
+        if let Some(command) = entry.administrator_command {
+            json::write_key(&mut self.out, "Perform");
+            json::write_lossy(&mut self.out, command);
+        }
+        json::write_key(&mut self.out, "Statement");
+        let statement = options.redact.hide(entry.statement);
+        json::write_lossy(&mut self.out, &statement);
+        self.metadata(|_| false);
+        self.exact_bytes_around(entry.statement, &statement);
+        self.end(Format::Slow)
+    }
+
+    /// What is not UTF-8 stands in the other fields with replacement characters; here the message is whole, but for the
+    /// part of it that may only be `shown` otherwise.
+    fn exact_bytes_around(&mut self, part: &[u8], shown: &[u8]) {
+        let message = &self.event.message;
+        if simdutf8::basic::from_utf8(message).is_ok() {
+            return;
+        }
+        let start = (part.as_ptr().addr()).saturating_sub(message.as_ptr().addr());
+        let before = message.get(..start).unwrap_or_default();
+        let after = message.get(start + part.len()..).unwrap_or_default();
         json::write_key(&mut self.out, "message_base64");
-        json::write_str(&mut self.out, &STANDARD.encode(message));
+        json::write_str(&mut self.out, &STANDARD.encode([before, shown, after].concat()));
     }
 
     fn end(mut self, format: Format) -> EntryOutcome {

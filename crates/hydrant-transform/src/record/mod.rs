@@ -11,6 +11,8 @@ use crate::sql::redact::Redact;
 
 mod event;
 
+mod slow_fields;
+
 use event::{EntryOutcome, Metadata};
 
 /// The longest message that becomes a document. CloudWatch's events and the tail's entries end at 1 MiB, a stream's

@@ -1,39 +1,11 @@
 //! The general log: captures, cut and read to the field, against what `expected.py` made of them.
 
-use std::path::PathBuf;
-
 use base64::Engine as _;
 use hydrant_transform::entry::mysql::general::{self, Stamp};
-use hydrant_transform::entry::split::{Cut, Input, Splitter, State};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-fn golden(name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// All entries of a log that arrives in pieces of `size` bytes.
-fn entries(log: &[u8], size: usize) -> Vec<Vec<u8>> {
-    let mut splitter = Splitter::new(None, State::default());
-    let (mut taken, mut entries) = (0, Vec::new());
-    for arrived in (size..log.len()).step_by(size).map(Some).chain([None]) {
-        let (buffer, input) = arrived.map_or((log, Input::Quiet), |arrived| (&log[..arrived], Input::Open));
-        loop {
-            match splitter.next(&buffer[taken..], input) {
-                Cut::Entry(entry) => {
-                    assert!(!entry.suspect && !entry.partial, "{entry:?} at byte {taken}");
-                    entries.push(log[taken..taken + entry.bytes].to_vec());
-                    taken += entry.bytes;
-                }
-                Cut::Skip(bytes) => taken += bytes,
-                Cut::NeedsMore => break,
-            }
-        }
-    }
-    assert_eq!(taken, log.len());
-    entries
-}
+use crate::captures::{entries, golden};
 
 /// Compares one entry with its line of the expected file, field by field.
 fn check(entry: &[u8], expected: &Value) {
@@ -74,7 +46,7 @@ fn check_log(name: &str, headers: usize, banners: usize) {
     }
     assert_eq!(entries.iter().filter(|entry| general::parse(entry).is_some()).count(), headers);
     for size in [1000, 4096, 65_537] {
-        assert_eq!(self::entries(&log, size), entries, "pieces of {size} bytes");
+        assert_eq!(crate::captures::entries(&log, size), entries, "pieces of {size} bytes");
     }
 }
 

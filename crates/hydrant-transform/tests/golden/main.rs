@@ -1,4 +1,10 @@
 //! Golden files: real bytes in, and an expected side that an independent script or a hand made.
 
 #[cfg(test)]
+mod captures;
+
+#[cfg(test)]
 mod general;
+
+#[cfg(test)]
+mod slow;

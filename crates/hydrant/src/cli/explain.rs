@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use hydrant_transform::document::timestamp::instant_micros;
 use hydrant_transform::entry::mysql::general::{self, GeneralEntry, Stamp};
+use hydrant_transform::entry::mysql::slow::{self, SlowEntry};
 use hydrant_transform::entry::{Format, detect};
 use hydrant_transform::envelope::LogEvent;
 use hydrant_transform::record::{Options, RecordSource, transform_events};
@@ -34,7 +35,7 @@ struct Explanation {
 
 #[derive(Serialize)]
 struct Field {
-    name: &'static str,
+    name: String,
     value: String,
     /// First byte and the one behind the last.
     bytes: [usize; 2],
@@ -58,9 +59,15 @@ pub(super) fn explain(line: &OsStr, json: bool) -> anyhow::Result<()> {
 
 fn of(message: &[u8], zone: &TimeZone, now_ms: i64) -> anyhow::Result<Explanation> {
     let detected = detect(message);
-    let entry = if detected.format == Format::General { general::parse(message) } else { None };
-    let fields = entry.as_ref().map(|entry| fields(entry, zone)).unwrap_or_default();
-    let stamp = entry.as_ref().and_then(|entry| entry.stamp);
+    let (fields, stamp) = match detected.format {
+        Format::General => {
+            general::parse(message).map(|entry| (general_fields(&entry, zone), entry.stamp)).unwrap_or_default()
+        }
+        Format::Slow => {
+            slow::parse(message).map(|entry| (slow_fields(message, &entry), entry.stamp)).unwrap_or_default()
+        }
+        Format::Json | Format::Text => (Vec::new(), None),
+    };
     let timestamp_ms =
         stamp.and_then(|stamp| instant_micros(&stamp, zone, None)).map_or(now_ms, |micros| micros.div_euclid(1_000));
     let event = LogEvent { timestamp_ms, message: message.to_vec(), ..LogEvent::default() };
@@ -76,9 +83,43 @@ fn of(message: &[u8], zone: &TimeZone, now_ms: i64) -> anyhow::Result<Explanatio
     })
 }
 
-fn fields(entry: &GeneralEntry<'_>, zone: &TimeZone) -> Vec<Field> {
-    let field = |name, value: &str, range: &Range<usize>, why: &str| Field {
-        name,
+/// Every field of a slow log's entry where it stands in the message.
+fn slow_fields(message: &[u8], entry: &SlowEntry<'_>) -> Vec<Field> {
+    let field = |name: &str, value: &[u8], why: &str| {
+        let start = value.as_ptr().addr().saturating_sub(message.as_ptr().addr());
+        let bytes = [start, start + value.len()];
+        let value = String::from_utf8_lossy(&Redact::Secrets.hide(value)).into_owned();
+        Field { name: name.to_owned(), value, bytes, why: why.to_owned() }
+    };
+    let stamp = entry.stamp.map(|stamp| match stamp {
+        Stamp::Rfc3339(text) => {
+            field("Time", text.as_bytes(), "when the statement ended, RFC 3339; taken as it stands")
+        }
+        Stamp::Legacy(text) => field("Time", text.as_bytes(), "when the statement ended, in the server's local time"),
+    });
+    let optional = |name, value: Option<&[u8]>, why| value.map(|value| field(name, value, why));
+    let database = match &entry.database {
+        Some(Cow::Borrowed(database)) => Some(field("Database", database, "from `use` in this entry, or from Schema")),
+        Some(Cow::Owned(_)) | None => None,
+    };
+    let mut fields: Vec<Field> = stamp.into_iter().collect();
+    let pid = entry.thread_id.map(|_| entry.thread_id_text);
+    fields.extend(optional("PID", pid, "the connection's id"));
+    fields.extend(optional("User", entry.user, "the name that the client gave"));
+    fields.extend(optional("Account", entry.account, "the account that matched it, in brackets"));
+    fields.extend(optional("Host", entry.host, "where the client was, by name"));
+    fields.extend(optional("Ip", entry.ip, "where the client was, in brackets"));
+    fields.extend(database);
+    fields.extend(entry.fields.iter().map(|(name, value)| field(name, value, "kept by its own name")));
+    fields.extend(optional("Perform", entry.administrator_command, "an administrator command, without a statement"));
+    let statement = "the rest of the entry, without the `;` that the server adds";
+    fields.push(field("Statement", entry.statement, statement));
+    fields
+}
+
+fn general_fields(entry: &GeneralEntry<'_>, zone: &TimeZone) -> Vec<Field> {
+    let field = |name: &str, value: &str, range: &Range<usize>, why: &str| Field {
+        name: name.to_owned(),
         value: value.to_owned(),
         bytes: [range.start, range.end],
         why: why.to_owned(),
@@ -158,6 +199,34 @@ mod tests {
         );
         assert_eq!(explanation["document"]["@timestamp"], "2022-01-15T08:44:45.161343Z");
         assert_eq!(explanation["document"]["PID"], 9566);
+    }
+
+    #[test]
+    fn every_field_of_a_slow_log_stands_where_it_is_said_to() {
+        let message = b"# Time: 2026-11-23T03:06:05.222163Z\n# User@Host: u[a] @ h [10.0.0.1]  Id:    32\n\
+            # Query_time: 0.200490  Rows_sent: 1\nuse d;\nSET timestamp=1795403165;\nSELECT SLEEP(0.2);\n";
+        let explanation = of(message, &TimeZone::UTC, 0).unwrap();
+        let told: Vec<(&str, &str)> = explanation
+            .fields
+            .iter()
+            .map(|field| {
+                assert_eq!(field.value.as_bytes(), &message[field.bytes[0]..field.bytes[1]], "{}", field.name);
+                (field.name.as_str(), field.value.as_str())
+            })
+            .collect();
+        let expected = [
+            ("Time", "2026-11-23T03:06:05.222163Z"),
+            ("PID", "32"),
+            ("User", "u"),
+            ("Account", "a"),
+            ("Host", "h"),
+            ("Ip", "10.0.0.1"),
+            ("Database", "d"),
+            ("Query_time", "0.200490"),
+            ("Rows_sent", "1"),
+            ("Statement", "SELECT SLEEP(0.2)"),
+        ];
+        assert_eq!((explanation.format, told), ("slow", expected.to_vec()));
     }
 
     #[test]

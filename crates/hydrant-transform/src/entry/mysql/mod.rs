@@ -1,3 +1,5 @@
 //! The logs of the MySQL family.
 
 pub mod general;
+
+pub mod slow;

@@ -7,9 +7,8 @@
 
 use memchr::memchr;
 
-use super::running::{Beginning, begins};
+use super::running::{Beginning, Grammar, begins, last_byte};
 use super::{Input, line_at};
-use crate::entry::mysql::general::StampForm;
 use crate::sql::lexer::Lexer;
 
 /// How far a look-ahead reads.
@@ -27,6 +26,8 @@ pub(super) struct Ahead {
     end: usize,
     lexer: Lexer,
     headers: u32,
+    /// The last byte before `at` that ends no line.
+    last: u8,
     /// The line at `at`, or around it, was judged.
     judged: bool,
 }
@@ -39,16 +40,17 @@ pub(super) enum Verdict {
 }
 
 impl Ahead {
-    /// `at`: where the header begins; `lexer`: what is open there.
-    pub(super) fn new(at: usize, lexer: Lexer) -> Ahead {
-        Ahead { at, end: at + AHEAD_BYTES_MAX, lexer, headers: 0, judged: true }
+    /// `at`: where the header begins; `lexer`: what is open there; `last`: the byte before that ends no line.
+    pub(super) fn new(at: usize, lexer: Lexer, last: u8) -> Ahead {
+        Ahead { at, end: at + AHEAD_BYTES_MAX, lexer, headers: 0, last, judged: true }
     }
 
-    pub(super) fn look(&mut self, form: Option<StampForm>, buffer: &[u8], input: Input) -> Verdict {
+    pub(super) fn look(&mut self, grammar: Grammar, buffer: &[u8], input: Input) -> Verdict {
         loop {
             if !self.judged {
                 let Some(line) = line_at(buffer, self.at, input) else { return self.out_of_bytes(input) };
-                if matches!(begins(line.text, form), Beginning::Entry) {
+                let Some(beginning) = begins(grammar, &line, buffer, input) else { return Verdict::Unclear };
+                if matches!(beginning, Beginning::Entry) && grammar.may_follow(self.last) {
                     if self.is_closed() {
                         return Verdict::TextUntil(self.at);
                     }
@@ -67,6 +69,7 @@ impl Ahead {
                 return Verdict::Entry;
             }
             self.lexer.feed(piece);
+            self.last = last_byte(piece).unwrap_or(self.last);
             if newline.is_none() {
                 return self.out_of_bytes(input);
             }

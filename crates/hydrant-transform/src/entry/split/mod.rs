@@ -4,7 +4,8 @@
 //! start ends, that it cannot tell yet, or, when told that nothing more comes for now, what there is. It holds no bytes
 //! and goes on where it stopped, so an entry of any length, in pieces of any size, is read once.
 //!
-//! In a general log an entry is a header line with all lines up to the next header or banner; a banner is one event.
+//! In a general log an entry is a header line with all lines up to the next header or banner; a banner is one event. In a
+//! slow log it is the header lines, which begin with `#`, with all lines up to the next ones.
 //! In any other file every line is an entry. Empty lines where an entry could begin are no entries.
 //!
 //! A header inside a statement may be planted. It is text when its stamp is not of the stream's form, or when a quote
@@ -34,7 +35,8 @@ use super::Format;
 use super::mysql::general::{
     BANNER_LINE_BYTES_MAX, BannerLine, HEADER_BYTES_MAX, banner_line, byte_order_mark, header,
 };
-use running::{Kind, Running, Step};
+use crate::entry::mysql::slow;
+use running::{Kind, Running, Step, slow_begins};
 
 /// An unfinished line of this many bytes can be judged: it is no banner line, and a header is shorter.
 const JUDGED_BYTES_MIN: usize = BANNER_LINE_BYTES_MAX + 1;
@@ -42,7 +44,7 @@ const JUDGED_BYTES_MIN: usize = BANNER_LINE_BYTES_MAX + 1;
 const _: () = assert!(JUDGED_BYTES_MIN > HEADER_BYTES_MAX + 3, "a header after a byte order mark is seen whole");
 
 /// At most so many bytes stand in the buffer, past those that are certain, before it is decided whose they are.
-pub const UNDECIDED_BYTES_MAX: usize = AHEAD_BYTES_MAX + JUDGED_BYTES_MIN;
+pub const UNDECIDED_BYTES_MAX: usize = AHEAD_BYTES_MAX + 2 * JUDGED_BYTES_MIN;
 
 /// What follows the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,8 +92,8 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    /// `format`: `None` tells a general log by its headers; with `Json` or `Text` every line is an entry, with
-    /// `General` lines before the first header are `partial`. `state`: [`State::default`] at the start of a file, else
+    /// `format`: `None` tells a general or slow log by its headers; with `Json` or `Text` every line is an entry, with
+    /// `General` or `Slow` lines before the first header are `partial`. `state`: [`State::default`] at the start of a file, else
     /// what [`Splitter::state`] told at the place where the buffer will begin.
     pub fn new(format: Option<Format>, state: State) -> Splitter {
         Splitter { format, current: state, state, running: None }
@@ -142,31 +144,52 @@ impl Splitter {
             return Start::Empty(line.end);
         }
         let continues = match self.current.mode {
-            Mode::General(_) => Kind::Continuation,
+            Mode::General(_) => Kind::Continuation { slow: false },
+            Mode::Slow => Kind::Continuation { slow: true },
             Mode::Lines => Kind::Line { partial: rest_of_a_line },
         };
         Start::Runs(match self.format {
             Some(Format::Json | Format::Text) => Running::new(Kind::Line { partial: rest_of_a_line }, &line),
             _ if rest_of_a_line => Running::new(continues, &line),
-            Some(Format::General) | None => self.start_line(&line, continues),
+            Some(Format::General | Format::Slow) | None => match self.start_line(&line, continues, buffer, input) {
+                Some(running) => running,
+                None => return Start::Unclear,
+            },
         })
     }
 
-    fn start_line(&mut self, line: &Line<'_>, continues: Kind) -> Running {
+    /// `None` where the next line decides and is not there yet.
+    fn start_line(&mut self, line: &Line<'_>, continues: Kind, buffer: &[u8], input: Input) -> Option<Running> {
         let mark = byte_order_mark(line.text);
         let text = line.text.get(mark..).unwrap_or_default();
-        if let Some(header) = header(text) {
+        if let Some(header) = header(text).filter(|_| self.format != Some(Format::Slow)) {
             let suspect = self.current.enter(&header, text);
-            return Running::of_header(&header, mark, suspect, line);
+            return Some(Running::of_header(&header, mark, suspect, line));
+        }
+        if self.format != Some(Format::General) {
+            let bare = Line { text, ..*line };
+            let is_slow = if self.current.mode == Mode::Slow || self.format == Some(Format::Slow) {
+                slow::is_header_line(text)
+            } else {
+                slow_begins(&bare, buffer, input)?
+            };
+            if is_slow {
+                let suspect = self.current.enter_slow();
+                return Some(Running::of_slow_headers(suspect, line));
+            }
         }
         if let Some(banner) = banner_line(text) {
             if banner == BannerLine::Program {
                 self.current.mode.restart();
             }
-            return Running::new(Kind::Banner(banner), line);
+            return Some(Running::new(Kind::Banner(banner), line));
         }
-        let kind = if self.format == Some(Format::General) { Kind::Continuation } else { continues };
-        Running::new(kind, line)
+        let kind = match self.format {
+            Some(Format::General) => Kind::Continuation { slow: false },
+            Some(Format::Slow) => Kind::Continuation { slow: true },
+            Some(Format::Json | Format::Text) | None => continues,
+        };
+        Some(Running::new(kind, line))
     }
 
     fn finish(&mut self, running: &Running, suspect_next: bool) -> Entry {

@@ -5,6 +5,7 @@ use memchr::memchr;
 use super::ahead::{Ahead, Verdict};
 use super::{Entry, Input, Line, line_at};
 use crate::entry::mysql::general::{BannerLine, Header, StampForm, banner_line, header};
+use crate::entry::mysql::slow;
 use crate::sql::lexer::Lexer;
 
 /// So many headers of the other form in one entry are no longer text: the log must have changed its form, though no
@@ -16,8 +17,12 @@ pub const FOREIGN_HEADERS_MAX: u32 = 64;
 pub(super) enum Kind {
     /// An entry of the general log; `sql`: its argument is a statement, so quotes count.
     Header { sql: bool },
-    /// Lines of a general log without a header. What is open in them is not known, so any header ends them.
-    Continuation,
+    /// Header lines of an entry of the slow log.
+    SlowHeaders,
+    /// What follows them; `sql`: it is a statement, so quotes count.
+    SlowStatement { sql: bool },
+    /// Lines of a general or slow log without a header. What is open in them is not known, so any header ends them.
+    Continuation { slow: bool },
     /// The last banner line so far.
     Banner(BannerLine),
     /// A line that is an entry.
@@ -41,6 +46,8 @@ pub(super) struct Running {
     /// The look-ahead from the header at `at`, while it waits for bytes.
     ahead: Option<Ahead>,
     foreign_headers: u32,
+    /// The last byte before `at` that ends no line.
+    last: u8,
     discarded_bytes: u64,
 }
 
@@ -71,8 +78,14 @@ impl Running {
             text_until: 0,
             ahead: None,
             foreign_headers: 0,
+            last: last_byte(first.text).unwrap_or(b'\n'),
             discarded_bytes: 0,
         }
+    }
+
+    /// Begins with a header line of the slow log.
+    pub(super) fn of_slow_headers(suspect: bool, first: &Line<'_>) -> Running {
+        Running { suspect, ..Running::new(Kind::SlowHeaders, first) }
     }
 
     /// Begins with a header that stands `skipped` bytes into its line.
@@ -87,7 +100,7 @@ impl Running {
             bytes: self.at,
             length: self.discarded_bytes + length(self.at),
             suspect: self.suspect,
-            partial: matches!(self.kind, Kind::Continuation | Kind::Line { partial: true }),
+            partial: matches!(self.kind, Kind::Continuation { .. } | Kind::Line { partial: true }),
         }
     }
 
@@ -97,9 +110,11 @@ impl Running {
             if self.in_line {
                 let rest = buffer.get(self.at..).unwrap_or_default();
                 let Some(place) = memchr(b'\n', rest) else {
+                    self.last = last_byte(rest).unwrap_or(self.last);
                     self.at = buffer.len();
                     return self.out_of_bytes(buffer, input);
                 };
+                self.last = rest.get(..place).and_then(last_byte).unwrap_or(self.last);
                 self.at += place + 1;
                 self.in_line = false;
             }
@@ -109,6 +124,7 @@ impl Running {
             let Some(line) = line_at(buffer, self.at, input) else { return self.out_of_bytes(buffer, input) };
             match self.judge(&line, form, buffer, input) {
                 Judgement::Belongs => {
+                    self.last = last_byte(line.text).unwrap_or(self.last);
                     self.at = line.end;
                     self.in_line = !line.whole;
                 }
@@ -154,7 +170,13 @@ impl Running {
                 _ => Judgement::Begins { suspect: false },
             };
         }
-        match begins(line.text, form) {
+        if self.kind == Kind::SlowHeaders {
+            return self.slow_header(line);
+        }
+        let slow = matches!(self.kind, Kind::SlowStatement { .. } | Kind::Continuation { slow: true });
+        let grammar = if slow { Grammar::Slow } else { Grammar::General(form) };
+        let Some(beginning) = begins(grammar, line, buffer, input) else { return Judgement::Unclear };
+        match beginning {
             Beginning::None => Judgement::Belongs,
             Beginning::Foreign => {
                 self.foreign_headers += 1;
@@ -164,13 +186,26 @@ impl Running {
                     Judgement::Begins { suspect: true }
                 }
             }
-            Beginning::Entry if self.kind == (Kind::Header { sql: true }) => self.weigh(form, buffer, input),
+            Beginning::Entry if self.kind.is_sql() => self.weigh(grammar, buffer, input),
             Beginning::Entry => Judgement::Begins { suspect: false },
         }
     }
 
+    /// A line behind the headers of a slow log's entry: one more of them, or its statement begins.
+    fn slow_header(&mut self, line: &Line<'_>) -> Judgement {
+        if banner_line(line.text) == Some(BannerLine::Program) {
+            return Judgement::Begins { suspect: false };
+        }
+        let is_command = line.text.starts_with(slow::ADMINISTRATOR);
+        if is_command || !line.text.starts_with(b"#") {
+            self.kind = Kind::SlowStatement { sql: !is_command };
+            self.lexed = self.at;
+        }
+        Judgement::Belongs
+    }
+
     /// Whether the header at `at` is text of the running statement.
-    fn weigh(&mut self, form: Option<StampForm>, buffer: &[u8], input: Input) -> Judgement {
+    fn weigh(&mut self, grammar: Grammar, buffer: &[u8], input: Input) -> Judgement {
         if self.at < self.text_until {
             return Judgement::Belongs;
         }
@@ -178,8 +213,11 @@ impl Running {
         if !self.lexer.open().spans_lines() {
             return Judgement::Begins { suspect: false };
         }
-        let mut ahead = self.ahead.take().unwrap_or_else(|| Ahead::new(self.at, self.lexer));
-        match ahead.look(form, buffer, input) {
+        if !grammar.may_follow(self.last) {
+            return Judgement::Belongs;
+        }
+        let mut ahead = self.ahead.take().unwrap_or_else(|| Ahead::new(self.at, self.lexer, self.last));
+        match ahead.look(grammar, buffer, input) {
             Verdict::TextUntil(place) => {
                 self.text_until = place;
                 Judgement::Belongs
@@ -194,14 +232,44 @@ impl Running {
 
     /// Brings the lexer up to `at`.
     fn lex(&mut self, buffer: &[u8]) {
-        if self.kind == (Kind::Header { sql: true }) && self.lexed < self.at {
+        if self.kind.is_sql() && self.lexed < self.at {
             self.lexer.feed(buffer.get(self.lexed..self.at).unwrap_or_default());
             self.lexed = self.at;
         }
     }
 }
 
-/// What a line inside a general log looks like.
+impl Kind {
+    fn is_sql(self) -> bool {
+        matches!(self, Kind::Header { sql: true } | Kind::SlowStatement { sql: true })
+    }
+}
+
+/// What begins an entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Grammar {
+    /// A header of this form, or of any.
+    General(Option<StampForm>),
+    Slow,
+}
+
+impl Grammar {
+    /// Whether, where a quote is open, a header may begin an entry behind a line that ends with this byte: a slow log's
+    /// server ends every statement with `;`. Tools that copy logs leave it out, so it is asked for nowhere else.
+    pub(super) fn may_follow(self, last: u8) -> bool {
+        match self {
+            Grammar::General(_) => true,
+            Grammar::Slow => last == b';',
+        }
+    }
+}
+
+/// The last byte of a text that ends no line.
+pub(super) fn last_byte(text: &[u8]) -> Option<u8> {
+    text.iter().rev().copied().find(|byte| !matches!(byte, b'\r' | b'\n'))
+}
+
+/// What a line inside a log looks like.
 pub(super) enum Beginning {
     None,
     /// A header of the stream's form, or a banner's first line.
@@ -210,12 +278,29 @@ pub(super) enum Beginning {
     Foreign,
 }
 
-pub(super) fn begins(line: &[u8], form: Option<StampForm>) -> Beginning {
-    match header(line) {
-        Some(header) if form.is_none_or(|form| form == header.form) => Beginning::Entry,
-        Some(_) => Beginning::Foreign,
-        None if banner_line(line) == Some(BannerLine::Program) => Beginning::Entry,
-        None => Beginning::None,
+/// Judges a line of the buffer; `None` where the next line decides and is not there yet.
+pub(super) fn begins(grammar: Grammar, line: &Line<'_>, buffer: &[u8], input: Input) -> Option<Beginning> {
+    let is_header = match grammar {
+        Grammar::General(form) => match header(line.text) {
+            Some(header) if form.is_none_or(|form| form == header.form) => true,
+            Some(_) => return Some(Beginning::Foreign),
+            None => false,
+        },
+        Grammar::Slow => slow_begins(line, buffer, input)?,
+    };
+    let begins = is_header || banner_line(line.text) == Some(BannerLine::Program);
+    Some(if begins { Beginning::Entry } else { Beginning::None })
+}
+
+/// Whether an entry of the slow log begins with this line: the one after it must look so too, where there is one.
+pub(super) fn slow_begins(line: &Line<'_>, buffer: &[u8], input: Input) -> Option<bool> {
+    if !slow::begins(line.text) {
+        return Some(false);
+    }
+    match line_at(buffer, line.end, input) {
+        Some(next) => Some(slow::is_confirmed(line.text, next.text)),
+        None if input == Input::Quiet => Some(true),
+        None => None,
     }
 }
 

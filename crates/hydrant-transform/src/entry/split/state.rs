@@ -27,12 +27,14 @@ pub enum Mode {
     /// A part of an entry. The form is that of the stream's headers; none is known after a banner, since the server
     /// may have been replaced.
     General(Option<StampForm>),
+    /// A part of an entry of the slow log.
+    Slow,
 }
 
 impl Mode {
     pub(super) fn form(self) -> Option<StampForm> {
         match self {
-            Mode::Lines => None,
+            Mode::Lines | Mode::Slow => None,
             Mode::General(form) => form,
         }
     }
@@ -58,6 +60,14 @@ impl State {
         self.last_stamp_micros = micros.or(self.last_stamp_micros);
         let was_open = std::mem::take(&mut self.suspect_next);
         was_open || is_foreign || goes_back
+    }
+}
+
+impl State {
+    /// Notes that an entry of the slow log begins, and answers whether it is suspect.
+    pub(super) fn enter_slow(&mut self) -> bool {
+        self.mode = Mode::Slow;
+        std::mem::take(&mut self.suspect_next)
     }
 }
 

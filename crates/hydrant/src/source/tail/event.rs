@@ -4,7 +4,8 @@ use std::path::Path;
 
 use hydrant_transform::document::timestamp::instant_micros;
 use hydrant_transform::entry::Format;
-use hydrant_transform::entry::mysql::general;
+use hydrant_transform::entry::mysql::general::{self, Stamp};
+use hydrant_transform::entry::mysql::slow;
 use hydrant_transform::envelope::{EventFlags, LogEvent};
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
@@ -89,13 +90,24 @@ impl Events {
     }
 
     fn stamp(&self, message: &[u8]) -> Option<i64> {
-        match self.format {
-            None | Some(Format::General) => {}
+        let head = message.get(..HEADER_BYTES).unwrap_or(message);
+        let (stamp, fraction_micros) = match self.format {
             Some(Format::Json | Format::Text) => return None,
-        }
-        let stamp = general::parse(message.get(..HEADER_BYTES).unwrap_or(message))?.stamp?;
-        instant_micros(&stamp, &self.time_zone, self.last_stamp)
+            Some(Format::General) => (general::parse(head)?.stamp?, 0),
+            Some(Format::Slow) => slow_stamp(head)?,
+            None => match general::parse(head) {
+                Some(entry) => (entry.stamp?, 0),
+                None => slow_stamp(head)?,
+            },
+        };
+        let micros = instant_micros(&stamp, &self.time_zone, self.last_stamp)?;
+        Some(micros + fraction_micros)
     }
+}
+
+fn slow_stamp(head: &[u8]) -> Option<(Stamp<'_>, i64)> {
+    let entry = slow::parse(head)?;
+    Some((entry.stamp?, entry.fraction_micros))
 }
 
 /// Where to cut so that no character is torn, if there are characters.
@@ -126,6 +138,19 @@ mod tests {
 
     fn times(mut events: Events, messages: &[&str]) -> Vec<i64> {
         messages.iter().map(|message| events.event(taken(message.as_bytes()), 0, 99).timestamp_ms).collect()
+    }
+
+    #[test]
+    fn a_slow_log_s_stamp_is_the_event_s_time_and_lasts() {
+        let entry = |head: &str| format!("{head}# User@Host: a[a] @ h []\n# Query_time: 1\nSELECT 1;\n");
+        let iso = entry("# Time: 2021-07-23T05:45:52.976229Z\n");
+        let legacy = entry("# Time: 210723  5:45:53.250001\n");
+        let (none, general) = (entry(""), "2021-07-23T05:45:54.000000Z\t    5 Quit\t\n".to_owned());
+        let all = [&iso, &none, &legacy, &none, &general].map(String::as_str);
+        let told = [1_627_019_152_976, 1_627_019_152_976, 1_627_019_153_250, 1_627_019_153_250, 1_627_019_154_000];
+        assert_eq!(times(events(None), &all), told);
+        assert_eq!(times(events(Some(Format::Slow)), &all[..3]), &told[..3]);
+        assert_eq!(times(events(Some(Format::General)), &[&iso]), [99]);
     }
 
     /// Expected values by Python: `str((ms << 144) + (generation << 120) + (offset << 64) + hash).zfill(56)`.
