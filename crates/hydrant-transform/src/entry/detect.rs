@@ -1,6 +1,6 @@
 //! Which format a log event is of, told from its own bytes only.
 
-use super::mysql::{general, slow};
+use super::mysql::{audit, general, slow};
 use super::{Format, json};
 
 /// The format of a log event and why, for `explain`.
@@ -16,6 +16,8 @@ pub fn detect(message: &[u8]) -> Detected {
         (Format::General, "begins with a header line of the MySQL general log")
     } else if slow::parse(message).is_some() {
         (Format::Slow, "begins with header lines of the MySQL slow query log")
+    } else if audit::parse(message).is_some() {
+        (Format::Audit, "a record of the server_audit log: stamp, names, two ids and an operation between commas")
     } else if json::is_object(message) {
         (Format::Json, "the whole message is one JSON object")
     } else if general::is_banner(message) {
@@ -42,6 +44,8 @@ mod tests {
         check(b"\t\t   13 Query\tSELECT 1\n", Format::General, "header");
         check(b"Tcp port: 3306  Unix socket: (null)\n", Format::General, "banner");
         check(b"# Time: \n# Query_time: 1  Lock_time: 0\nSELECT 1;\n", Format::Slow, "slow");
+        check(b"20261123 03:09:49,vm,app,h,39,0,CONNECT,app_db,,0\n", Format::Audit, "server_audit");
+        check(b"20261123 03:09:49,a,b", Format::Text, "no header");
         check(b"# Time: 2026-11-23T03:06:05.222163Z\n# nothing", Format::Text, "no header");
         check(b" {\"a\": 1}\r\n", Format::Json, "JSON");
         check(b"hello", Format::Text, "no header");

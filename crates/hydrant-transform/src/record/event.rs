@@ -4,6 +4,8 @@
 //! that say something. Every document is one line of UTF-8. The order in which formats are tried is that of
 //! [`crate::entry::detect`].
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::tz::TimeZone;
@@ -13,6 +15,7 @@ use crate::document::Reason;
 use crate::document::timestamp::{RFC3339_BYTES, instant_micros, write_rfc3339};
 use crate::entry::Format;
 use crate::entry::json::{self as json_line, JsonObject};
+use crate::entry::mysql::audit::{self, AuditEntry, AuditStamp};
 use crate::entry::mysql::general::{self, GeneralEntry, Stamp};
 use crate::entry::mysql::slow::{self, SlowEntry};
 use crate::envelope::LogEvent;
@@ -71,6 +74,7 @@ pub(super) fn entry(event: &LogEvent, ordinal: u32, metadata: &Metadata, options
     }
     let general = matches!(options.format, None | Some(Format::General));
     let slow = matches!(options.format, None | Some(Format::Slow));
+    let audit = matches!(options.format, None | Some(Format::Audit));
     let json = matches!(options.format, None | Some(Format::Json));
     let writer = Writer::new(event, ordinal, metadata, &time);
     if let Some(entry) = general.then(|| general::parse(&event.message)).flatten().filter(|entry| fits(entry, options))
@@ -79,6 +83,9 @@ pub(super) fn entry(event: &LogEvent, ordinal: u32, metadata: &Metadata, options
     }
     if let Some(entry) = slow.then(|| slow::parse(&event.message)).flatten() {
         return writer.slow(&entry, options);
+    }
+    if let Some(entry) = audit.then(|| audit::parse(&event.message)).flatten() {
+        return writer.audit(&entry, options);
     }
     if let Some(object) = json.then(|| json_line::object(&event.message)).flatten() {
         return writer.json(&object);
@@ -101,6 +108,8 @@ struct Writer<'a> {
     metadata: &'a Metadata,
     /// The event's own time in RFC 3339.
     time: &'a [u8],
+    /// The server itself has cut what it logged.
+    truncated: bool,
     out: Vec<u8>,
 }
 
@@ -109,7 +118,7 @@ impl<'a> Writer<'a> {
         // Escapes add an eighth at most in ordinary statements; more only costs one growth.
         let message_bytes = event.message.len() + event.message.len() / 8;
         let out = Vec::with_capacity(message_bytes + metadata.bytes + event.id.len() + FRAME_BYTES);
-        Writer { event, ordinal, metadata, time, out }
+        Writer { event, ordinal, metadata, time, truncated: false, out }
     }
 
     fn general(mut self, entry: &GeneralEntry<'_>, options: &Options) -> EntryOutcome {
@@ -204,7 +213,8 @@ impl<'a> Writer<'a> {
             json::write_u64(&mut self.out, u64::from(self.ordinal));
         }
         let flags = self.event.flags;
-        let set = [("partial", flags.partial), ("suspect", flags.suspect), ("truncated", flags.truncated)];
+        let set =
+            [("partial", flags.partial), ("suspect", flags.suspect), ("truncated", flags.truncated || self.truncated)];
         for (key, _) in set.into_iter().filter(|(key, set)| *set && !taken(key)) {
             json::write_key(&mut self.out, key);
             self.out.extend_from_slice(b"true");
@@ -257,6 +267,62 @@ impl<'a> Writer<'a> {
         self.metadata(|_| false);
         self.exact_bytes_around(entry.statement, &statement);
         self.end(Format::Slow)
+    }
+
+    /// `Time`, `PID`, `Perform`, `Statement` as in the general log; what the record has beside them by names of ours.
+    fn audit(mut self, entry: &AuditEntry<'_>, options: &Options) -> EntryOutcome {
+        let micros = match entry.stamp {
+            AuditStamp::Micros(micros) => Some(micros),
+            AuditStamp::Local(_) => None,
+        };
+        let mut time = Vec::with_capacity(RFC3339_BYTES);
+        let own_time = micros.filter(|micros| write_rfc3339(&mut time, *micros));
+        self.timestamp(own_time);
+        json::write_key(&mut self.out, "Time");
+        match own_time {
+            Some(_) => json::write_lossy(&mut self.out, &time),
+            None => {
+                self.quoted_time();
+                true
+            }
+        };
+        json::write_key(&mut self.out, "PID");
+        if options.pid_as_string {
+            json::write_str(&mut self.out, &entry.connection_id.to_string());
+        } else {
+            json::write_u64(&mut self.out, entry.connection_id);
+        }
+        json::write_key(&mut self.out, "Query_id");
+        json::write_u64(&mut self.out, entry.query_id);
+        json::write_key(&mut self.out, "Perform");
+        json::write_str(&mut self.out, entry.operation);
+        let named = [
+            ("User", entry.user),
+            ("Host", entry.host),
+            ("Port", entry.port),
+            ("Server_host", entry.server_host),
+            ("Database", entry.database),
+            ("Object", entry.object),
+            ("Connection_type", entry.connection_type),
+        ];
+        for (key, value) in named.into_iter().filter_map(|(key, value)| Some((key, value?))) {
+            json::write_key(&mut self.out, key);
+            json::write_lossy(&mut self.out, value);
+        }
+        if let Some(code) = entry.return_code {
+            json::write_key(&mut self.out, "Return_code");
+            self.out.extend_from_slice(code.to_string().as_bytes());
+        }
+        let query = entry.query().unwrap_or_default();
+        json::write_key(&mut self.out, "Statement");
+        let statement = options.redact.hide(&query);
+        json::write_lossy(&mut self.out, &statement);
+        self.truncated |= entry.truncated;
+        self.metadata(|_| false);
+        let escaped = entry.escaped_query.unwrap_or_default();
+        let shown = if matches!(statement, Cow::Owned(_)) { &statement } else { escaped };
+        self.exact_bytes_around(escaped, shown);
+        self.end(Format::Audit)
     }
 
     /// What is not UTF-8 stands in the other fields with replacement characters; here the message is whole, but for the

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 
 use hydrant_transform::document::timestamp::instant_micros;
+use hydrant_transform::entry::mysql::audit::{self, AuditEntry, AuditStamp};
 use hydrant_transform::entry::mysql::general::{self, GeneralEntry, Stamp};
 use hydrant_transform::entry::mysql::slow::{self, SlowEntry};
 use hydrant_transform::entry::{Format, detect};
@@ -66,6 +67,9 @@ fn of(message: &[u8], zone: &TimeZone, now_ms: i64) -> anyhow::Result<Explanatio
         Format::Slow => {
             slow::parse(message).map(|entry| (slow_fields(message, &entry), entry.stamp)).unwrap_or_default()
         }
+        Format::Audit => {
+            audit::parse(message).map(|entry| (audit_fields(message, &entry), audit_stamp(&entry))).unwrap_or_default()
+        }
         Format::Json | Format::Text => (Vec::new(), None),
     };
     let timestamp_ms =
@@ -85,12 +89,7 @@ fn of(message: &[u8], zone: &TimeZone, now_ms: i64) -> anyhow::Result<Explanatio
 
 /// Every field of a slow log's entry where it stands in the message.
 fn slow_fields(message: &[u8], entry: &SlowEntry<'_>) -> Vec<Field> {
-    let field = |name: &str, value: &[u8], why: &str| {
-        let start = value.as_ptr().addr().saturating_sub(message.as_ptr().addr());
-        let bytes = [start, start + value.len()];
-        let value = String::from_utf8_lossy(&Redact::Secrets.hide(value)).into_owned();
-        Field { name: name.to_owned(), value, bytes, why: why.to_owned() }
-    };
+    let field = |name: &str, value: &[u8], why: &str| field(message, name, value, why);
     let stamp = entry.stamp.map(|stamp| match stamp {
         Stamp::Rfc3339(text) => {
             field("Time", text.as_bytes(), "when the statement ended, RFC 3339; taken as it stands")
@@ -115,6 +114,36 @@ fn slow_fields(message: &[u8], entry: &SlowEntry<'_>) -> Vec<Field> {
     let statement = "the rest of the entry, without the `;` that the server adds";
     fields.push(field("Statement", entry.statement, statement));
     fields
+}
+
+fn audit_stamp<'a>(entry: &AuditEntry<'a>) -> Option<Stamp<'a>> {
+    match entry.stamp {
+        AuditStamp::Local(stamp) => Some(stamp),
+        AuditStamp::Micros(_) => None,
+    }
+}
+
+/// Every field of an audit record where it stands in the message.
+fn audit_fields(message: &[u8], entry: &AuditEntry<'_>) -> Vec<Field> {
+    let named = [
+        ("Server_host", entry.server_host, "the second field"),
+        ("User", entry.user, "all between the server's host and the last field before the two ids"),
+        ("Host", entry.host, "the field before the two ids"),
+        ("Port", entry.port, "behind the host, as MariaDB 12 writes it"),
+        ("Database", entry.database, "behind the operation"),
+        ("Object", entry.object, "behind the database"),
+        ("Connection_type", entry.connection_type, "the last field, as Amazon's plug-in writes it"),
+        ("Statement", entry.escaped_query, "between the quotes; its escapes are undone once in the document"),
+    ];
+    named.into_iter().filter_map(|(name, value, why)| Some(field(message, name, value?, why))).collect()
+}
+
+/// A field that is a part of the message.
+fn field(message: &[u8], name: &str, value: &[u8], why: &str) -> Field {
+    let start = value.as_ptr().addr().saturating_sub(message.as_ptr().addr());
+    let bytes = [start, start + value.len()];
+    let value = String::from_utf8_lossy(&Redact::Secrets.hide(value)).into_owned();
+    Field { name: name.to_owned(), value, bytes, why: why.to_owned() }
 }
 
 fn general_fields(entry: &GeneralEntry<'_>, zone: &TimeZone) -> Vec<Field> {
@@ -227,6 +256,31 @@ mod tests {
             ("Statement", "SELECT SLEEP(0.2)"),
         ];
         assert_eq!((explanation.format, told), ("slow", expected.to_vec()));
+    }
+
+    #[test]
+    fn every_field_of_an_audit_record_stands_where_it_is_said_to() {
+        let message = br"20261123 03:09:49,vm,app,h:3,39,187,QUERY,d,'SELECT \'a\'',0";
+        let explanation = of(message, &TimeZone::UTC, 0).unwrap();
+        let told: Vec<(&str, &[u8])> = explanation
+            .fields
+            .iter()
+            .map(|field| (field.name.as_str(), &message[field.bytes[0]..field.bytes[1]]))
+            .collect();
+        let expected: [(&str, &[u8]); 6] = [
+            ("Server_host", b"vm"),
+            ("User", b"app"),
+            ("Host", b"h"),
+            ("Port", b"3"),
+            ("Database", b"d"),
+            ("Statement", br"SELECT \'a\'"),
+        ];
+        assert_eq!((explanation.format, told), ("audit", expected.to_vec()));
+        let document = serde_json::to_value(&explanation).unwrap()["document"].clone();
+        assert_eq!(
+            (&document["Time"], &document["Statement"]),
+            (&"2026-11-23T03:09:49.000000Z".into(), &"SELECT 'a'".into())
+        );
     }
 
     #[test]

@@ -189,7 +189,7 @@ impl<W: Write> Printer<W> {
                 };
                 let time = if source.get("Time").is_some() { text("Time") } else { text("@timestamp") };
                 let statement = match document.format.name() {
-                    "general" | "slow" => text("Statement"),
+                    "general" | "slow" | "audit" => text("Statement"),
                     "text" => text("message"),
                     _ => String::from_utf8_lossy(&document.source).into_owned(),
                 };

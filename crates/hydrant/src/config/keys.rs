@@ -37,7 +37,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "tail.format",
         "the value of `transform.format`",
-        "Format of this file's entries: `auto`, `general`, `slow`, `json`, `text`. It says where the tail cuts.",
+        "Format of this file's entries: `auto`, `general`, `slow`, `audit`, `json`, `text`. It says where the tail cuts.",
     ),
     key("stream.engine", "\"embedded\"", "`embedded` is the only engine of this version."),
     key("stream.shards", "1", "Number of shards, 1 to 64. A stream that holds data keeps the number it was made with."),
@@ -51,7 +51,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "transform.format",
         "\"auto\"",
-        "`auto` tells each entry's format from its own bytes; else `general`, `slow`, `json`, `text`.",
+        "`auto` tells each entry's format from its own bytes; else `general`, `slow`, `audit`, `json`, `text`.",
     ),
     key("transform.profile", "\"classic\"", "Field names: `classic` is the only profile of this version."),
     key(

@@ -5,7 +5,8 @@
 //! and goes on where it stopped, so an entry of any length, in pieces of any size, is read once.
 //!
 //! In a general log an entry is a header line with all lines up to the next header or banner; a banner is one event. In a
-//! slow log it is the header lines, which begin with `#`, with all lines up to the next ones.
+//! slow log it is the header lines, which begin with `#`, with all lines up to the next ones; in an audit log a line that
+//! begins with its stamp, with all lines up to the next one.
 //! In any other file every line is an entry. Empty lines where an entry could begin are no entries.
 //!
 //! A header inside a statement may be planted. It is text when its stamp is not of the stream's form, or when a quote
@@ -35,7 +36,7 @@ use super::Format;
 use super::mysql::general::{
     BANNER_LINE_BYTES_MAX, BannerLine, HEADER_BYTES_MAX, banner_line, byte_order_mark, header,
 };
-use crate::entry::mysql::slow;
+use crate::entry::mysql::{audit, slow};
 use running::{Kind, Running, Step, slow_begins};
 
 /// An unfinished line of this many bytes can be judged: it is no banner line, and a header is shorter.
@@ -151,10 +152,12 @@ impl Splitter {
         Start::Runs(match self.format {
             Some(Format::Json | Format::Text) => Running::new(Kind::Line { partial: rest_of_a_line }, &line),
             _ if rest_of_a_line => Running::new(continues, &line),
-            Some(Format::General | Format::Slow) | None => match self.start_line(&line, continues, buffer, input) {
-                Some(running) => running,
-                None => return Start::Unclear,
-            },
+            Some(Format::General | Format::Slow | Format::Audit) | None => {
+                match self.start_line(&line, continues, buffer, input) {
+                    Some(running) => running,
+                    None => return Start::Unclear,
+                }
+            }
         })
     }
 
@@ -162,11 +165,14 @@ impl Splitter {
     fn start_line(&mut self, line: &Line<'_>, continues: Kind, buffer: &[u8], input: Input) -> Option<Running> {
         let mark = byte_order_mark(line.text);
         let text = line.text.get(mark..).unwrap_or_default();
-        if let Some(header) = header(text).filter(|_| self.format != Some(Format::Slow)) {
+        if let Some(header) = header(text).filter(|_| matches!(self.format, None | Some(Format::General))) {
             let suspect = self.current.enter(&header, text);
             return Some(Running::of_header(&header, mark, suspect, line));
         }
-        if self.format != Some(Format::General) {
+        if matches!(self.format, None | Some(Format::Audit)) && audit::begins(text) {
+            return Some(Running::new(Kind::Audit, line));
+        }
+        if matches!(self.format, None | Some(Format::Slow)) {
             let bare = Line { text, ..*line };
             let is_slow = if self.current.mode == Mode::Slow || self.format == Some(Format::Slow) {
                 slow::is_header_line(text)
@@ -187,7 +193,7 @@ impl Splitter {
         let kind = match self.format {
             Some(Format::General) => Kind::Continuation { slow: false },
             Some(Format::Slow) => Kind::Continuation { slow: true },
-            Some(Format::Json | Format::Text) | None => continues,
+            Some(Format::Audit | Format::Json | Format::Text) | None => continues,
         };
         Some(Running::new(kind, line))
     }

@@ -5,7 +5,7 @@ use memchr::memchr;
 use super::ahead::{Ahead, Verdict};
 use super::{Entry, Input, Line, line_at};
 use crate::entry::mysql::general::{BannerLine, Header, StampForm, banner_line, header};
-use crate::entry::mysql::slow;
+use crate::entry::mysql::{audit, slow};
 use crate::sql::lexer::Lexer;
 
 /// So many headers of the other form in one entry are no longer text: the log must have changed its form, though no
@@ -21,6 +21,8 @@ pub(super) enum Kind {
     SlowHeaders,
     /// What follows them; `sql`: it is a statement, so quotes count.
     SlowStatement { sql: bool },
+    /// A record of the audit log; a user's name in it may hold a newline.
+    Audit,
     /// Lines of a general or slow log without a header. What is open in them is not known, so any header ends them.
     Continuation { slow: bool },
     /// The last banner line so far.
@@ -174,7 +176,13 @@ impl Running {
             return self.slow_header(line);
         }
         let slow = matches!(self.kind, Kind::SlowStatement { .. } | Kind::Continuation { slow: true });
-        let grammar = if slow { Grammar::Slow } else { Grammar::General(form) };
+        let grammar = if self.kind == Kind::Audit {
+            Grammar::Audit
+        } else if slow {
+            Grammar::Slow
+        } else {
+            Grammar::General(form)
+        };
         let Some(beginning) = begins(grammar, line, buffer, input) else { return Judgement::Unclear };
         match beginning {
             Beginning::None => Judgement::Belongs,
@@ -251,6 +259,7 @@ pub(super) enum Grammar {
     /// A header of this form, or of any.
     General(Option<StampForm>),
     Slow,
+    Audit,
 }
 
 impl Grammar {
@@ -258,7 +267,7 @@ impl Grammar {
     /// server ends every statement with `;`. Tools that copy logs leave it out, so it is asked for nowhere else.
     pub(super) fn may_follow(self, last: u8) -> bool {
         match self {
-            Grammar::General(_) => true,
+            Grammar::General(_) | Grammar::Audit => true,
             Grammar::Slow => last == b';',
         }
     }
@@ -287,6 +296,7 @@ pub(super) fn begins(grammar: Grammar, line: &Line<'_>, buffer: &[u8], input: In
             None => false,
         },
         Grammar::Slow => slow_begins(line, buffer, input)?,
+        Grammar::Audit => audit::begins(line.text),
     };
     let begins = is_header || banner_line(line.text) == Some(BannerLine::Program);
     Some(if begins { Beginning::Entry } else { Beginning::None })

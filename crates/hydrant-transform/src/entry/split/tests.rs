@@ -404,3 +404,14 @@ fn statements_of_a_slow_log_without_a_semicolon_are_entries() {
     let entry = format!("{USER}{NUMBERS}SELECT 1\n");
     assert_eq!(cut(&entry.repeat(2)), [(entry.clone(), ""), (entry, "")]);
 }
+
+#[test]
+fn an_audit_log_is_cut_at_its_stamps() {
+    let broken = "20261123 03:09:49,vm,o'brien,x\n,localhost,42,0,FAILED_CONNECT,,,1045\n";
+    let (mariadb, aurora) =
+        ("20261123 03:09:49,vm,a,h,1,2,CONNECT,d,,0\n", "1645164733006686,vm,a,h,1,2,CONNECT,d,,0\n");
+    let log = [broken, mariadb, aurora, "hello\n", mariadb].concat();
+    let expected =
+        [(broken, ""), (mariadb, ""), ("1645164733006686,vm,a,h,1,2,CONNECT,d,,0\nhello\n", ""), (mariadb, "")];
+    assert_eq!(cut(&log), expected.map(|(entry, flags)| (entry.to_owned(), flags)));
+}

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use hydrant_transform::document::timestamp::instant_micros;
 use hydrant_transform::entry::Format;
+use hydrant_transform::entry::mysql::audit::{self, AuditStamp};
 use hydrant_transform::entry::mysql::general::{self, Stamp};
 use hydrant_transform::entry::mysql::slow;
 use hydrant_transform::envelope::{EventFlags, LogEvent};
@@ -95,13 +96,24 @@ impl Events {
             Some(Format::Json | Format::Text) => return None,
             Some(Format::General) => (general::parse(head)?.stamp?, 0),
             Some(Format::Slow) => slow_stamp(head)?,
+            Some(Format::Audit) => return self.audit_micros(head),
             None => match general::parse(head) {
                 Some(entry) => (entry.stamp?, 0),
-                None => slow_stamp(head)?,
+                None => match slow_stamp(head) {
+                    Some(stamp) => stamp,
+                    None => return self.audit_micros(head),
+                },
             },
         };
         let micros = instant_micros(&stamp, &self.time_zone, self.last_stamp)?;
         Some(micros + fraction_micros)
+    }
+
+    fn audit_micros(&self, head: &[u8]) -> Option<i64> {
+        match audit::parse(head)?.stamp {
+            AuditStamp::Micros(micros) => Some(micros),
+            AuditStamp::Local(stamp) => instant_micros(&stamp, &self.time_zone, self.last_stamp),
+        }
     }
 }
 
@@ -151,6 +163,15 @@ mod tests {
         assert_eq!(times(events(None), &all), told);
         assert_eq!(times(events(Some(Format::Slow)), &all[..3]), &told[..3]);
         assert_eq!(times(events(Some(Format::General)), &[&iso]), [99]);
+    }
+
+    #[test]
+    fn an_audit_log_s_stamp_is_the_event_s_time() {
+        let local = "20210723 05:45:52,vm,a,h,1,2,CONNECT,d,,0\n";
+        let aurora = "1627019152976229,vm,a,h,1,2,CONNECT,d,,0\n";
+        for format in [None, Some(Format::Audit)] {
+            assert_eq!(times(events(format), &[local, aurora]), [1_627_019_152_000, 1_627_019_152_976]);
+        }
     }
 
     /// Expected values by Python: `str((ms << 144) + (generation << 120) + (offset << 64) + hash).zfill(56)`.

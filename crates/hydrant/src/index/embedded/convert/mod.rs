@@ -225,7 +225,7 @@ impl Reader<'_, '_> {
         let fixed = Fixed::by_name(name)?;
         let ours = match self.document.format {
             Format::Json => fixed.is_envelope(),
-            Format::General | Format::Slow | Format::Text => true,
+            Format::General | Format::Slow | Format::Audit | Format::Text => true,
         };
         let fits = match (fixed.field_type(), leaf) {
             (FieldType::DateNanos, Leaf::String(text)) => date::detect(text) == Some(DateFormat::Iso),

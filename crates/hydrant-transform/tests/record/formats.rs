@@ -1,0 +1,69 @@
+//! Documents of the slow and audit logs, and what is hidden in all.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hydrant_transform::entry::Format;
+use hydrant_transform::record::Options;
+use hydrant_transform::sql::redact::Redact;
+use serde_json::Value;
+
+use super::{TAIL, event, one};
+
+#[test]
+fn passwords_are_hidden_in_statements_and_text_unless_told_otherwise() {
+    let one = |message: &[u8], redact| {
+        let (_, document) = one(event(message), &Options { redact, ..Options::default() });
+        serde_json::from_str::<Value>(&document).unwrap()
+    };
+    let statement = b"2021-07-23T05:45:52.976229Z\t    5 Query\tSET PASSWORD = 'x1y2' -- \xe9";
+    let text = b"\xff SET PASSWORD = 'x1y2'";
+    for message in [&statement[..], text] {
+        let shown = one(message, Redact::Off);
+        assert!(shown.to_string().contains("x1y2"), "{shown}");
+        let hidden = one(message, Options::default().redact);
+        assert!(!hidden.to_string().contains("x1y2"), "{hidden}");
+        let exact = STANDARD.decode(hidden["message_base64"].as_str().unwrap()).unwrap();
+        let expected = String::from_utf8_lossy(message).replace("'x1y2'", "<secret>");
+        assert_eq!(String::from_utf8_lossy(&exact), expected);
+    }
+    assert_eq!(one(statement, Redact::Secrets)["Statement"], "SET PASSWORD = <secret> -- \u{fffd}");
+    let json = br#"{"statement":"SET PASSWORD = 'x1y2'"}"#;
+    assert_eq!(one(json, Redact::Secrets)["statement"], "SET PASSWORD = 'x1y2'");
+}
+
+#[test]
+fn an_entry_of_the_slow_log_has_the_names_of_the_log() {
+    let message = b"# Time: 2021-07-23T05:45:52.976229Z\n# User@Host: app[app] @  [10.0.0.1]  Id:    12\n\
+        # Query_time: 2  Lock_time: 0.000001 Rows_sent: 1  Full_scan: Yes  InnoDB_trx_id: 1500  owner: x  Rows_sent: 2\n\
+        use d;\nSET timestamp=1627019150;\nSET PASSWORD = 'x1y2';\n";
+    let expected = format!(
+        r#"{{"@timestamp":"2021-07-23T05:45:52.976229Z","Time":"2021-07-23T05:45:52.976229Z","PID":12,"User":"app","Account":"app","Ip":"10.0.0.1","Database":"d","Query_time":2.0,"Lock_time":0.000001,"Rows_sent":1,"Full_scan":true,"InnoDB_trx_id":"1500","Header":"owner: x\nRows_sent: 2","Set_timestamp":1627019150,"Statement":"SET PASSWORD = <secret>",{TAIL}}}"#
+    );
+    assert_eq!(one(event(message), &Options::default()), (Format::Slow, expected));
+    // A legacy stamp is in a zone that only the source knew.
+    let legacy = b"# Time: 210723  5:45:52\n# Query_time: 1\n# administrator command: Quit;\n";
+    let expected = format!(
+        r#"{{"@timestamp":"2021-07-23T05:45:52.976000Z","Time":"2021-07-23T05:45:52.976000Z","Query_time":1.0,"Perform":"Quit","Statement":"",{TAIL}}}"#
+    );
+    assert_eq!(one(event(legacy), &Options::default()), (Format::Slow, expected));
+}
+
+#[test]
+fn a_record_of_the_audit_log_has_the_four_names_and_its_own() {
+    let aurora = br"1627019152976229,vm,app,10.0.0.1,39,187,QUERY,d,'SELECT \'a,b\'',1064";
+    let expected = format!(
+        r#"{{"@timestamp":"2021-07-23T05:45:52.976229Z","Time":"2021-07-23T05:45:52.976229Z","PID":39,"Query_id":187,"Perform":"QUERY","User":"app","Host":"10.0.0.1","Server_host":"vm","Database":"d","Return_code":1064,"Statement":"SELECT 'a,b'",{TAIL}}}"#
+    );
+    assert_eq!(one(event(aurora), &Options::default()), (Format::Audit, expected));
+    let mariadb = br"20210723 05:45:52,vm,a,h:5,1,0,QUERY,,'SET PASSWORD = \'x1y2";
+    let expected = format!(
+        r#"{{"@timestamp":"2021-07-23T05:45:52.976000Z","Time":"2021-07-23T05:45:52.976000Z","PID":1,"Query_id":0,"Perform":"QUERY","User":"a","Host":"h","Port":"5","Server_host":"vm","Statement":"SET PASSWORD = <secret>",{TAIL},"truncated":true}}"#
+    );
+    assert_eq!(one(event(mariadb), &Options::default()), (Format::Audit, expected));
+    // A newline in a user's name, and bytes that are not UTF-8.
+    let latin = b"20210723 05:45:52,vm,o\n\xe9,h,1,0,DISCONNECT,,,0";
+    let (_, document) = one(event(latin), &Options::default());
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!((&document["User"], &document["Return_code"]), (&"o\n\u{fffd}".into(), &0.into()));
+    assert_eq!(STANDARD.decode(document["message_base64"].as_str().unwrap()).unwrap(), latin);
+}
