@@ -1,4 +1,5 @@
-//! Which format a log event is of, told from its own bytes only.
+//! Which format a log event is of: told from the name of its log group where Amazon RDS has made that, else from its own
+//! bytes, never from what came before.
 
 use super::mysql::{audit, general, slow};
 use super::{Format, json};
@@ -28,6 +29,19 @@ pub fn detect(message: &[u8]) -> Detected {
     Detected { format, reason }
 }
 
+/// The format that RDS says by the log group's name: `/aws/rds/instance/NAME/slowquery`, `/aws/rds/cluster/NAME/audit`.
+pub fn of_log_group(name: &str) -> Option<Format> {
+    let mut parts = name.strip_prefix("/aws/rds/")?.split('/');
+    let (kind, _, log, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
+    match log {
+        _ if kind != "instance" && kind != "cluster" => None,
+        "general" => Some(Format::General),
+        "slowquery" => Some(Format::Slow),
+        "audit" => Some(Format::Audit),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +65,24 @@ mod tests {
         check(b"hello", Format::Text, "no header");
         check(b"", Format::Text, "no header");
         check(b"\xff\x00", Format::Text, "no header");
+    }
+
+    #[test]
+    fn a_log_group_of_rds_names_its_format() {
+        for (name, format) in [
+            ("/aws/rds/instance/db-1/general", Some(Format::General)),
+            ("/aws/rds/cluster/prod/slowquery", Some(Format::Slow)),
+            ("/aws/rds/instance/slowquery/audit", Some(Format::Audit)),
+            ("/aws/rds/instance/db-1/error", None),
+            ("/aws/rds/instance/general", None),
+            ("/aws/rds/instance/db-1/general/more", None),
+            ("/aws/rds/proxy/db-1/general", None),
+            ("/my/aws/rds/instance/db-1/general", None),
+            ("general", None),
+            ("", None),
+        ] {
+            assert_eq!(of_log_group(name), format, "{name}");
+        }
     }
 
     #[test]

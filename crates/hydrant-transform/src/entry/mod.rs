@@ -11,7 +11,7 @@ pub mod json;
 
 pub mod split;
 
-pub use detect::{Detected, detect};
+pub use detect::{Detected, detect, of_log_group};
 
 /// The formats this version knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -2,7 +2,7 @@
 //!
 //! Fields stand in a fixed order: what the format gives, then where the event came from, then flags, and only those
 //! that say something. Every document is one line of UTF-8. The order in which formats are tried is that of
-//! [`crate::entry::detect`].
+//! [`crate::entry::detect`], unless the configuration or the log group's name says one.
 
 use std::borrow::Cow;
 
@@ -13,11 +13,11 @@ use jiff::tz::TimeZone;
 use super::{DropReason, MESSAGE_BYTES_MAX, Options, Origin, reason_code, slow_fields};
 use crate::document::Reason;
 use crate::document::timestamp::{RFC3339_BYTES, instant_micros, write_rfc3339};
-use crate::entry::Format;
 use crate::entry::json::{self as json_line, JsonObject};
 use crate::entry::mysql::audit::{self, AuditEntry, AuditStamp};
 use crate::entry::mysql::general::{self, GeneralEntry, Stamp};
 use crate::entry::mysql::slow::{self, SlowEntry};
+use crate::entry::{Format, of_log_group};
 use crate::envelope::LogEvent;
 use crate::json;
 
@@ -37,6 +37,8 @@ pub(super) enum EntryOutcome {
 /// Names and values that every document of an origin has, as JSON already. Absent where they are empty.
 pub(super) struct Metadata {
     members: [(&'static str, Vec<u8>); 3],
+    /// As the log group's name says.
+    format: Option<Format>,
     bytes: usize,
 }
 
@@ -51,7 +53,8 @@ impl Metadata {
             }
             (key, member)
         });
-        Metadata { bytes: members.iter().map(|(_, member)| member.len()).sum(), members }
+        let format = of_log_group(&origin.log_group);
+        Metadata { bytes: members.iter().map(|(_, member)| member.len()).sum(), members, format }
     }
 }
 
@@ -72,10 +75,9 @@ pub(super) fn entry(event: &LogEvent, ordinal: u32, metadata: &Metadata, options
             format!("timestamp {} is not a time of the years 1970 to 2100 in milliseconds", event.timestamp_ms),
         ));
     }
-    let general = matches!(options.format, None | Some(Format::General));
-    let slow = matches!(options.format, None | Some(Format::Slow));
-    let audit = matches!(options.format, None | Some(Format::Audit));
-    let json = matches!(options.format, None | Some(Format::Json));
+    let may_be = |format| options.format.or(metadata.format).is_none_or(|only| only == format);
+    let (general, slow) = (may_be(Format::General), may_be(Format::Slow));
+    let (audit, json) = (may_be(Format::Audit), may_be(Format::Json));
     let writer = Writer::new(event, ordinal, metadata, &time);
     if let Some(entry) = general.then(|| general::parse(&event.message)).flatten().filter(|entry| fits(entry, options))
     {

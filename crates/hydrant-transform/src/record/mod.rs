@@ -38,7 +38,7 @@ pub struct RecordSource<'a> {
 /// Settings of the transformation. Plain data.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// `None`: found from each log event's own bytes.
+    /// `None`: told by the log group's name where Amazon RDS made it, else by each log event's own bytes.
     pub format: Option<Format>,
     /// PID as a JSON string instead of a number, for people who continue an older index.
     pub pid_as_string: bool,

@@ -3,11 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hydrant_transform::entry::Format;
-use hydrant_transform::record::Options;
+use hydrant_transform::record::{Options, transform_events};
 use hydrant_transform::sql::redact::Redact;
 use serde_json::Value;
 
-use super::{TAIL, event, one};
+use super::{SOURCE, TAIL, event, one};
 
 #[test]
 fn passwords_are_hidden_in_statements_and_text_unless_told_otherwise() {
@@ -66,4 +66,21 @@ fn a_record_of_the_audit_log_has_the_four_names_and_its_own() {
     let document: Value = serde_json::from_str(&document).unwrap();
     assert_eq!((&document["User"], &document["Return_code"]), (&"o\n\u{fffd}".into(), &0.into()));
     assert_eq!(STANDARD.decode(document["message_base64"].as_str().unwrap()).unwrap(), latin);
+}
+
+#[test]
+fn the_name_of_an_rds_log_group_says_the_format() {
+    let general = b"2021-07-23T05:45:52.976229Z\t    5 Query\tSELECT 1";
+    let slow = b"# Query_time: 1\nSELECT 1;\n";
+    let formats = |log_group: &str, options: &Options| -> Vec<Format> {
+        let events = vec![event(general), event(slow), event(b"{\"a\":1}")];
+        let transformed = transform_events("1", log_group, "db", events, SOURCE, options);
+        transformed.documents.iter().map(|document| document.format).collect()
+    };
+    let auto = Options::default();
+    assert_eq!(formats("/mine", &auto), [Format::General, Format::Slow, Format::Json]);
+    assert_eq!(formats("/aws/rds/instance/db/general", &auto), [Format::General, Format::Text, Format::Text]);
+    assert_eq!(formats("/aws/rds/cluster/db/slowquery", &auto), [Format::Text, Format::Slow, Format::Text]);
+    let configured = Options { format: Some(Format::Json), ..Options::default() };
+    assert_eq!(formats("/aws/rds/instance/db/general", &configured), [Format::Text, Format::Text, Format::Json]);
 }

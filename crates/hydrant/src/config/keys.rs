@@ -51,7 +51,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "transform.format",
         "\"auto\"",
-        "`auto` tells each entry's format from its own bytes; else `general`, `slow`, `audit`, `json`, `text`.",
+        "`auto` goes by the log group's name where RDS made it, else by each entry's own bytes; else `general`, `slow`, `audit`, `json`, `text`.",
     ),
     key("transform.profile", "\"classic\"", "Field names: `classic` is the only profile of this version."),
     key(

@@ -140,7 +140,8 @@ impl Headers {
 
     fn pair<'a>(&mut self, name: &'a str, value: &'a [u8], entry: &mut SlowEntry<'a>) {
         self.has_query_time |= name == "Query_time";
-        let number = || std::str::from_utf8(value).ok()?.parse::<u64>().ok();
+        // No server counts beyond 63 bits, and no index does.
+        let number = || std::str::from_utf8(value).ok()?.parse::<i64>().ok().and_then(|id| u64::try_from(id).ok());
         match name {
             "Id" | "Thread_id" if entry.thread_id.is_none() && number().is_some() => {
                 entry.thread_id = number();
