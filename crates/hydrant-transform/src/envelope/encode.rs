@@ -77,9 +77,21 @@ impl Encoder {
     pub fn seal(&mut self) -> Vec<u8> {
         self.json.extend_from_slice(CLOSING);
         let sealed = self.compressor.gzip(&self.json);
+        self.clear();
+        sealed
+    }
+
+    /// As [`Encoder::seal`], without gzip: for a caller that opens the envelope at once.
+    pub fn seal_plain(&mut self) -> Vec<u8> {
+        self.json.extend_from_slice(CLOSING);
+        let sealed = self.json.clone();
+        self.clear();
+        sealed
+    }
+
+    fn clear(&mut self) {
         self.json.truncate(self.header_bytes);
         self.events = 0;
-        sealed
     }
 }
 

@@ -122,7 +122,7 @@ fn lines(
         format: arguments.format.fixed(),
     };
     let owner = config::DEFAULT_OWNER.to_owned();
-    let settings = Settings { files: vec![file], owner, once: true, ..Settings::default() };
+    let settings = Settings { files: vec![file], owner, once: true, gzip: false, ..Settings::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut tail = Tail::open(settings, Vec::new(), Clock::System)?;

@@ -42,13 +42,14 @@ impl LogStream {
 #[derive(Debug)]
 pub struct Packer {
     encoder: Encoder,
+    gzip: bool,
     newest_ms: i64,
 }
 
 /// A full envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
-    /// The gzipped JSON.
+    /// The JSON, gzipped unless the packer was told otherwise.
     pub data: Vec<u8>,
     pub entries: usize,
     /// Timestamp of the newest event, milliseconds since 1970 UTC.
@@ -63,7 +64,13 @@ impl Packer {
             log_stream: of.log_stream.clone(),
             subscription_filters: vec![FILTER_NAME.to_owned()],
         };
-        Packer { encoder: Encoder::new(&header), newest_ms: i64::MIN }
+        Packer { encoder: Encoder::new(&header), gzip: true, newest_ms: i64::MIN }
+    }
+
+    /// Whether envelopes are gzipped, as CloudWatch Logs sends them; a caller that opens them at once has no use for it.
+    pub fn gzip(mut self, gzip: bool) -> Packer {
+        self.gzip = gzip;
+        self
     }
 
     pub fn push(&mut self, event: &LogEvent) {
@@ -84,7 +91,8 @@ impl Packer {
     pub fn seal(&mut self) -> Sealed {
         let entries = self.encoder.events();
         let newest_ms = std::mem::replace(&mut self.newest_ms, i64::MIN);
-        Sealed { data: self.encoder.seal(), entries, newest_ms }
+        let data = if self.gzip { self.encoder.seal() } else { self.encoder.seal_plain() };
+        Sealed { data, entries, newest_ms }
     }
 }
 
@@ -113,6 +121,18 @@ mod tests {
         assert_eq!((sealed.entries, sealed.newest_ms, packer.events()), (2, 5, 0));
         let expected = r#"{"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"/g","logStream":"s","subscriptionFilters":["hydrant"],"logEvents":[{"id":"1","timestamp":5,"message":"a\tb"},{"id":"1","timestamp":3,"message":"c"}]}"#;
         assert_eq!(std::str::from_utf8(&gunzip(&sealed.data, 1 << 20).unwrap()), Ok(expected));
+    }
+
+    #[test]
+    fn an_envelope_may_stay_plain() {
+        let mut packer = Packer::new(&log_stream("s")).gzip(false);
+        for time in [5, 6] {
+            packer.push(&event(time, b"a".to_vec()));
+            let expected = format!(
+                r#"{{"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"/g","logStream":"s","subscriptionFilters":["hydrant"],"logEvents":[{{"id":"1","timestamp":{time},"message":"a"}}]}}"#
+            );
+            assert_eq!(String::from_utf8(packer.seal().data), Ok(expected));
+        }
     }
 
     #[test]

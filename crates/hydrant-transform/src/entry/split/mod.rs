@@ -29,7 +29,7 @@ mod tests;
 use memchr::memchr;
 
 pub use ahead::{AHEAD_BYTES_MAX, AHEAD_HEADERS_MAX};
-pub use running::FOREIGN_HEADERS_MAX;
+pub use running::{FOREIGN_HEADERS_MAX, RECORD_LINES_MAX};
 pub use state::{BACKWARDS_MICROS_MAX, Mode, State};
 
 use super::Format;
@@ -128,7 +128,7 @@ impl Splitter {
 
     /// How many bytes at the front of the buffer belong to the running entry for certain.
     pub fn certain(&self) -> usize {
-        self.running.as_ref().map_or(0, |running| running.at)
+        self.running.as_ref().map_or(0, Running::certain)
     }
 
     /// Forgets the bytes that are certain and answers how many they were: the caller takes them from the front of its

@@ -1,8 +1,8 @@
 //! The entry at the front of the buffer while its end is not found: line by line, each byte once.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
-use super::ahead::{Ahead, Verdict};
+use super::ahead::{AHEAD_BYTES_MAX, Ahead, Verdict};
 use super::{Entry, Input, Line, line_at};
 use crate::entry::mysql::general::{BannerLine, Header, StampForm, banner_line, header};
 use crate::entry::mysql::{audit, slow};
@@ -11,6 +11,10 @@ use crate::sql::lexer::Lexer;
 /// So many headers of the other form in one entry are no longer text: the log must have changed its form, though no
 /// banner said so. Without this bound one odd line would swallow the rest of a log.
 pub const FOREIGN_HEADERS_MAX: u32 = 64;
+
+/// A record of the audit log has one line, unless a user's name holds newlines. What is no record after so many is a
+/// line of another file and some that were taken with it.
+pub const RECORD_LINES_MAX: usize = 8;
 
 /// What began at the front of the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +124,16 @@ impl Running {
                 self.at += place + 1;
                 self.in_line = false;
             }
-            if matches!(self.kind, Kind::Line { .. } | Kind::Banner(BannerLine::Columns)) {
+            let is_whole = match self.kind {
+                Kind::Line { .. } | Kind::Banner(BannerLine::Columns) => true,
+                Kind::Audit => self.is_whole_record(buffer),
+                Kind::Header { .. }
+                | Kind::SlowHeaders
+                | Kind::SlowStatement { .. }
+                | Kind::Continuation { .. }
+                | Kind::Banner(_) => false,
+            };
+            if is_whole {
                 return Step::Ended { suspect_next: false };
             }
             let Some(line) = line_at(buffer, self.at, input) else { return self.out_of_bytes(buffer, input) };
@@ -141,7 +154,8 @@ impl Running {
 
     /// Forgets what is certain, which the caller takes from its buffer.
     pub(super) fn discard(&mut self) -> usize {
-        let bytes = std::mem::take(&mut self.at);
+        let bytes = self.certain();
+        self.at -= bytes;
         self.discarded_bytes += length(bytes);
         self.lexed = self.lexed.saturating_sub(bytes);
         self.text_until = self.text_until.saturating_sub(bytes);
@@ -197,6 +211,24 @@ impl Running {
             Beginning::Entry if self.kind.is_sql() => self.weigh(grammar, buffer, input),
             Beginning::Entry => Judgement::Begins { suspect: false },
         }
+    }
+
+    /// Whether the lines so far are a record of the audit log, or so many, or so long, that they count as one.
+    fn is_whole_record(&self, buffer: &[u8]) -> bool {
+        let lines = || buffer.get(..self.at).unwrap_or_default();
+        !self.may_be_reread()
+            || audit::parse(lines()).is_some()
+            || memchr_iter(b'\n', lines()).count() >= RECORD_LINES_MAX
+    }
+
+    /// A record is read as a whole after each of its lines, while it is short.
+    fn may_be_reread(&self) -> bool {
+        self.kind == Kind::Audit && self.discarded_bytes == 0 && self.at <= AHEAD_BYTES_MAX
+    }
+
+    /// How many bytes at the front of the buffer belong to the entry, and are not needed again.
+    pub(super) fn certain(&self) -> usize {
+        if self.may_be_reread() { 0 } else { self.at }
     }
 
     /// A line behind the headers of a slow log's entry: one more of them, or its statement begins.

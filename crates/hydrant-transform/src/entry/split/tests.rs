@@ -411,7 +411,14 @@ fn an_audit_log_is_cut_at_its_stamps() {
     let (mariadb, aurora) =
         ("20261123 03:09:49,vm,a,h,1,2,CONNECT,d,,0\n", "1645164733006686,vm,a,h,1,2,CONNECT,d,,0\n");
     let log = [broken, mariadb, aurora, "hello\n", mariadb].concat();
-    let expected =
-        [(broken, ""), (mariadb, ""), ("1645164733006686,vm,a,h,1,2,CONNECT,d,,0\nhello\n", ""), (mariadb, "")];
+    let expected = [(broken, ""), (mariadb, ""), (aurora, ""), ("hello\n", ""), (mariadb, "")];
     assert_eq!(cut(&log), expected.map(|(entry, flags)| (entry.to_owned(), flags)));
+}
+
+#[test]
+fn a_line_that_only_looks_like_an_audit_record_takes_a_few_lines_with_it_at_most() {
+    let log = format!("20261123 03:09:49,hello\n{}", "a line\n".repeat(20));
+    let first = format!("20261123 03:09:49,hello\n{}", "a line\n".repeat(RECORD_LINES_MAX - 1));
+    let rest = std::iter::repeat_n(("a line\n".to_owned(), ""), 20 - (RECORD_LINES_MAX - 1));
+    assert_eq!(cut(&log), std::iter::once((first, "")).chain(rest).collect::<Vec<_>>());
 }

@@ -99,7 +99,7 @@ impl Chain {
         });
         let (packed_max, packed_bytes_max) = (stream::APPEND_RECORDS_MAX, stream::APPEND_BYTES_MAX);
         let (host, owner) = (host_name(), config.owner.clone());
-        let settings = Settings { files: files.collect(), host, owner, once, packed_max, packed_bytes_max };
+        let settings = Settings { files: files.collect(), host, owner, once, gzip: true, packed_max, packed_bytes_max };
         let tail = Tail::open(settings, marks, self.clock)?;
         let files = tail.progress();
         if !files.is_empty() && files.iter().all(|file| file.path.metadata().is_ok_and(|found| !found.is_file())) {

@@ -31,6 +31,7 @@ pub(super) struct Follower {
     /// Of the reader's file; of the next one while none is open.
     generation: u64,
     once: bool,
+    gzip: bool,
     /// Under `once`: everything is read.
     pub(super) finished: bool,
     /// Where the newest envelope ends.
@@ -63,6 +64,7 @@ impl Follower {
             next: VecDeque::new(),
             generation: 0,
             once: settings.once,
+            gzip: settings.gzip,
             finished: false,
             packed_to: 0,
             problem: None,
@@ -295,7 +297,7 @@ impl Follower {
         let mut packer: Option<Packer> = None;
         while let Some(taken) = reader.next(until) {
             let event = self.events.event(taken, self.generation, now_ms);
-            let packer = packer.get_or_insert_with(|| Packer::new(&self.log_stream));
+            let packer = packer.get_or_insert_with(|| Packer::new(&self.log_stream).gzip(self.gzip));
             packer.push(&event);
             if packer.is_full() {
                 let packed = self.seal(packer, reader)?;

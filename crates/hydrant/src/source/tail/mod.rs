@@ -60,6 +60,8 @@ pub struct Settings {
     pub owner: String,
     /// Read each file to the end that it has now, and finish.
     pub once: bool,
+    /// Gzip the envelopes, as CloudWatch Logs does.
+    pub gzip: bool,
     /// Envelopes of one hand-out: what an append takes.
     pub packed_max: usize,
     /// Bytes of one hand-out's envelopes and their partition keys; a single larger one is still handed out, alone.
@@ -74,6 +76,7 @@ impl Default for Settings {
             host: String::new(),
             owner: OWNER.to_owned(),
             once: false,
+            gzip: true,
             packed_max: 500,
             packed_bytes_max: 10 * 1024 * 1024,
         }

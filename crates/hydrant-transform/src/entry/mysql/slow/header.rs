@@ -9,6 +9,7 @@ use crate::entry::mysql::general::Stamp;
 const LINE_BYTES_MAX: usize = 4096;
 
 const TIME: &[u8] = b"# Time:";
+const QUERY_TIME: &[u8] = b"# Query_time: ";
 const USER: [&[u8]; 2] = [b"# User@Host: ", b"# User: "];
 
 /// Digits of a fraction that count.
@@ -24,10 +25,12 @@ pub(crate) fn is_header_line(line: &[u8]) -> bool {
 
 /// Whether a line of a running entry, which has a statement already, can begin the next one.
 pub(crate) fn begins(line: &[u8]) -> bool {
+    let is_query_time = || {
+        let seconds = line.strip_prefix(QUERY_TIME);
+        seconds.is_some_and(|seconds| seconds.trim_ascii_start().first().is_some_and(u8::is_ascii_digit))
+    };
     line.len() <= LINE_BYTES_MAX
-        && (line.starts_with(TIME)
-            || USER.iter().any(|user| line.starts_with(user))
-            || line.starts_with(b"# Query_time: "))
+        && (line.starts_with(TIME) || USER.iter().any(|user| line.starts_with(user)) || is_query_time())
 }
 
 /// Whether the line after one that [`begins`] an entry is what a server writes there. A comment or a string that holds
@@ -35,9 +38,7 @@ pub(crate) fn begins(line: &[u8]) -> bool {
 pub(crate) fn is_confirmed(first: &[u8], second: &[u8]) -> bool {
     let is_user = |line: &[u8]| USER.iter().any(|user| line.starts_with(user));
     if first.starts_with(TIME) {
-        return is_user(second)
-            || second.starts_with(b"# Query_time: ")
-            || memmem::find(first, b" # User@Host: ").is_some();
+        return is_user(second) || second.starts_with(QUERY_TIME) || memmem::find(first, b" # User@Host: ").is_some();
     }
     if is_user(first) {
         return is_header_line(second);
