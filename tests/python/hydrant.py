@@ -11,12 +11,20 @@ REPO = Path(__file__).resolve().parents[2]
 BINARY = os.environ["HYDRANT_BIN"]
 
 
+# For tests that compare statements as they were sent.
+AS_LOGGED = '[transform]\nredact = "off"\n'
+
+
 class Hydrant:
-    def __init__(self, data, *tails, arguments=()):
+    def __init__(self, data, *tails, config=""):
         command = [BINARY, "run", "--json", "--data", str(data), "--rest", "127.0.0.1:0", "--page", "127.0.0.1:0"]
         for tail in tails:
             command += ["--tail", str(tail)]
-        self.process = subprocess.Popen(command + list(arguments), stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+        if config:
+            file = Path(f"{data}.toml")
+            file.write_text(config)
+            command += ["--config", str(file)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
         started = self.process.stdout.readline()
         assert started, f"hydrant ended with {self.process.wait()} before it said where it listens"
         started = json.loads(started)

@@ -9,7 +9,7 @@ import pymysql
 import pytest
 from opensearchpy import OpenSearch
 
-from hydrant import Hydrant, until
+from hydrant import AS_LOGGED, Hydrant, until
 
 STATEMENTS = [
     "SELECT 1",
@@ -62,7 +62,7 @@ def mariadb(tmp_path_factory):
 
 def test_what_a_client_sent_is_found_with_its_exact_text(mariadb, tmp_path):
     connect, log, _ = mariadb
-    with Hydrant(tmp_path / "data", log) as hydrant:
+    with Hydrant(tmp_path / "data", log, config=AS_LOGGED) as hydrant:
         connection = connect()
         thread = connection.thread_id()
         with connection.cursor() as cursor:

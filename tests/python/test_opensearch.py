@@ -16,7 +16,7 @@ from collections import Counter
 import pytest
 from opensearchpy import OpenSearch, exceptions
 
-from hydrant import REPO, Hydrant, until
+from hydrant import AS_LOGGED, REPO, Hydrant, until
 
 LOG = REPO / "examples" / "logs" / "mysql-general.log"
 HEADER = re.compile(rb"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)\t *(\d+) ([A-Z][A-Za-z ]*?)\t", re.M)
@@ -48,7 +48,7 @@ def hydrant(tmp_path_factory):
     folder = tmp_path_factory.mktemp("opensearch")
     other = folder / "other.log"
     other.write_text("".join(json.dumps(line) + "\n" for line in JSON_LINES) + "just a line of text\n")
-    with Hydrant(folder / "data", LOG, other) as hydrant:
+    with Hydrant(folder / "data", LOG, other, config=AS_LOGGED) as hydrant:
         client = OpenSearch(hydrant.rest)
         until(lambda: client.count(index="hydrant-*")["count"] == 498 + 2 + 1)
         hydrant.client, hydrant.folder = client, folder
