@@ -212,11 +212,19 @@ impl Reader<'_, '_> {
             Leaf::Number(text) if text.parse::<i64>().is_ok() => FieldType::Long,
             Leaf::Number(text) => return Err(self.unparsable(name, FieldType::Long, text)),
             Leaf::String(text) => match date::detect(text) {
-                Some(format) => return Ok((FieldType::Date, format)),
-                None => FieldType::TextWithKeyword,
+                Some(format) if self.may_be_date(name) => return Ok((FieldType::Date, format)),
+                _ => FieldType::TextWithKeyword,
             },
         };
         Ok((field_type, DateFormat::Iso))
+    }
+
+    /// Our formats know which of their fields are dates: a user or a database whose name looks like one is none.
+    fn may_be_date(&self, name: &str) -> bool {
+        match self.document.format {
+            Format::Json => true,
+            Format::General | Format::Slow | Format::Audit | Format::Text => matches!(name, "Start" | "End"),
+        }
     }
 
     /// Our own field of this name, if the value is what our own documents hold there. JSON lines have an envelope's

@@ -302,3 +302,18 @@ fn keywords_are_resolved() {
     assert_eq!(resolved("n.keyword"), None);
     assert_eq!(resolved("u"), None);
 }
+
+#[test]
+fn a_name_in_a_slow_log_that_looks_like_a_date_is_text() {
+    let documents = [
+        r#"{"Database":"2022-01-15","Start":"2026-11-23T08:41:28.188775+05:30"}"#,
+        r#"{"Database":"app_db","Start":"2026-11-23T08:41:29.188775+05:30"}"#,
+    ];
+    let (mapping, last) = offer(Format::Slow, &documents);
+    assert!(last.is_ok(), "{last:?}");
+    let types: Vec<(&str, FieldType)> = mapping.iter().map(|(name, mapped)| (name, mapped.field_type)).collect();
+    assert_eq!(types, [("Database", FieldType::TextWithKeyword), ("Start", FieldType::Date)]);
+    // A JSON line's first value decides, as OpenSearch's dynamic mapping has it.
+    let (_, last) = offer(Format::Json, &documents);
+    assert_eq!(last.unwrap_err().code, "mapper_parsing_exception");
+}
