@@ -33,7 +33,15 @@ function replaceResults(html) {
   }
 }
 
-let shown = "";
+// As the browser writes it, so that an answer can be compared with what the page came with. What has not changed is not
+// replaced: nothing vanishes under a click.
+function asWritten(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.innerHTML;
+}
+
+let shown = results ? results.innerHTML : "";
 
 async function update() {
   const asked = new URLSearchParams(location.search);
@@ -41,7 +49,7 @@ async function update() {
   if (watching) {
     try {
       const answer = await fetch(`/live${location.search}`, { cache: "no-store" });
-      const html = await answer.text();
+      const html = asWritten(await answer.text());
       if (html !== shown) replaceResults(html);
       shown = html;
       results.classList.remove("away");

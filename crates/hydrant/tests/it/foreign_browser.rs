@@ -112,12 +112,17 @@ impl Stage {
         self.client.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await.unwrap()
     }
 
+    /// What all elements show, at one moment: a live update replaces them.
     async fn texts(&self, css: &str) -> Vec<String> {
-        let mut texts = Vec::new();
-        for element in self.client.find_all(Locator::Css(css)).await.unwrap() {
-            texts.push(element.text().await.unwrap());
-        }
-        texts
+        let script = "return [...document.querySelectorAll(arguments[0])].map(element => element.innerText.trim())";
+        let texts = self.client.execute(script, vec![json!(css)]).await.unwrap();
+        serde_json::from_value(texts).unwrap()
+    }
+
+    /// What the first element shows, once there is one.
+    async fn text(&self, css: &str) -> String {
+        self.find(css).await;
+        self.texts(css).await.into_iter().next().unwrap()
     }
 
     /// Waits until a script in the page answers true.
@@ -144,7 +149,7 @@ impl Stage {
 async fn a_search_shows_a_histogram_the_newest_entries_and_one_row_whole() {
     let stage = stage(json!({})).await;
     stage.find(".histogram rect.bar").await;
-    assert_eq!(stage.find(".total").await.text().await.unwrap(), "498 entries");
+    assert_eq!(stage.text(".total").await, "498 entries");
     let times = stage.texts(".entry time").await;
     assert_eq!(times.len(), 50);
     assert!(times.windows(2).all(|pair| pair[0] >= pair[1]), "newest first");
@@ -154,16 +159,16 @@ async fn a_search_shows_a_histogram_the_newest_entries_and_one_row_whole() {
     search.send_keys("Perform:Query AND Statement:app_db").await.unwrap();
     search.send_keys(&String::from(char::from(Key::Enter))).await.unwrap();
     stage.until("return location.search.includes('app_db') && document.readyState === 'complete'").await;
-    assert_eq!(stage.find(".total").await.text().await.unwrap(), QUERIES_WITH_APP_DB);
+    assert_eq!(stage.text(".total").await, QUERIES_WITH_APP_DB);
     let performs = stage.texts(".entry .perform").await;
     assert!(!performs.is_empty() && performs.iter().all(|perform| perform == "Query"), "{performs:?}");
     let statements = stage.texts(".entry .statement").await;
     assert!(statements.iter().all(|statement| statement.contains("app_db")), "{statements:?}");
 
     let row = stage.find(".entry").await;
-    let pid = stage.find(".entry .pid").await.text().await.unwrap();
+    let pid = stage.text(".entry .pid").await;
     row.click().await.unwrap();
-    let source: Value = serde_json::from_str(&stage.find("pre.source").await.text().await.unwrap()).unwrap();
+    let source: Value = serde_json::from_str(&stage.text("pre.source").await).unwrap();
     let names: Vec<&String> = source.as_object().unwrap().keys().collect();
     assert_eq!(
         names,
@@ -171,6 +176,21 @@ async fn a_search_shows_a_histogram_the_newest_entries_and_one_row_whole() {
     );
     assert_eq!(source["PID"].to_string(), pid);
     assert_eq!(source["Perform"], "Query");
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn what_has_not_changed_is_not_replaced() {
+    let stage = stage(json!({})).await;
+    stage.find(".entry").await;
+    let watch = "window.asked = 0; window.replaced = 0;
+        const fetched = window.fetch;
+        window.fetch = (...what) => { window.asked += 1; return fetched(...what); };
+        new MutationObserver(() => { window.replaced += 1; }).observe(document.getElementById('results'), {childList: true})";
+    stage.script(watch).await;
+    // When it asks for the second time, the first answer was looked at.
+    stage.until("return window.asked >= 2").await;
+    assert_eq!(stage.script("return window.replaced").await, json!(0));
     stage.end().await;
 }
 
@@ -183,9 +203,9 @@ async fn a_new_entry_appears_by_itself_and_a_script_in_it_is_only_text() {
     writeln!(log, "2026-11-24T10:00:00.000000Z\t 4711 Query\t{statement}").unwrap();
     stage.until("return [...document.querySelectorAll('.pid')].some(pid => pid.textContent === '4711')").await;
     assert_eq!(stage.script("return window.untouched").await, json!(true), "the page was not loaded anew");
-    assert_eq!(stage.find(".entry .statement").await.text().await.unwrap(), statement);
+    assert_eq!(stage.text(".entry .statement").await, statement);
     stage.find(".entry").await.click().await.unwrap();
-    let shown = stage.find("pre.source").await.text().await.unwrap();
+    let shown = stage.text("pre.source").await;
     assert_eq!(serde_json::from_str::<Value>(&shown).unwrap()["Statement"], statement);
     assert_eq!(stage.client.title().await.unwrap(), "Entry – Hydrant");
     assert_eq!(stage.script("return document.querySelectorAll('main script, main img').length").await, json!(0));
@@ -213,7 +233,7 @@ async fn keys_alone_reach_the_search_and_an_entry() {
     let outline = "return getComputedStyle(document.activeElement).outlineStyle";
     assert_eq!(stage.script(outline).await, json!("solid"), "the focus is visible");
     press("\u{e007}").await;
-    let source: Value = serde_json::from_str(&stage.find("pre.source").await.text().await.unwrap()).unwrap();
+    let source: Value = serde_json::from_str(&stage.text("pre.source").await).unwrap();
     assert_eq!(source["Perform"], "Quit");
     stage.end().await;
 }
