@@ -8,6 +8,7 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::entry::mysql::general::Stamp;
+use crate::entry::split::BACKWARDS_MICROS_MAX;
 
 /// 2101-01-01T00:00:00Z, the first instant that is not taken.
 const MICROS_END: i64 = 4_133_980_800_000_000;
@@ -26,7 +27,7 @@ const OFFSET_HOURS_MAX: i32 = 18;
 ///
 /// A legacy stamp `261123  3:06:08` is local time in `zone`. Years 70 to 99 are 1970 to 1999, 00 to 69 are 2000 to
 /// 2069, as MySQL reads two digits. An hour that the clocks repeat (autumn) is its first occurrence, unless that lies
-/// before `not_before`, the last instant of the same log stream: then it is the second. An hour that the clocks skip
+/// more than [`BACKWARDS_MICROS_MAX`] before `not_before`, the last instant of the same log stream: then it is the second. An hour that the clocks skip
 /// (spring) is moved forward by the length of the gap.
 pub fn instant_micros(stamp: &Stamp<'_>, zone: &TimeZone, not_before: Option<i64>) -> Option<i64> {
     let timestamp = match *stamp {
@@ -114,7 +115,7 @@ fn local(civil: DateTime, zone: &TimeZone, not_before: Option<i64>) -> Option<Ti
         return ambiguous.compatible().ok();
     };
     let first = before.to_timestamp(civil).ok()?;
-    if not_before.is_some_and(|last| first.as_microsecond() < last) {
+    if not_before.is_some_and(|last| first.as_microsecond() < last - BACKWARDS_MICROS_MAX) {
         return after.to_timestamp(civil).ok();
     }
     Some(first)
@@ -261,13 +262,21 @@ mod tests {
     }
 
     #[test]
+    fn a_second_back_within_the_repeated_hour_is_no_second_occurrence() {
+        let last = instant_micros(&Stamp::Legacy("261025  2:30:05"), &berlin(), None);
+        assert_eq!(in_berlin("261025  2:30:04", last).as_deref(), Some("2026-10-25T00:30:04.000000Z"));
+        assert_eq!(in_berlin("261025  2:30:00", last).as_deref(), Some("2026-10-25T00:30:00.000000Z"));
+        assert_eq!(in_berlin("261025  2:29:59", last).as_deref(), Some("2026-10-25T01:29:59.000000Z"));
+    }
+
+    #[test]
     fn a_repeated_hour_is_its_first_occurrence_unless_that_goes_back() {
         let first = "2026-10-25T00:30:00.000000Z";
         let second = "2026-10-25T01:30:00.000000Z";
         let micros = |text| rfc(text).unwrap();
         assert_eq!(in_berlin("261025  2:30:00", None).unwrap(), first);
         assert_eq!(in_berlin("261025  2:30:00", Some(micros(first))).unwrap(), first);
-        assert_eq!(in_berlin("261025  2:30:00", Some(micros(first) + 1)).unwrap(), second);
+        assert_eq!(in_berlin("261025  2:30:00", Some(micros(first) + BACKWARDS_MICROS_MAX + 1)).unwrap(), second);
         assert_eq!(in_berlin("261025  2:30:00", Some(micros(second))).unwrap(), second);
         assert_eq!(in_berlin("261025  3:00:00", Some(i64::MAX)).unwrap(), "2026-10-25T02:00:00.000000Z");
     }

@@ -417,8 +417,15 @@ fn an_audit_log_is_cut_at_its_stamps() {
 
 #[test]
 fn a_line_that_only_looks_like_an_audit_record_takes_a_few_lines_with_it_at_most() {
-    let log = format!("20261123 03:09:49,hello\n{}", "a line\n".repeat(20));
-    let first = format!("20261123 03:09:49,hello\n{}", "a line\n".repeat(RECORD_LINES_MAX - 1));
+    let log = format!("20261123 03:09:49,vm,hello\n{}", "a line\n".repeat(20));
+    let first = format!("20261123 03:09:49,vm,hello\n{}", "a line\n".repeat(RECORD_LINES_MAX - 1));
     let rest = std::iter::repeat_n(("a line\n".to_owned(), ""), 20 - (RECORD_LINES_MAX - 1));
     assert_eq!(cut(&log), std::iter::once((first, "")).chain(rest).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_log_with_such_stamps_is_cut_into_its_lines() {
+    let log = "20261123 03:09:49,123 INFO [main] a, b\n  at c\n20261123 03:09:50,5 WARN d\n";
+    let lines: Vec<(String, &str)> = log.split_inclusive('\n').map(|line| (line.to_owned(), "")).collect();
+    assert_eq!(cut(log), lines);
 }

@@ -76,9 +76,14 @@ pub enum AuditStamp<'a> {
     Micros(i64),
 }
 
-/// Whether a record begins with this line.
+/// Whether a record begins with this line: a stamp, the server's host, which holds no blank, and a user.
 pub(crate) fn begins(line: &[u8]) -> bool {
-    memchr(b',', line.get(..24).unwrap_or(line)).and_then(|comma| stamp(line.get(..comma)?)).is_some()
+    let fields = || {
+        let (first, rest) = split_comma(line)?;
+        let (server_host, _) = split_comma(rest)?;
+        stamp(first).filter(|_| !server_host.contains(&b' '))
+    };
+    fields().is_some()
 }
 
 /// Reads one record: `None` when the message is none.

@@ -55,7 +55,7 @@ pub(crate) fn banner_line(line: &[u8]) -> Option<BannerLine> {
 /// `PROGRAM, Version: VERSION (COMMENT). started with:`; Percona has the time before the full stop. A statement may
 /// hold all of that too, but then stands behind a header.
 fn is_program(line: &[u8]) -> bool {
-    let ends = line.ends_with(b" started with:") || line.ends_with(b" embedded library");
+    let ends = line.ends_with(b". started with:") || line.ends_with(b". embedded library");
     ends && memmem::find(line, b", Version: ").is_some() && header(line).is_none()
 }
 

@@ -289,6 +289,7 @@ fn what_holds_more_than_a_banner_is_none() {
         format!("{PROGRAM}{PORTS}{COLUMNS}SELECT 1\n"),
         format!("{PROGRAM}\n"),
         "started with:".to_owned(),
+        "svc, Version: 2 (build 5) was restarted and started with:".to_owned(),
         "Time to Command Argument".to_owned(),
         "Tcp port: x  Unix socket: y".to_owned(),
         format!("{ISO}\t   32 Query\t-- a, Version: 1. started with:"),
