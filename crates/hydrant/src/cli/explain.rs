@@ -20,6 +20,7 @@ use serde_json::value::RawValue;
 
 use super::output;
 use crate::clock::Clock;
+use crate::config::host_time_zone;
 
 /// An entry on standard input may be as long as a log event.
 const INPUT_BYTES_MAX: u64 = 1 << 20;
@@ -49,7 +50,7 @@ pub(super) fn explain(line: &OsStr, json: bool) -> anyhow::Result<()> {
         message.clear();
         std::io::stdin().lock().take(INPUT_BYTES_MAX).read_to_end(&mut message)?;
     }
-    let explanation = of(&message, &TimeZone::system(), Clock::System.now_ms())?;
+    let explanation = of(&message, &host_time_zone(), Clock::System.now_ms())?;
     if json {
         output::line(&serde_json::to_string(&explanation)?)?;
     } else {

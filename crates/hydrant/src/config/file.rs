@@ -221,10 +221,18 @@ fn address(value: &Value<'_>) -> Result<SocketAddr, String> {
     }
 }
 
+/// The host's zone. Where it cannot be told, stamps without a zone are read as UTC, and that is said.
+pub(crate) fn host_time_zone() -> TimeZone {
+    TimeZone::try_system().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the time zone of this host is not known: stamps without a zone are read as UTC");
+        TimeZone::UTC
+    })
+}
+
 /// `local`, or a name of the IANA time zone database.
 pub(crate) fn time_zone(name: &str) -> Result<TimeZone, String> {
     if name == "local" {
-        return Ok(TimeZone::system());
+        return Ok(host_time_zone());
     }
     TimeZone::get(name)
         .map_err(|_error| format!("`{name}` is no time zone: write `local`, `UTC` or a name such as `Asia/Tokyo`"))

@@ -22,7 +22,7 @@ use hydrant_transform::entry::Format;
 use hydrant_transform::sql::redact::Redact;
 use jiff::tz::TimeZone;
 
-pub(crate) use file::{redact, time_zone};
+pub(crate) use file::{host_time_zone, redact, time_zone};
 pub use keys::reference;
 
 /// The name of the file that is read when `--config` does not say otherwise.
@@ -149,7 +149,7 @@ impl Tail {
             file,
             log_group: DEFAULT_LOG_GROUP.to_owned(),
             log_stream: None,
-            time_zone: TimeZone::system(),
+            time_zone: host_time_zone(),
             format: None,
         }
     }

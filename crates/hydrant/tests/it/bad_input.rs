@@ -252,3 +252,20 @@ fn ctrl_c_tells_what_was_done_and_exits_0() {
     assert_eq!((&summary["entries"], &summary["documents"], &summary["waiting"]), (&1.into(), &1.into(), &0.into()));
     assert!(Path::new(&dir.path().join("data/stream")).is_dir());
 }
+
+#[test]
+fn a_time_zone_that_is_not_known_is_said_and_utc_is_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("a.log");
+    fs::write(&log, "261123  3:06:08\t    13 Query\tselect 1\n").unwrap();
+    let read_in = |zone: &str| {
+        let arguments = ["transform", log.to_str().unwrap(), "--to", "ndjson"];
+        let output = Command::new(BINARY).args(arguments).env("TZ", zone).output().unwrap();
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (document["Time"].as_str().unwrap().to_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (time, said) = read_in("Asia/Tokyo");
+    assert_eq!((time.as_str(), said.contains("time zone")), ("2026-11-22T18:06:08.000000Z", false), "{said}");
+    let (time, said) = read_in("Mars/Olympus");
+    assert_eq!((time.as_str(), said.contains("are read as UTC")), ("2026-11-23T03:06:08.000000Z", true), "{said}");
+}
