@@ -35,10 +35,11 @@ fn every_record_of_the_mariadb_10_11_log_is_read_to_the_field() {
     let expected = golden("mariadb-10.11.19-audit.expected.ndjson");
     let expected: Vec<Value> =
         expected.split_inclusive(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect();
-    let records = entries(&log, log.len());
+    let (records, suspect) = entries(&log, log.len());
+    assert!(suspect.is_empty(), "{suspect:?}");
     assert_eq!(expected.len(), 107);
     assert_eq!(records.iter().map(|record| read(record)).collect::<Vec<_>>(), expected);
     for size in [100, 4096] {
-        assert_eq!(entries(&log, size), records, "pieces of {size} bytes");
+        assert_eq!(entries(&log, size).0, records, "pieces of {size} bytes");
     }
 }

@@ -5,9 +5,10 @@ Independent of the program: header lines are found by two regular expressions, a
 planted inside statements are listed here by hand, as the client that made the captures sent them.
 
     {"banner": true, "bytes": N}
-    {"stamp": "…" | null, "id": N, "command": "…", "argument": "…", "bytes": N}
+    {"stamp": "…" | null, "id": N, "command": "…", "argument": "…", "bytes": N, "time": "…", "@timestamp": "…"}
 
-An argument that is not UTF-8 is in base64 under "argument_base64"; one of more than 4096 bytes is told by
+"time" and "@timestamp" are what the document says where the server's clock is that of ZONE; "suspect" stands where
+planted lines have no earlier stamp. What is not UTF-8 is whole in "message_base64" too. An argument that is not UTF-8 is in base64 under "argument_base64"; one of more than 4096 bytes is told by
 "argument_bytes" and "argument_sha256". Run in this directory: ./expected.py
 """
 
@@ -15,6 +16,10 @@ import base64
 import hashlib
 import json
 import re
+from datetime import datetime, timezone
+from zoneinfo import ZoneInfo
+
+ZONE = ZoneInfo("Asia/Kathmandu")
 
 NAMES = """Sleep|Quit|Init DB|Query|Field List|Create DB|Drop DB|Refresh|Shutdown|Statistics|Processlist|Connect Out
 Connect|Kill|Debug|Ping|Time|Delayed insert|Change user|Binlog Dump GTID|Binlog Dump|Table Dump|Register Replica
@@ -31,9 +36,16 @@ PLANTED = {
     "mariadb-10.11.19-general.log": {30, 32, 33},
 }
 
+# Of those, the ones in the log's own form that are not stamped earlier than the statement by more than the hour that
+# local time repeats in autumn.
+DOUBTFUL = {
+    "mysql-9.7.4-general-part2.log": set(),
+    "mariadb-10.11.19-general.log": {32, 33},
+}
 
-def entries(lines, planted):
-    """(header match or None for a banner, bytes of the entry)"""
+
+def entries(lines, planted, doubtful):
+    """(header match or None for a banner, bytes of the entry, whether it holds doubtful lines)"""
     current = None
     for number, line in enumerate(lines, 1):
         text = line.removesuffix(b"\n")
@@ -41,18 +53,26 @@ def entries(lines, planted):
         if match:
             if current:
                 yield current
-            current = (match, line)
+            current = (match, line, False)
         elif BANNER.match(text) and (current is None or current[0] is not None or b", Version: " in text):
             if current:
                 yield current
-            current = (None, line)
+            current = (None, line, False)
         else:
-            current = (current[0], current[1] + line)
+            current = (current[0], current[1] + line, current[2] or number in doubtful)
     if current:
         yield current
 
 
-def expected(match, entry):
+def instant(stamp):
+    """A stamp in UTC"""
+    if stamp[4] == "-":
+        return datetime.fromisoformat(stamp.replace("Z", "+00:00")).astimezone(timezone.utc)
+    return datetime.strptime(stamp, "%y%m%d %H:%M:%S").replace(tzinfo=ZONE).astimezone(timezone.utc)
+
+
+def expected(match, entry, suspect, last):
+    """`last`: the last stamp so far"""
     if match is None:
         return {"banner": True, "bytes": len(entry)}
     stamp, thread, command = match.groups()
@@ -66,16 +86,25 @@ def expected(match, entry):
             told["argument"] = argument.decode()
         except UnicodeDecodeError:
             told["argument_base64"] = base64.b64encode(argument).decode()
+            told["message_base64"] = base64.b64encode(entry.removesuffix(b"\n")).decode()
     told["bytes"] = len(entry)
+    at = instant(last)
+    told["time"] = last if last[4] == "-" else at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    told["@timestamp"] = at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if suspect:
+        told["suspect"] = True
     return told
 
 
 for name, planted in PLANTED.items():
     with open(name, "rb") as log:
         lines = log.readlines()
-    found = list(entries(lines, planted))
+    found = list(entries(lines, planted, DOUBTFUL[name]))
+    last = None
     with open(name.removesuffix(".log") + ".expected.ndjson", "w", encoding="ascii") as out:
-        for match, entry in found:
-            out.write(json.dumps(expected(match, entry)) + "\n")
-    headers = sum(match is not None for match, _ in found)
+        for match, entry, suspect in found:
+            if match and match.group(1):
+                last = match.group(1).decode()
+            out.write(json.dumps(expected(match, entry, suspect, last)) + "\n")
+    headers = sum(match is not None for match, _, _ in found)
     print(f"{name}: {headers} entries, {len(found) - headers} banners")

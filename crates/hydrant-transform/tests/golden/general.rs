@@ -38,15 +38,18 @@ fn check_log(name: &str, headers: usize, banners: usize) {
     let expected = golden(&format!("{name}.expected.ndjson"));
     let expected: Vec<Value> =
         expected.split_inclusive(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect();
-    let entries = entries(&log, log.len());
+    let (entries, suspect) = entries(&log, log.len());
     assert_eq!(entries.len(), headers + banners);
     assert_eq!(expected.len(), headers + banners);
     for (entry, expected) in entries.iter().zip(&expected) {
         check(entry, expected);
     }
+    let doubtful = expected.iter().enumerate().filter(|(_, expected)| expected["suspect"] == true);
+    assert_eq!(suspect, doubtful.map(|(idx, _)| idx).collect::<Vec<_>>());
     assert_eq!(entries.iter().filter(|entry| general::parse(entry).is_some()).count(), headers);
     for size in [1000, 4096, 65_537] {
-        assert_eq!(crate::captures::entries(&log, size), entries, "pieces of {size} bytes");
+        let pieces = crate::captures::entries(&log, size);
+        assert_eq!((&pieces.0, &pieces.1), (&entries, &suspect), "pieces of {size} bytes");
     }
 }
 

@@ -9,10 +9,15 @@
 //! begins with its stamp, with all lines up to the next one.
 //! In any other file every line is an entry. Empty lines where an entry could begin are no entries.
 //!
-//! A header inside a statement may be planted. It is text when its stamp is not of the stream's form, or when a quote
-//! or comment of the running statement is open there and reading on as text makes sense (see `ahead`). Every other
-//! header begins an entry. It is flagged `suspect` when a quote was open nevertheless, when its form is new to the
-//! stream, or when its RFC 3339 stamp lies more than [`BACKWARDS_MICROS_MAX`] before that of the entry before it.
+//! A header inside a statement may be planted. It is text when its layout is not the stream's, or when a quote or
+//! comment of the running statement is open there and reading on as text makes sense (see `ahead`). Every other header
+//! begins an entry. An entry is `suspect` when
+//!
+//! - a quote was open where it begins nevertheless, or the name of a user who connects was not complete;
+//! - it holds headers that were taken for text and are not stamped earlier than the entry itself;
+//! - its layout is new to the stream;
+//! - its stamp lies more than [`BACKWARDS_MICROS_MAX`] (local time: [`BACKWARDS_LOCAL_MICROS_MAX`]) before that of the
+//!   entry before it, or after that of the next one while the one before it does not.
 //!
 //! Bounds: no memory beyond the struct; a caller that discards what is [certain](Splitter::certain) never needs to
 //! hold more than [`UNDECIDED_BYTES_MAX`] bytes beyond it.
@@ -28,16 +33,16 @@ mod tests;
 
 use memchr::memchr;
 
-pub use ahead::{AHEAD_BYTES_MAX, AHEAD_HEADERS_MAX};
+pub use ahead::{AHEAD_BYTES_MAX, AHEAD_DEBT_BYTES_MAX, AHEAD_HEADERS_MAX, AHEAD_PER_BYTE};
 pub use running::{FOREIGN_HEADERS_MAX, RECORD_LINES_MAX};
-pub use state::{BACKWARDS_MICROS_MAX, Mode, State};
+pub use state::{BACKWARDS_LOCAL_MICROS_MAX, BACKWARDS_MICROS_MAX, Mode, State};
 
 use super::Format;
 use super::mysql::general::{
     BANNER_LINE_BYTES_MAX, BannerLine, HEADER_BYTES_MAX, banner_line, byte_order_mark, header,
 };
 use crate::entry::mysql::{audit, slow};
-use running::{Kind, Running, Step, slow_begins};
+use running::{Kind, Next, Running, Step, slow_begins};
 
 /// An unfinished line of this many bytes can be judged: it is no banner line, and a header is shorter.
 const JUDGED_BYTES_MIN: usize = BANNER_LINE_BYTES_MAX + 1;
@@ -117,8 +122,8 @@ impl Splitter {
                 Start::Unclear => return Cut::NeedsMore,
             },
         };
-        match running.advance(self.current.mode.form(), buffer, input) {
-            Step::Ended { suspect_next } => Cut::Entry(self.finish(&running, suspect_next)),
+        match running.advance(&self.current, buffer, input) {
+            Step::Ended(next) => Cut::Entry(self.finish(&running, next)),
             Step::Unclear => {
                 self.running = Some(running);
                 Cut::NeedsMore
@@ -198,11 +203,14 @@ impl Splitter {
         Some(Running::new(kind, line))
     }
 
-    fn finish(&mut self, running: &Running, suspect_next: bool) -> Entry {
+    fn finish(&mut self, running: &Running, next: Next) -> Entry {
+        let mut entry = running.entry();
+        entry.suspect |= running.is_stamped && self.current.leave(next.stamp);
         self.current.mid_line = running.in_line;
-        self.current.suspect_next = suspect_next;
+        self.current.suspect_next = next.suspect;
+        self.current.ahead_debt_bytes = running.ahead_debt_bytes(self.current.ahead_debt_bytes);
         self.state = self.current;
-        running.entry()
+        entry
     }
 }
 

@@ -2,13 +2,16 @@
 
 use memchr::{memchr, memchr_iter};
 
-use super::ahead::{AHEAD_BYTES_MAX, Ahead, Verdict};
-use super::{Entry, Input, Line, line_at};
-use crate::entry::mysql::general::{BannerLine, Header, StampForm, banner_line, header};
+use super::ahead::{AHEAD_BYTES_MAX, AHEAD_PER_BYTE, Ahead, Verdict};
+use super::state::stamp_micros;
+use super::{Entry, Input, Line, State, line_at};
+use crate::entry::mysql::general::{
+    BannerLine, Header, Layout, banner_line, header, is_whole_account, may_become_header,
+};
 use crate::entry::mysql::{audit, slow};
 use crate::sql::lexer::Lexer;
 
-/// So many headers of the other form in one entry are no longer text: the log must have changed its form, though no
+/// So many headers of another layout in one entry are no longer text: the log must have changed its layout, though no
 /// banner said so. Without this bound one odd line would swallow the rest of a log.
 pub const FOREIGN_HEADERS_MAX: u32 = 64;
 
@@ -16,11 +19,14 @@ pub const FOREIGN_HEADERS_MAX: u32 = 64;
 /// line of another file and some that were taken with it.
 pub const RECORD_LINES_MAX: usize = 8;
 
+/// An account is held so long to see whether it is complete. The longest, with a name of 384 bytes, is much shorter.
+const ACCOUNT_BYTES_MAX: usize = 4096;
+
 /// What began at the front of the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// An entry of the general log; `sql`: its argument is a statement, so quotes count.
-    Header { sql: bool },
+    /// An entry of the general log.
+    Header(Argument),
     /// Header lines of an entry of the slow log.
     SlowHeaders,
     /// What follows them; `sql`: it is a statement, so quotes count.
@@ -35,17 +41,29 @@ pub(super) enum Kind {
     Line { partial: bool },
 }
 
+/// What stands behind the command of a general log's entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Argument {
+    /// A statement, so quotes count.
+    Sql,
+    /// The user's name in it may hold a newline.
+    Account,
+    Other,
+}
+
 /// An entry whose end is not found yet. Offsets count from the front of the buffer.
 #[derive(Clone, Debug)]
 pub(super) struct Running {
     kind: Kind,
     suspect: bool,
+    /// Its header has a stamp.
+    pub(super) is_stamped: bool,
     /// All before belongs to the entry.
     pub(super) at: usize,
     /// `at` is in the middle of a line of the entry, not at the start of a line that is to be judged.
     pub(super) in_line: bool,
     lexer: Lexer,
-    /// How far the lexer has read.
+    /// How far the lexer has read; behind an account's header that is its end.
     lexed: usize,
     /// Headers before this place are text, a look-ahead has found.
     text_until: usize,
@@ -55,19 +73,26 @@ pub(super) struct Running {
     /// The last byte before `at` that ends no line.
     last: u8,
     discarded_bytes: u64,
+    read_ahead_bytes: u64,
 }
 
 pub(super) enum Step {
     /// The entry ends at `at`.
-    Ended {
-        suspect_next: bool,
-    },
+    Ended(Next),
     Unclear,
+}
+
+/// What begins behind an entry.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Next {
+    pub(super) suspect: bool,
+    /// Of its header.
+    pub(super) stamp: Option<i64>,
 }
 
 enum Judgement {
     Belongs,
-    Begins { suspect: bool },
+    Begins(Next),
     Unclear,
 }
 
@@ -77,6 +102,7 @@ impl Running {
         Running {
             kind,
             suspect: false,
+            is_stamped: false,
             at: first.end,
             in_line: !first.whole,
             lexer: Lexer::default(),
@@ -86,6 +112,7 @@ impl Running {
             foreign_headers: 0,
             last: last_byte(first.text).unwrap_or(b'\n'),
             discarded_bytes: 0,
+            read_ahead_bytes: 0,
         }
     }
 
@@ -96,22 +123,36 @@ impl Running {
 
     /// Begins with a header that stands `skipped` bytes into its line.
     pub(super) fn of_header(header: &Header, skipped: usize, suspect: bool, first: &Line<'_>) -> Running {
-        let sql = matches!(header.command, "Query" | "Execute" | "Prepare" | "Bulk_execute");
+        let argument = match header.command {
+            "Query" | "Execute" | "Prepare" | "Bulk_execute" => Argument::Sql,
+            "Connect" | "Change user" => Argument::Account,
+            _ => Argument::Other,
+        };
         let lexed = skipped + header.argument;
-        Running { suspect, lexed, ..Running::new(Kind::Header { sql }, first) }
+        let is_stamped = !header.stamp.is_empty();
+        Running { suspect, is_stamped, lexed, ..Running::new(Kind::Header(argument), first) }
     }
 
     pub(super) fn entry(&self) -> Entry {
         Entry {
             bytes: self.at,
-            length: self.discarded_bytes + length(self.at),
+            length: self.length(),
             suspect: self.suspect,
             partial: matches!(self.kind, Kind::Continuation { .. } | Kind::Line { partial: true }),
         }
     }
 
+    fn length(&self) -> u64 {
+        self.discarded_bytes + length(self.at)
+    }
+
+    /// Of the bytes read ahead, those that are not yet worked off, if `before` of them were not when the entry began.
+    pub(super) fn ahead_debt_bytes(&self, before: u64) -> u64 {
+        (before + self.read_ahead_bytes).saturating_sub(self.length().saturating_mul(AHEAD_PER_BYTE))
+    }
+
     /// Looks for the end of the entry. Where it is unclear, the lexer has read all that is certain.
-    pub(super) fn advance(&mut self, form: Option<StampForm>, buffer: &[u8], input: Input) -> Step {
+    pub(super) fn advance(&mut self, state: &State, buffer: &[u8], input: Input) -> Step {
         loop {
             if self.in_line {
                 let rest = buffer.get(self.at..).unwrap_or_default();
@@ -127,23 +168,23 @@ impl Running {
             let is_whole = match self.kind {
                 Kind::Line { .. } | Kind::Banner(BannerLine::Columns) => true,
                 Kind::Audit => self.is_whole_record(buffer),
-                Kind::Header { .. }
+                Kind::Header(_)
                 | Kind::SlowHeaders
                 | Kind::SlowStatement { .. }
                 | Kind::Continuation { .. }
                 | Kind::Banner(_) => false,
             };
             if is_whole {
-                return Step::Ended { suspect_next: false };
+                return Step::Ended(Next::default());
             }
             let Some(line) = line_at(buffer, self.at, input) else { return self.out_of_bytes(buffer, input) };
-            match self.judge(&line, form, buffer, input) {
+            match self.judge(&line, state, buffer, input) {
                 Judgement::Belongs => {
                     self.last = last_byte(line.text).unwrap_or(self.last);
                     self.at = line.end;
                     self.in_line = !line.whole;
                 }
-                Judgement::Begins { suspect } => return Step::Ended { suspect_next: suspect },
+                Judgement::Begins(next) => return Step::Ended(next),
                 Judgement::Unclear => {
                     self.lex(buffer);
                     return Step::Unclear;
@@ -167,7 +208,7 @@ impl Running {
 
     fn out_of_bytes(&mut self, buffer: &[u8], input: Input) -> Step {
         match input {
-            Input::Quiet => Step::Ended { suspect_next: false },
+            Input::Quiet => Step::Ended(Next::default()),
             Input::Open => {
                 self.lex(buffer);
                 Step::Unclear
@@ -176,14 +217,14 @@ impl Running {
     }
 
     /// Whether the line at `at` belongs to the entry.
-    fn judge(&mut self, line: &Line<'_>, form: Option<StampForm>, buffer: &[u8], input: Input) -> Judgement {
+    fn judge(&mut self, line: &Line<'_>, state: &State, buffer: &[u8], input: Input) -> Judgement {
         if let Kind::Banner(last) = self.kind {
             return match banner_line(line.text) {
                 Some(next) if next > last => {
                     self.kind = Kind::Banner(next);
                     Judgement::Belongs
                 }
-                _ => Judgement::Begins { suspect: false },
+                _ => Judgement::Begins(Next::default()),
             };
         }
         if self.kind == Kind::SlowHeaders {
@@ -195,7 +236,7 @@ impl Running {
         } else if slow {
             Grammar::Slow
         } else {
-            Grammar::General(form)
+            Grammar::General(state.mode.layout())
         };
         let Some(beginning) = begins(grammar, line, buffer, input) else { return Judgement::Unclear };
         match beginning {
@@ -205,12 +246,18 @@ impl Running {
                 if self.foreign_headers < FOREIGN_HEADERS_MAX {
                     Judgement::Belongs
                 } else {
-                    Judgement::Begins { suspect: true }
+                    Judgement::Begins(Next { suspect: true, stamp: None })
                 }
             }
-            Beginning::Entry if self.kind.is_sql() => self.weigh(grammar, buffer, input),
-            Beginning::Entry => Judgement::Begins { suspect: false },
+            Beginning::Entry { stamp } if self.kind.is_sql() => self.weigh(grammar, stamp, state, buffer, input),
+            Beginning::Entry { stamp } => Judgement::Begins(Next { suspect: self.is_torn_account(buffer), stamp }),
         }
+    }
+
+    /// Whether a user's name goes on where a header stands.
+    fn is_torn_account(&self, buffer: &[u8]) -> bool {
+        let is_held = self.kind == Kind::Header(Argument::Account) && self.discarded_bytes == 0;
+        is_held && !is_whole_account(buffer.get(self.lexed..self.at).unwrap_or_default())
     }
 
     /// Whether the lines so far are a record of the audit log, or so many, or so long, that they count as one.
@@ -221,9 +268,14 @@ impl Running {
             || memchr_iter(b'\n', lines()).count() >= RECORD_LINES_MAX
     }
 
-    /// A record is read as a whole after each of its lines, while it is short.
+    /// A record or an account is read as a whole after each of its lines, while it is short.
     fn may_be_reread(&self) -> bool {
-        self.kind == Kind::Audit && self.discarded_bytes == 0 && self.at <= AHEAD_BYTES_MAX
+        let bytes_max = match self.kind {
+            Kind::Audit => AHEAD_BYTES_MAX,
+            Kind::Header(Argument::Account) => ACCOUNT_BYTES_MAX,
+            _ => return false,
+        };
+        self.discarded_bytes == 0 && self.at <= bytes_max
     }
 
     /// How many bytes at the front of the buffer belong to the entry, and are not needed again.
@@ -234,7 +286,7 @@ impl Running {
     /// A line behind the headers of a slow log's entry: one more of them, or its statement begins.
     fn slow_header(&mut self, line: &Line<'_>) -> Judgement {
         if banner_line(line.text) == Some(BannerLine::Program) {
-            return Judgement::Begins { suspect: false };
+            return Judgement::Begins(Next::default());
         }
         let is_command = line.text.starts_with(slow::ADMINISTRATOR);
         if is_command || !line.text.starts_with(b"#") {
@@ -245,28 +297,33 @@ impl Running {
     }
 
     /// Whether the header at `at` is text of the running statement.
-    fn weigh(&mut self, grammar: Grammar, buffer: &[u8], input: Input) -> Judgement {
+    fn weigh(&mut self, grammar: Grammar, stamp: Option<i64>, state: &State, buffer: &[u8], input: Input) -> Judgement {
         if self.at < self.text_until {
             return Judgement::Belongs;
         }
         self.lex(buffer);
         if !self.lexer.open().spans_lines() {
-            return Judgement::Begins { suspect: false };
+            return Judgement::Begins(Next { suspect: false, stamp });
         }
         if !grammar.may_follow(self.last) {
             return Judgement::Belongs;
         }
-        let mut ahead = self.ahead.take().unwrap_or_else(|| Ahead::new(self.at, self.lexer, self.last));
-        match ahead.look(grammar, buffer, input) {
-            Verdict::TextUntil(place) => {
+        let debt = self.ahead_debt_bytes(state.ahead_debt_bytes);
+        let begin = || Ahead::new(self.at, stamp, self.lexer, self.last, debt, state);
+        let mut ahead = self.ahead.take().unwrap_or_else(begin);
+        let verdict = ahead.look(grammar, state, buffer, input);
+        if matches!(verdict, Verdict::Unclear) {
+            self.ahead = Some(ahead);
+            return Judgement::Unclear;
+        }
+        self.read_ahead_bytes += ahead.bytes;
+        match verdict {
+            Verdict::TextUntil { place, doubtful } => {
                 self.text_until = place;
+                self.suspect |= doubtful;
                 Judgement::Belongs
             }
-            Verdict::Entry => Judgement::Begins { suspect: true },
-            Verdict::Unclear => {
-                self.ahead = Some(ahead);
-                Judgement::Unclear
-            }
+            Verdict::Entry | Verdict::Unclear => Judgement::Begins(Next { suspect: true, stamp }),
         }
     }
 
@@ -281,15 +338,15 @@ impl Running {
 
 impl Kind {
     fn is_sql(self) -> bool {
-        matches!(self, Kind::Header { sql: true } | Kind::SlowStatement { sql: true })
+        matches!(self, Kind::Header(Argument::Sql) | Kind::SlowStatement { sql: true })
     }
 }
 
 /// What begins an entry.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Grammar {
-    /// A header of this form, or of any.
-    General(Option<StampForm>),
+    /// A header of this layout, or of any.
+    General(Option<Layout>),
     Slow,
     Audit,
 }
@@ -313,25 +370,29 @@ pub(super) fn last_byte(text: &[u8]) -> Option<u8> {
 /// What a line inside a log looks like.
 pub(super) enum Beginning {
     None,
-    /// A header of the stream's form, or a banner's first line.
-    Entry,
-    /// A header of the other form.
+    /// A header of the stream's layout, with its stamp; or a banner's first line.
+    Entry {
+        stamp: Option<i64>,
+    },
+    /// A header of another layout.
     Foreign,
 }
 
 /// Judges a line of the buffer; `None` where the next line decides and is not there yet.
 pub(super) fn begins(grammar: Grammar, line: &Line<'_>, buffer: &[u8], input: Input) -> Option<Beginning> {
     let is_header = match grammar {
-        Grammar::General(form) => match header(line.text) {
-            Some(header) if form.is_none_or(|form| form == header.form) => true,
+        Grammar::General(layout) => match header(line.text) {
+            Some(header) if layout.is_none_or(|layout| header.fits(layout)) => {
+                return Some(Beginning::Entry { stamp: stamp_micros(&header, line.text) });
+            }
             Some(_) => return Some(Beginning::Foreign),
-            None => false,
+            None => !line.whole && may_become_header(line.text, layout),
         },
         Grammar::Slow => slow_begins(line, buffer, input)?,
         Grammar::Audit => audit::begins(line.text),
     };
     let begins = is_header || banner_line(line.text) == Some(BannerLine::Program);
-    Some(if begins { Beginning::Entry } else { Beginning::None })
+    Some(if begins { Beginning::Entry { stamp: None } } else { Beginning::None })
 }
 
 /// Whether an entry of the slow log begins with this line: the one after it must look so too, where there is one.

@@ -11,7 +11,7 @@
 
 use std::ops::Range;
 
-use super::StampForm;
+use super::Layout;
 
 /// The longest header, with the end of its line: stamp, TAB, id, blank, command, and a TAB or `\r\n`.
 pub(crate) const HEADER_BYTES_MAX: usize = 32 + 1 + ID_COLUMNS_MAX + 1 + COMMAND_BYTES_MAX + 2;
@@ -30,7 +30,9 @@ const PADDED_COMMAND_COLUMNS: [usize; 2] = [11, 10];
 pub(crate) struct Header {
     /// Empty where the entry has no stamp.
     pub(crate) stamp: Range<usize>,
-    pub(crate) form: StampForm,
+    pub(crate) layout: Layout,
+    /// Its line ends where TAB or blanks were, so it may be `Padded` where it is called `Tabbed`.
+    is_bare: bool,
     pub(crate) thread_id: u64,
     pub(crate) thread_id_range: Range<usize>,
     pub(crate) command: &'static str,
@@ -39,9 +41,21 @@ pub(crate) struct Header {
     pub(crate) argument: usize,
 }
 
+impl Header {
+    /// Whether a server that writes this layout may have written the header.
+    pub(crate) fn fits(&self, layout: Layout) -> bool {
+        self.layout == layout || self.is_bare && layout == Layout::Padded
+    }
+
+    /// `None` where it may be one of two.
+    pub(crate) fn certain_layout(&self) -> Option<Layout> {
+        (!self.is_bare).then_some(self.layout)
+    }
+}
+
 /// Reads the header that `text` begins with.
 pub(crate) fn header(text: &[u8]) -> Option<Header> {
-    let (form, stamp_bytes, id_field) = stamp(text)?;
+    let (is_rfc3339, stamp_bytes, id_field) = stamp(text)?;
     let after_stamp = text.get(id_field..)?;
     let blanks = after_stamp.iter().take(ID_COLUMNS_MAX).take_while(|byte| **byte == b' ').count();
     let digits = after_stamp.iter().skip(blanks).take(ID_COLUMNS_MAX).take_while(|byte| byte.is_ascii_digit()).count();
@@ -51,12 +65,18 @@ pub(crate) fn header(text: &[u8]) -> Option<Header> {
         [b' ', rest @ ..] if columns <= ID_COLUMNS_MAX => rest,
         _ => return None,
     };
-    let may_be_padded = form == StampForm::Legacy && columns >= PADDED_ID_COLUMNS_MIN;
-    let command = tabbed(rest).or_else(|| if may_be_padded { padded(rest) } else { None })?;
+    let may_be_padded = !is_rfc3339 && columns >= PADDED_ID_COLUMNS_MIN;
+    let (layout, command) = match tabbed(rest) {
+        Some(command) if is_rfc3339 => (Layout::Rfc3339, command),
+        Some(command) => (Layout::Tabbed, command),
+        None if may_be_padded => (Layout::Padded, padded(rest)?),
+        None => return None,
+    };
     let command_field = id_field + columns + 1;
     Some(Header {
         stamp: 0..stamp_bytes,
-        form,
+        layout,
+        is_bare: layout == Layout::Tabbed && may_be_padded && command.argument == command.written,
         thread_id,
         thread_id_range: id_field + blanks..id_field + columns,
         command: command.name,
@@ -65,10 +85,33 @@ pub(crate) fn header(text: &[u8]) -> Option<Header> {
     })
 }
 
-/// Form of the stamp, its length, and where the id's columns begin.
-fn stamp(text: &[u8]) -> Option<(StampForm, usize, usize)> {
+/// Whether an unfinished line may become a header of this layout, or of any: so much of one is there that chance is
+/// out of the question.
+pub(crate) fn may_become_header(text: &[u8], layout: Option<Layout>) -> bool {
+    let fits = |is_rfc3339| layout.is_none_or(|layout| (layout == Layout::Rfc3339) == is_rfc3339);
+    let Some((is_rfc3339, stamp_bytes, id_field)) = stamp(text) else {
+        return UNFINISHED_STAMPS.iter().any(|(shape, is_rfc3339)| {
+            text.len() >= UNFINISHED_BYTES_MIN
+                && fits(*is_rfc3339)
+                && shape.get(..text.len()).is_some_and(|shape| is_shaped(text, shape))
+        });
+    };
+    let after_stamp = text.get(id_field..).unwrap_or_default();
+    let blanks = after_stamp.iter().take_while(|byte| **byte == b' ').count();
+    let digits = after_stamp.iter().skip(blanks).take_while(|byte| byte.is_ascii_digit()).count();
+    let is_begun = match after_stamp.get(blanks + digits..).unwrap_or_default() {
+        [] => stamp_bytes > 0,
+        [b' '] => stamp_bytes > 0 && digits > 0,
+        [b' ', command @ ..] => digits > 0 && COMMANDS.iter().any(|name| name.as_bytes().starts_with(command)),
+        _ => false,
+    };
+    is_begun && fits(is_rfc3339)
+}
+
+/// Whether the stamp is RFC 3339, its length, and where the id's columns begin.
+fn stamp(text: &[u8]) -> Option<(bool, usize, usize)> {
     match text {
-        [b'\t', b'\t', ..] => Some((StampForm::Legacy, 0, 2)),
+        [b'\t', b'\t', ..] => Some((false, 0, 2)),
         [b'0'..=b'9', _, _, _, b'-', ..] => {
             let length = match text.get(RFC3339.len())? {
                 b'Z' => RFC3339.len() + 1,
@@ -76,11 +119,11 @@ fn stamp(text: &[u8]) -> Option<(StampForm, usize, usize)> {
                 _ => return None,
             };
             let tab = usize::from(text.get(length) == Some(&b'\t'));
-            is_shaped(text, RFC3339).then_some((StampForm::Rfc3339, length, length + tab))
+            is_shaped(text, RFC3339).then_some((true, length, length + tab))
         }
         [b'0'..=b'9', ..] => {
             let is_legacy = text.get(LEGACY.len()) == Some(&b'\t') && is_shaped(text, LEGACY);
-            is_legacy.then_some((StampForm::Legacy, LEGACY.len(), LEGACY.len() + 1))
+            is_legacy.then_some((false, LEGACY.len(), LEGACY.len() + 1))
         }
         _ => None,
     }
@@ -90,6 +133,13 @@ fn stamp(text: &[u8]) -> Option<(StampForm, usize, usize)> {
 const RFC3339: &[u8] = b"0000-00-00T00:00:00.000000";
 const OFFSET: &[u8] = b"00:00";
 const LEGACY: &[u8] = b"000000 _0:00:00";
+
+/// Stamps, and whether they are RFC 3339.
+const UNFINISHED_STAMPS: [(&[u8], bool); 3] =
+    [(b"0000-00-00T00:00:00.000000+00:00", true), (b"0000-00-00T00:00:00.000000-00:00", true), (LEGACY, false)];
+
+/// A date, and something of the time behind it.
+const UNFINISHED_BYTES_MIN: usize = 10;
 
 fn is_shaped(text: &[u8], shape: &[u8]) -> bool {
     text.len() >= shape.len()

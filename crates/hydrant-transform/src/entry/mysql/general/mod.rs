@@ -14,9 +14,11 @@ mod tests;
 
 use std::ops::Range;
 
+use memchr::memmem;
+
 pub use banner::is_banner;
 pub(crate) use banner::{BANNER_LINE_BYTES_MAX, BannerLine, banner_line};
-pub(crate) use header::{HEADER_BYTES_MAX, Header, header};
+pub(crate) use header::{HEADER_BYTES_MAX, Header, header, may_become_header};
 
 /// One entry, borrowed from its bytes. The ranges are byte ranges of the message, for `explain`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,22 +45,26 @@ pub enum Stamp<'a> {
     Legacy(&'a str),
 }
 
-impl Stamp<'_> {
-    pub fn form(self) -> StampForm {
-        match self {
-            Stamp::Rfc3339(_) => StampForm::Rfc3339,
-            Stamp::Legacy(_) => StampForm::Legacy,
-        }
-    }
+/// How a server writes its headers; a log keeps to one layout until the server is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub enum Layout {
+    /// 5.7 to 9.x: an RFC 3339 stamp on every entry.
+    Rfc3339,
+    /// 5.1 to 5.6, MariaDB: a legacy stamp, only where the second is not that of the entry before; a TAB behind the
+    /// command.
+    Tabbed,
+    /// 3.23 to 5.0: stamps as in `Tabbed`; blanks behind the command.
+    Padded,
 }
 
-/// Which of the two families of headers a server writes; a log keeps to one of them until the server is replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub enum StampForm {
-    /// A stamp on every entry.
-    Rfc3339,
-    /// A stamp only where the second is not that of the entry before.
-    Legacy,
+/// Whether the argument of a `Connect` or `Change user` is complete. The name in it is what the client sent, newlines
+/// and all: `NAME@HOST on DATABASE using TRANSPORT`, or that its login failed.
+pub(crate) fn is_whole_account(argument: &[u8]) -> bool {
+    let argument = without_final_newline(argument);
+    if argument.starts_with(b"Access denied for user '") {
+        return argument.ends_with(b"'") || argument.ends_with(b")");
+    }
+    argument.ends_with(b" on") || memmem::find(argument, b" on ").is_some()
 }
 
 /// Some editors put it at the start of a file.
@@ -82,7 +88,7 @@ pub fn parse(message: &[u8]) -> Option<GeneralEntry<'_>> {
     let start = header.argument + mark;
     let argument = without_final_newline(message.get(start..)?);
     Some(GeneralEntry {
-        stamp: stamp(message.get(stamp_range.clone())?, header.form),
+        stamp: stamp(message.get(stamp_range.clone())?, header.layout),
         stamp_range,
         thread_id: header.thread_id,
         thread_id_range: shifted(&header.thread_id_range),
@@ -93,11 +99,11 @@ pub fn parse(message: &[u8]) -> Option<GeneralEntry<'_>> {
     })
 }
 
-fn stamp(bytes: &[u8], form: StampForm) -> Option<Stamp<'_>> {
+fn stamp(bytes: &[u8], layout: Layout) -> Option<Stamp<'_>> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| !text.is_empty())?;
-    Some(match form {
-        StampForm::Rfc3339 => Stamp::Rfc3339(text),
-        StampForm::Legacy => Stamp::Legacy(text),
+    Some(match layout {
+        Layout::Rfc3339 => Stamp::Rfc3339(text),
+        Layout::Tabbed | Layout::Padded => Stamp::Legacy(text),
     })
 }
 

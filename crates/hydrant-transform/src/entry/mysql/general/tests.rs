@@ -29,7 +29,7 @@ fn rfc3339_headers_are_read_with_any_offset_and_any_width_of_id() {
         {
             let message = format!("{stamp}\t{text} Query\tSELECT 1");
             assert_eq!(fields(&message), Some((Some(stamp), id, "Query", "SELECT 1")), "{message}");
-            assert_eq!(parse(message.as_bytes()).unwrap().stamp.unwrap().form(), StampForm::Rfc3339);
+            assert!(matches!(parse(message.as_bytes()).unwrap().stamp, Some(Stamp::Rfc3339(_))));
         }
     }
 }
@@ -46,7 +46,7 @@ fn a_development_build_has_no_tab_after_the_stamp() {
 fn legacy_headers_are_read_with_and_without_a_stamp() {
     let stamped = "261123  3:06:08\t    13 Connect\troot@localhost on  using Socket";
     assert_eq!(fields(stamped), Some((Some("261123  3:06:08"), 13, "Connect", "root@localhost on  using Socket")));
-    assert_eq!(parse(stamped.as_bytes()).unwrap().stamp.unwrap().form(), StampForm::Legacy);
+    assert!(matches!(parse(stamped.as_bytes()).unwrap().stamp, Some(Stamp::Legacy(_))));
     assert_eq!(fields("261123 13:06:08\t13 Query\tx"), Some((Some("261123 13:06:08"), 13, "Query", "x")));
     assert_eq!(fields("\t\t   13 Query\tSET NAMES utf8mb4\n"), Some((None, 13, "Query", "SET NAMES utf8mb4")));
     assert_eq!(fields("\t\t257426 Connect\tx"), Some((None, 257_426, "Connect", "x")));
