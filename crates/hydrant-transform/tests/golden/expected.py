@@ -89,7 +89,7 @@ def expected(match, entry, suspect, last):
             told["message_base64"] = base64.b64encode(entry.removesuffix(b"\n")).decode()
     told["bytes"] = len(entry)
     at = instant(last)
-    told["time"] = last if last[4] == "-" else at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    told["time"] = last if last[4] == "-" else at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     told["@timestamp"] = at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if suspect:
         told["suspect"] = True

@@ -18,6 +18,9 @@ mod end;
 mod foreign_browser;
 
 #[cfg(test)]
+mod golden;
+
+#[cfg(test)]
 mod model;
 
 #[cfg(test)]

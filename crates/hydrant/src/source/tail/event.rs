@@ -23,6 +23,9 @@ const HEADER_BYTES: usize = 4 * 1024;
 /// the ids, and the timestamps, of the nearest that fits.
 pub(super) const TIMESTAMP_MS_MAX: i64 = 4_484_155_085_838;
 
+/// A stamp that lies further ahead of the clock is suspect: no difference of time zones is a day.
+const AHEAD_MS_MAX: i64 = 24 * 3_600_000;
+
 /// Each of the four groups of digits of an id.
 const GROUP: u128 = 100_000_000_000_000;
 
@@ -80,13 +83,19 @@ impl Events {
         if !rest {
             self.last_stamp = self.stamp(&message).or(self.last_stamp);
         }
+        let from_future = self.last_stamp.is_some_and(|micros| micros.div_euclid(1_000) - now_ms > AHEAD_MS_MAX);
         let timestamp_ms = self.last_stamp.map_or(now_ms, |micros| micros.div_euclid(1_000));
         let timestamp_ms = timestamp_ms.clamp(0, TIMESTAMP_MS_MAX);
         LogEvent {
             id: event_id(timestamp_ms, generation, offset, self.path_hash),
             timestamp_ms,
             message,
-            flags: EventFlags { partial: rest || unfinished, truncated, suspect, bytes: truncated.then_some(length) },
+            flags: EventFlags {
+                partial: rest || unfinished,
+                truncated,
+                suspect: suspect || from_future,
+                bytes: truncated.then_some(length),
+            },
         }
     }
 
@@ -137,7 +146,7 @@ mod tests {
     use hydrant_transform::envelope::EventFlags;
     use jiff::tz::TimeZone;
 
-    use super::{ENTRY_BYTES_MAX, Events, TIMESTAMP_MS_MAX, Taken, event_id, path_hash};
+    use super::{AHEAD_MS_MAX, ENTRY_BYTES_MAX, Events, TIMESTAMP_MS_MAX, Taken, event_id, path_hash};
 
     fn events(format: Option<Format>) -> Events {
         Events { path_hash: 5, time_zone: TimeZone::UTC, format, last_stamp: None }
@@ -237,6 +246,14 @@ mod tests {
         let messages =
             ["261025  2:59:59\t    13 Quit\t", "261025  2:00:00\t    13 Quit\t", "261025  2:30:00\t    13 Quit\t"];
         assert_eq!(times(events, &messages), [1_792_889_999_000, 1_792_890_000_000, 1_792_891_800_000]);
+    }
+
+    #[test]
+    fn a_stamp_of_the_day_after_tomorrow_is_suspect() {
+        let at =
+            |now_ms| events(None).event(taken(b"2021-07-23T05:45:52.976229Z\t    5 Quit\t"), 0, now_ms).flags.suspect;
+        assert!(!at(1_627_019_152_976 - AHEAD_MS_MAX));
+        assert!(at(1_627_019_152_976 - AHEAD_MS_MAX - 1));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hydrant_transform::entry::split::State;
 
@@ -20,14 +21,25 @@ use super::{Error, FileSettings, Progress, Settings};
 use crate::source::Packed;
 use crate::source::subscription::{LogStream, Packer};
 
+/// After so many failures in a row, ten seconds of them, a file is opened anew: its handle may be stale though the path
+/// is sound.
+const READ_FAILURES_MAX: u32 = 100;
+
 pub(super) struct Follower {
     path: PathBuf,
+    /// Paths that are followed beside it.
+    others: Arc<[PathBuf]>,
     producer: String,
     log_stream: LogStream,
     events: Events,
     reader: Option<Reader>,
     /// The files behind the reader's, oldest first.
     next: VecDeque<Opened>,
+    /// Of the newest envelope.
+    mark: Option<Mark>,
+    /// No reader goes on behind the mark yet, since there was nothing to read.
+    resumes: bool,
+    read_failures: u32,
     /// Of the reader's file; of the next one while none is open.
     generation: u64,
     once: bool,
@@ -41,7 +53,13 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn open(settings: &Settings, file: &FileSettings, mark: Option<&[u8]>) -> Result<Follower, Error> {
+    /// `others`: all paths that are followed.
+    pub(super) fn open(
+        settings: &Settings,
+        file: &FileSettings,
+        others: Arc<[PathBuf]>,
+        mark: Option<&[u8]>,
+    ) -> Result<Follower, Error> {
         let path = absolute(&file.path);
         let producer = producer(&settings.owner, file);
         let mark = mark.map(Mark::from_bytes).transpose();
@@ -60,8 +78,12 @@ impl Follower {
                 last_stamp: mark.as_ref().and_then(|mark| mark.last_stamp),
             },
             path,
+            others,
             reader: None,
             next: VecDeque::new(),
+            resumes: mark.is_some(),
+            mark,
+            read_failures: 0,
             generation: 0,
             once: settings.once,
             gzip: settings.gzip,
@@ -73,10 +95,7 @@ impl Follower {
         if let (Err(error), true) = (&present, settings.once) {
             return Err(Error::Unreadable { path: follower.path, problem: error.to_string() });
         }
-        match mark {
-            Some(mark) => follower.go_on(&mark),
-            None => follower.begin(present),
-        }
+        follower.pick_up(present);
         Ok(follower)
     }
 
@@ -95,7 +114,7 @@ impl Follower {
     /// One turn: reads on, packs what is decided, and moves to the next file where this one has ended.
     pub(super) fn turn(&mut self, now_ms: i64, scratch: &mut [u8], out: &mut Vec<Packed>) -> Result<Turn, Error> {
         if self.reader.is_none() && !self.once {
-            self.begin(locate::open(&self.path));
+            self.pick_up(locate::open(&self.path));
         }
         let Some(mut reader) = self.reader.take() else {
             self.finished = self.once;
@@ -103,6 +122,11 @@ impl Follower {
         };
         let from = reader.window.read();
         let looked = self.look(&mut reader, scratch)?;
+        if self.read_failures >= READ_FAILURES_MAX {
+            self.read_failures = 0;
+            self.resumes = self.mark.is_some();
+            return Ok(Turn::default());
+        }
         let at_end = looked == Looked::AtEnd;
         let leaves = at_end && self.leaves(&reader);
         let until = match reader.quiet() {
@@ -125,10 +149,24 @@ impl Follower {
         Ok(Turn { bytes, more: looked == Looked::More || left && !self.finished })
     }
 
-    /// Goes on behind what an earlier run has taken.
-    fn go_on(&mut self, mark: &Mark) {
+    /// Goes on behind the mark, or begins with what stands under the path.
+    fn pick_up(&mut self, present: io::Result<Opened>) {
+        match self.mark.clone().filter(|_| self.resumes) {
+            Some(mark) => self.go_on(&mark, present),
+            None => self.begin(present),
+        }
+    }
+
+    /// Goes on behind what was taken before. Where there is no file at all nothing is decided: its folder may not be
+    /// mounted yet.
+    fn go_on(&mut self, mark: &Mark, present: io::Result<Opened>) {
         self.generation = mark.generation;
-        let mut family = Family::of(&self.path);
+        let mut family = Family::of(&self.path, &self.others);
+        if family.files.is_empty() {
+            return self.begin(present);
+        }
+        self.resumes = false;
+        self.problem = None;
         self.limit(&mut family.files);
         let own = family.place(mark.identity);
         let found = own
@@ -200,7 +238,9 @@ impl Follower {
 
     fn look(&mut self, reader: &mut Reader, scratch: &mut [u8]) -> Result<Looked, Error> {
         let from = reader.window.read();
-        match reader.look(scratch) {
+        let look = reader.look(scratch);
+        self.read_failures = if look.is_ok() { 0 } else { self.read_failures + 1 };
+        match look {
             Ok(Look::AtEnd) => Ok(Looked::AtEnd),
             Ok(Look::Grown) => {
                 self.problem = None;
@@ -224,7 +264,7 @@ impl Follower {
     fn truncated(&mut self, reader: &mut Reader) {
         let read = reader.window.read();
         let own = reader.opened.identity;
-        let mut family = Family::of(&self.path);
+        let mut family = Family::of(&self.path, &self.others);
         if let Some(file) = family.place(own).and_then(|idx| family.files.get_mut(idx)) {
             file.may_begin_with_hole = true;
         }
@@ -269,7 +309,7 @@ impl Follower {
 
     /// What comes behind a file has changed: there was a rotation, or a copy was made of one that is not yet read.
     fn look_behind(&mut self, of: &Opened) {
-        let mut newer = Family::of(&self.path).after(of.identity, of.modified_ns);
+        let mut newer = Family::of(&self.path, &self.others).after(of.identity, of.modified_ns);
         if newer.is_empty()
             && let Err(error) = locate::open(&self.path)
         {
@@ -322,7 +362,8 @@ impl Follower {
             last_stamp: self.events.last_stamp,
             splitter: reader.state(),
         });
-        let mark = mark.to_bytes().map_err(|problem| Error::Mark { path: self.path.clone(), problem })?;
+        let bytes = mark.to_bytes().map_err(|problem| Error::Mark { path: self.path.clone(), problem })?;
+        self.mark = Some(mark);
         let source_bytes = position.saturating_sub(self.packed_to);
         self.packed_to = position;
         let sealed = packer.seal();
@@ -330,7 +371,7 @@ impl Follower {
             partition_key: self.log_stream.partition_key(),
             data: sealed.data,
             producer: self.producer.clone(),
-            mark,
+            mark: bytes,
             entries: sealed.entries,
             newest_ms: sealed.newest_ms,
             source_bytes,
@@ -378,7 +419,7 @@ pub(super) fn producer(owner: &str, file: &FileSettings) -> String {
 const PRODUCER_CHARACTERS_MAX: usize = 512;
 
 /// The same file under another working directory is another path.
-fn absolute(path: &Path) -> PathBuf {
+pub(super) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_error| path.to_owned())
 }
 
@@ -394,3 +435,42 @@ fn log_stream_of(file: &FileSettings) -> String {
 }
 
 const LOG_STREAM_CHARACTERS_MAX: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, OpenOptions};
+
+    use jiff::tz::TimeZone;
+
+    use super::{FileSettings, READ_FAILURES_MAX, Settings};
+    use crate::clock::Clock;
+    use crate::source::tail::Tail;
+
+    /// As on a network file system whose server has forgotten the handle.
+    #[tokio::test(start_paused = true)]
+    async fn a_handle_that_stays_unreadable_is_opened_anew_and_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        fs::write(&path, "one\ntwo\n").unwrap();
+        let file = FileSettings {
+            path: path.clone(),
+            log_group: "/g".to_owned(),
+            log_stream: None,
+            time_zone: TimeZone::UTC,
+            format: None,
+        };
+        let settings = Settings { files: vec![file], ..Settings::default() };
+        let mut tail = Tail::open(settings, Vec::new(), Clock::starting_at(0)).unwrap();
+        assert_eq!(tail.next().await.unwrap()[0].entries, 2);
+        let write_only = || OpenOptions::new().append(true).open(&path).unwrap();
+        tail.followers[0].reader.as_mut().unwrap().opened.file = write_only();
+        fs::write(&path, "one\ntwo\nthree\n").unwrap();
+        for _ in 1..READ_FAILURES_MAX {
+            tail.round().await.unwrap();
+            assert!(tail.progress()[0].problem.as_ref().unwrap().contains("cannot read"));
+        }
+        let packed = tail.next().await.unwrap();
+        assert_eq!((packed.len(), packed[0].entries, packed[0].source_bytes), (1, 1, 6));
+        assert_eq!(tail.progress()[0].problem, None);
+    }
+}

@@ -30,6 +30,9 @@ const NUMBER_DIGITS_MAX: usize = 4;
 /// Digits of the shortest date that is taken for one.
 const DATE_DIGITS_MIN: usize = 8;
 
+/// By so much the times of a file system may be rounded.
+const COARSE_NS: i64 = 2_000_000_000;
+
 /// Tells a file from others while it exists, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,6 +63,8 @@ pub(super) struct Opened {
     pub(super) identity: Identity,
     /// When it was last written, as of the last look.
     pub(super) modified_ns: i64,
+    /// Its name is `STEM.1.EXT` or the like, where another log may be called so.
+    pub(super) named_in_stem: bool,
     /// Not to be read beyond.
     pub(super) limit: Option<u64>,
     /// It was truncated under a writer that may not append.
@@ -84,6 +89,7 @@ pub(super) fn open(path: &Path) -> io::Result<Opened> {
         path: path.to_owned(),
         identity: Identity::of(&metadata),
         modified_ns: length_and_time(&metadata).1,
+        named_in_stem: false,
         limit: None,
         may_begin_with_hole: false,
     })
@@ -134,11 +140,12 @@ pub(super) struct Family {
 }
 
 impl Family {
-    /// Reads the folder until it stands still, so that a rotation in between hides no file.
-    pub(super) fn of(path: &Path) -> Family {
-        let mut family = listing(path);
+    /// Reads the folder until it stands still, so that a rotation in between hides no file. `others` are logs of their
+    /// own, whatever they are called.
+    pub(super) fn of(path: &Path, others: &[PathBuf]) -> Family {
+        let mut family = listing(path, others);
         for _ in 1..LISTINGS_MAX {
-            let again = listing(path);
+            let again = listing(path, others);
             let names = |family: &Family| -> Vec<_> {
                 family.files.iter().map(|opened| (opened.path.clone(), opened.identity)).collect()
             };
@@ -179,28 +186,35 @@ impl Family {
         }
     }
 
-    /// The files that were written later, and in any case the one under the path.
+    /// The files that were written later, and in any case the one under the path. Nothing but its name shows that such
+    /// a file was ever under the path; where that may be the name of another log, its birth must show it too.
     pub(super) fn written_after(mut self, modified_ns: i64) -> Vec<Opened> {
         let current = if self.has_current { self.files.pop() } else { None };
-        self.files.retain(|opened| opened.modified_ns > modified_ns);
+        let since_ns = u64::try_from(modified_ns.saturating_sub(COARSE_NS)).unwrap_or(0);
+        self.files.retain(|opened| {
+            let is_younger = opened.identity.born_ns.is_some_and(|born_ns| born_ns >= since_ns);
+            opened.modified_ns > modified_ns && (!opened.named_in_stem || is_younger)
+        });
         self.files.extend(current);
         self.files
     }
 }
 
-fn listing(path: &Path) -> Family {
+fn listing(path: &Path, others: &[PathBuf]) -> Family {
     let mut names = rotated_names(path);
     if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink())
         && let Ok(target) = fs::canonicalize(path)
     {
         names.extend(rotated_names(&target));
     }
-    names.sort_by(|(a, _), (b, _)| a.cmp(b));
+    names.retain(|rotated| !others.contains(&rotated.path));
+    names.sort_by(|a, b| a.age.cmp(&b.age));
     let current = open(path).ok();
     let mut family: Vec<Opened> = Vec::new();
-    for (_, name) in names.iter().rev() {
+    for name in names.iter().rev() {
         // A name that cannot be opened is no log of this path, or is gone already.
-        let Ok(opened) = open(name) else { continue };
+        let Ok(opened) = open(&name.path) else { continue };
+        let opened = Opened { named_in_stem: name.in_stem, ..opened };
         let known = family.iter().chain(&current).any(|other| other.identity == opened.identity);
         if !known {
             family.push(opened);
@@ -225,14 +239,23 @@ enum Age {
     Numbered(std::cmp::Reverse<u64>),
 }
 
-fn rotated_names(path: &Path) -> Vec<(Age, PathBuf)> {
+/// The name of a rotated file.
+struct Rotated {
+    age: Age,
+    path: PathBuf,
+    /// Number or date stand before the extension.
+    in_stem: bool,
+}
+
+fn rotated_names(path: &Path) -> Vec<Rotated> {
     let Some(name) = path.file_name().map(|name| name.as_encoded_bytes()) else { return Vec::new() };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let entries = fs::read_dir(folder).into_iter().flatten().take(FOLDER_ENTRIES_MAX).flatten();
     let rotated = entries.filter_map(|entry| {
         let other = entry.file_name();
         let age = age(name, other.as_encoded_bytes())?;
-        Some((age, path.with_file_name(other)))
+        let in_stem = !other.as_encoded_bytes().starts_with(name);
+        Some(Rotated { age, path: path.with_file_name(other), in_stem })
     });
     rotated.collect()
 }
@@ -287,7 +310,7 @@ mod tests {
         for other in others {
             fs::write(dir.path().join(other), other).unwrap();
         }
-        names(&Family::of(&dir.path().join(name)).files)
+        names(&Family::of(&dir.path().join(name), &[]).files)
     }
 
     #[test]
@@ -335,7 +358,7 @@ mod tests {
         fs::write(real.join("a.log"), "new").unwrap();
         fs::write(real.join("a.log.1"), "old").unwrap();
         symlink(real.join("a.log"), dir.path().join("link.log")).unwrap();
-        assert_eq!(names(&Family::of(&dir.path().join("link.log")).files), ["a.log.1", "link.log"]);
+        assert_eq!(names(&Family::of(&dir.path().join("link.log"), &[]).files), ["a.log.1", "link.log"]);
     }
 
     #[test]
@@ -343,7 +366,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a.log"), "x").unwrap();
         fs::hard_link(dir.path().join("a.log"), dir.path().join("a.log.1")).unwrap();
-        assert_eq!(names(&Family::of(&dir.path().join("a.log")).files), ["a.log"]);
+        assert_eq!(names(&Family::of(&dir.path().join("a.log"), &[]).files), ["a.log"]);
     }
 
     /// Four files, last written in the seconds 1 to 4.
@@ -354,7 +377,7 @@ mod tests {
             let file = fs::OpenOptions::new().append(true).open(dir.join(name)).unwrap();
             file.set_modified(UNIX_EPOCH + Duration::from_secs(second)).unwrap();
         }
-        Family::of(&dir.join("a.log"))
+        Family::of(&dir.join("a.log"), &[])
     }
 
     const SECOND: i64 = 1_000_000_000;
@@ -376,7 +399,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let long = "x".repeat(2_000);
         fs::write(dir.path().join("a.log.1"), &long).unwrap();
-        let family = Family::of(&dir.path().join("a.log"));
+        let family = Family::of(&dir.path().join("a.log"), &[]);
         assert_eq!(family.copy(2_000, &Fingerprint::of(long.as_bytes()), i64::MAX, None), Some(0));
         assert_eq!(family.copy(500, &Fingerprint::of(&long.as_bytes()[..500]), i64::MAX, None), None);
     }
@@ -394,10 +417,29 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let gone = family(dir.path()).files.remove(1);
         fs::remove_file(dir.path().join("a.log.2")).unwrap();
-        let behind = |since| names(&Family::of(&dir.path().join("a.log")).after(gone.identity, since));
+        let behind = |since| names(&Family::of(&dir.path().join("a.log"), &[]).after(gone.identity, since));
         assert_eq!(behind(2 * SECOND), ["a.log.1", "a.log"]);
         assert_eq!(behind(9 * SECOND), ["a.log"]);
         assert_eq!(behind(0), ["a.log.3", "a.log.1", "a.log"]);
+    }
+
+    #[test]
+    fn another_log_is_no_rotated_file_whatever_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db.log");
+        fs::write(&path, "new").unwrap();
+        let live = ["db.2.log", "db-old.log", "db.log.7"].map(|name| dir.path().join(name));
+        live.iter().for_each(|path| fs::write(path, "live").unwrap());
+        let last_write = open(&live[0]).unwrap().modified_ns;
+        let behind = |since| names(&Family::of(&path, &live[2..]).written_after(since));
+        // Older than the last write to the file that is gone, and written later.
+        for path in &live {
+            let file = fs::OpenOptions::new().append(true).open(path).unwrap();
+            file.set_modified(UNIX_EPOCH + Duration::from_secs(4_000_000_000)).unwrap();
+        }
+        assert_eq!(behind(last_write + 10 * SECOND), ["db.log"]);
+        // Born after it: a generation that was rotated meanwhile.
+        assert_eq!(behind(last_write - 10 * SECOND), ["db-old.log", "db.2.log", "db.log"]);
     }
 
     #[test]

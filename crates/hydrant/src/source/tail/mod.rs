@@ -5,8 +5,8 @@
 //! `docs/tail.md` says which rotations are followed and what cannot be known.
 //!
 //! It polls, every [`POLL`], since notices of changes are lost on network file systems and in containers. Files are read
-//! on the caller's task: reads come from the page cache or are short, and a round is bounded by [`ROUND_BYTES`], some
-//! ten milliseconds of work. In memory are one round, and for each file an entry that is not decided: a few MiB where it is
+//! on the caller's task: reads come from the page cache or are short, and a turn is bounded by [`TURN_BYTES`] and what the
+//! splitter may read ahead, some milliseconds of work, after which the task yields. In memory are one round, and for each file an entry that is not decided: a few MiB where it is
 //! very long, a few KiB ordinarily. Each file that is followed keeps one handle open. Unix only.
 
 mod event;
@@ -26,6 +26,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hydrant_transform::entry::Format;
@@ -145,15 +146,17 @@ impl Tail {
     /// that cannot be read otherwise is said, and tried again.
     pub fn open(settings: Settings, marks: Vec<(String, Vec<u8>)>, clock: Clock) -> Result<Tail, Error> {
         let marks: BTreeMap<String, Vec<u8>> = marks.into_iter().collect();
+        let paths: Arc<[PathBuf]> = settings.files.iter().map(|file| follower::absolute(&file.path)).collect();
         let mut seen = BTreeSet::new();
         let mut followers = Vec::with_capacity(settings.files.len());
-        for file in &settings.files {
-            let producer = follower::producer(&settings.owner, file);
-            let mark = marks.get(&producer).map(Vec::as_slice);
-            if !seen.insert(producer) {
+        for (file, path) in settings.files.iter().zip(paths.iter()) {
+            // One file may have several spellings, and a log stream is named after the one that is given.
+            let real = std::fs::canonicalize(path).unwrap_or_else(|_error| path.clone());
+            if !seen.insert((real, &file.log_group, &file.log_stream)) {
                 return Err(Error::Twice { path: file.path.clone() });
             }
-            followers.push(Follower::open(&settings, file, mark)?);
+            let mark = marks.get(&follower::producer(&settings.owner, file)).map(Vec::as_slice);
+            followers.push(Follower::open(&settings, file, Arc::clone(&paths), mark)?);
         }
         Ok(Tail {
             followers,
@@ -179,12 +182,8 @@ impl Tail {
             if let Some(at) = self.next_round {
                 sleep_until(at).await;
             }
-            let more = self.round()?;
+            let more = self.round().await?;
             self.next_round = (!more).then(|| Instant::now() + POLL);
-            if self.ready.is_empty() {
-                // A very long line is read in many rounds without an envelope.
-                yield_now().await;
-            }
         }
     }
 
@@ -199,8 +198,8 @@ impl Tail {
     }
 
     /// All files have a turn, again and again while one has more, until the round is full. Answers whether there is more
-    /// at once.
-    fn round(&mut self) -> Result<bool, Error> {
+    /// at once. Others on the thread have their turn after each that read something.
+    async fn round(&mut self) -> Result<bool, Error> {
         let now_ms = self.clock.now_ms();
         let count = self.followers.len();
         let mut bytes = 0;
@@ -214,6 +213,10 @@ impl Tail {
                 self.first = (self.first + 1) % count;
                 more |= turn.more;
                 bytes += turn.bytes;
+                // Not between opening a file and reading it: until then it is not known by its bytes.
+                if turn.bytes > 0 {
+                    yield_now().await;
+                }
                 if bytes >= ROUND_BYTES {
                     return Ok(true);
                 }

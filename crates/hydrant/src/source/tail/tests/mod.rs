@@ -32,6 +32,9 @@ const C: &str = "2026-11-23T03:06:05.000003Z\t   33 Quit\t\n";
 const D: &str = "2026-11-23T03:06:05.000004Z\t   34 Query\tSELECT 'd'\n";
 const E: &str = "2026-11-23T03:06:05.000005Z\t   34 Quit\t\n";
 
+/// A day after the entries.
+const NOW_MS: i64 = 1_795_489_565_000;
+
 /// A folder with a followed file, and what a stream would remember.
 struct Lab {
     dir: TempDir,
@@ -52,7 +55,7 @@ impl Lab {
             marks: BTreeMap::new(),
             events: Vec::new(),
             once: false,
-            clock: Clock::starting_at(1_000),
+            clock: Clock::starting_at(NOW_MS),
             writes: Cell::new(0),
         }
     }

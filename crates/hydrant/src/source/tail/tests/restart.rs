@@ -100,6 +100,23 @@ async fn a_rotated_file_that_is_gone_costs_only_its_own_rest() {
     lab.expect(&[A, C, D]);
 }
 
+/// A folder that is mounted late.
+#[tokio::test(start_paused = true)]
+async fn where_there_is_no_file_at_the_start_it_goes_on_when_there_is() {
+    let mut lab = Lab::new();
+    lab.append(A);
+    lab.take(&mut lab.open(), 2).await;
+    lab.append(B);
+    fs::rename(lab.log(), lab.path("elsewhere")).unwrap();
+    let mut tail = lab.open();
+    lab.take(&mut tail, 3).await;
+    let problem = tail.progress().remove(0).problem.unwrap();
+    assert!(problem.ends_with("a.log does not exist; it is read when it appears"), "{problem}");
+    fs::rename(lab.path("elsewhere"), lab.log()).unwrap();
+    lab.take(&mut tail, 3).await;
+    lab.expect(&[A, B]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn two_files_that_begin_alike_are_told_apart_by_their_inode() {
     let mut lab = Lab::new();

@@ -133,6 +133,14 @@ async fn a_file_given_twice_is_named() {
     let settings = Settings { files: vec![lab.file("a.log"), lab.file("a.log")], ..lab.settings() };
     let error = lab.error(settings);
     assert!(error.contains("a.log is given twice"), "{error}");
+    let spelled = |path: &str| FileSettings { path: lab.dir.path().join(path), log_stream: None, ..lab.file("a.log") };
+    lab.append(A);
+    fs::create_dir(lab.path("d")).unwrap();
+    std::os::unix::fs::symlink(lab.log(), lab.path("link.log")).unwrap();
+    for path in ["./a.log", "d/../a.log", "link.log"] {
+        let error = lab.error(Settings { files: vec![spelled("a.log"), spelled(path)], ..lab.settings() });
+        assert!(error.contains(&format!("{path} is given twice")), "{error}");
+    }
     let other = FileSettings { log_group: "/other".to_owned(), ..lab.file("a.log") };
     lab.open_as(Settings { files: vec![lab.file("a.log"), other], ..lab.settings() });
 }

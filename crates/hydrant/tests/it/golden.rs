@@ -1,0 +1,84 @@
+//! The captures of the general log through the tail and the transformation: each document whole, against what an
+//! independent script made of them (`hydrant-transform/tests/golden/expected.py`).
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::program::BINARY;
+
+/// Where the script has the servers' clocks.
+const ZONE: &str = "Asia/Kathmandu";
+
+fn lines(bytes: &[u8]) -> Vec<Map<String, Value>> {
+    let lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
+}
+
+/// What a document must say, but for its event id. Of a long statement the script tells the hash: it is taken from the
+/// document once it has that.
+fn document(expected: &Map<String, Value>, log: &Path, found: &Map<String, Value>) -> Value {
+    let bytes = |name: &str| expected[name].as_str().map(|base64| STANDARD.decode(base64).unwrap());
+    let statement = if let Some(sha256) = expected.get("argument_sha256") {
+        let statement = found["Statement"].as_str().unwrap();
+        let hash: String = Sha256::digest(statement).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!((&json!(hash), &json!(statement.len())), (sha256, &expected["argument_bytes"]));
+        statement.to_owned()
+    } else if expected.contains_key("argument_base64") {
+        String::from_utf8_lossy(&bytes("argument_base64").unwrap()).into_owned()
+    } else {
+        expected["argument"].as_str().unwrap().to_owned()
+    };
+    let mut document = json!({
+        "@timestamp": expected["@timestamp"],
+        "Time": expected["time"],
+        "PID": expected["id"],
+        "Perform": expected["command"],
+        "Statement": statement,
+        "owner": "000000000000",
+        "log_group": "/hydrant/tail",
+        "log_stream": log.to_str().unwrap(),
+    });
+    for flag in ["suspect", "message_base64"] {
+        if let Some(value) = expected.get(flag) {
+            document[flag] = value.clone();
+        }
+    }
+    document
+}
+
+fn check(name: &str) {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../hydrant-transform/tests/golden");
+    let log = folder.join(format!("{name}.log"));
+    let expected = lines(&std::fs::read(folder.join(format!("{name}.expected.ndjson"))).unwrap());
+    let output = Command::new(BINARY)
+        .args(["transform", "--to", "ndjson", "--redact", "off", "--time-zone", ZONE])
+        .arg(&log)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut found = lines(&output.stdout);
+    let entries: Vec<_> = expected.iter().filter(|entry| !entry.contains_key("banner")).collect();
+    assert_eq!(found.len(), entries.len());
+    let mut last = String::new();
+    for (found, entry) in found.iter_mut().zip(entries) {
+        let Some(Value::String(id)) = found.remove("event_id") else { panic!("no event id: {found:?}") };
+        assert!(id.len() == 56 && id > last, "{id} after {last}");
+        last = id;
+        assert_eq!(Value::Object(found.clone()), document(entry, &log, found));
+    }
+}
+
+#[test]
+fn the_documents_of_the_mysql_9_7_log() {
+    check("mysql-9.7.4-general-part2");
+}
+
+#[test]
+fn the_documents_of_the_mariadb_10_11_log_of_a_server_in_another_zone() {
+    check("mariadb-10.11.19-general");
+}
