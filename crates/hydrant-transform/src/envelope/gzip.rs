@@ -23,8 +23,8 @@ const TRAILER_BYTES: usize = 8;
 /// Deflate cannot expand further than this (RFC 1951: 258 bytes from two bits); a size above it is a lie.
 const EXPANSION_MAX: usize = 1032;
 
-/// Memory that the streaming decoder takes at first, and what it adds at least.
-const GROWTH_BYTES: usize = 64 * 1024;
+/// What the streaming decoder inflates at a time.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// zlib's window, as gzip wants it.
 const WINDOW_BITS: u8 = 15;
@@ -54,7 +54,7 @@ pub fn is_gzip(data: &[u8]) -> bool {
 ///
 /// # Errors
 /// Damage, a cut-off member or anything behind the last member that is not another one: [`GzipError::Damaged`].
-/// More than `max` bytes: [`GzipError::TooLarge`], after inflating no more than `max` bytes and one.
+/// More than `max` bytes: [`GzipError::TooLarge`], after inflating little more than `max` bytes, and holding none.
 pub fn gunzip(data: &[u8], max: usize) -> Result<Cow<'_, [u8]>, GzipError> {
     if !is_gzip(data) {
         return Ok(Cow::Borrowed(data));
@@ -84,44 +84,56 @@ fn inflate_single(data: &[u8], max: usize) -> Option<Vec<u8>> {
     ends_here.then_some(out)
 }
 
-/// Member by member, with the place of what is wrong.
+/// Member by member, with the place of what is wrong. Inflated twice, first to learn the size: a buffer that grows would
+/// hold the data twice, and what is too large needs none.
 fn inflate_members(data: &[u8], max: usize) -> Result<Vec<u8>, GzipError> {
-    let mut out = Vec::new();
+    let mut size = 0;
+    for_each_piece(data, |piece| {
+        size += piece.len();
+        if size > max { Err(GzipError::TooLarge { max }) } else { Ok(()) }
+    })?;
+    let mut out = Vec::with_capacity(size);
+    for_each_piece(data, |piece| {
+        out.extend_from_slice(piece);
+        Ok(())
+    })?;
+    Ok(out)
+}
+
+/// All that the members hold, a piece at a time.
+fn for_each_piece(data: &[u8], mut take: impl FnMut(&[u8]) -> Result<(), GzipError>) -> Result<(), GzipError> {
+    let mut scratch = vec![0; PIECE_BYTES];
     let mut offset = 0;
     while let Some(rest) = data.get(offset..).filter(|rest| !rest.is_empty()) {
         if !is_gzip(rest) {
             return Err(GzipError::Damaged { offset, problem: "bytes that are not gzip" });
         }
-        offset += inflate_member(rest, offset, &mut out, max)?;
+        offset += inflate_member(rest, offset, &mut scratch, &mut take)?;
     }
-    Ok(out)
+    Ok(())
 }
 
-/// Appends one member's contents to `out`; answers how many bytes of `member` it took.
-fn inflate_member(member: &[u8], offset: usize, out: &mut Vec<u8>, max: usize) -> Result<usize, GzipError> {
+/// Answers how many bytes of `member` it took.
+fn inflate_member(
+    member: &[u8],
+    offset: usize,
+    scratch: &mut [u8],
+    mut take: impl FnMut(&[u8]) -> Result<(), GzipError>,
+) -> Result<usize, GzipError> {
     let damaged = |problem| GzipError::Damaged { offset, problem };
     let mut inflate = Decompress::new_gzip(WINDOW_BITS);
+    let count = |total: u64| usize::try_from(total).unwrap_or(usize::MAX);
     loop {
-        if out.len() > max {
-            return Err(GzipError::TooLarge { max });
-        }
-        if out.len() == out.capacity() {
-            // One byte above the cap, so that reaching it is seen.
-            let room = (max - out.len()).saturating_add(1);
-            out.reserve_exact(room.min(out.len().max(GROWTH_BYTES)));
-        }
-        let taken = usize::try_from(inflate.total_in()).unwrap_or(usize::MAX);
-        let input = member.get(taken..).unwrap_or_default();
-        let (in_before, out_before) = (inflate.total_in(), inflate.total_out());
+        let (taken, made) = (count(inflate.total_in()), count(inflate.total_out()));
         let status = inflate
-            .decompress_vec(input, out, FlushDecompress::None)
+            .decompress(member.get(taken..).unwrap_or_default(), scratch, FlushDecompress::None)
             .map_err(|_| damaged("bad data or a wrong checksum"))?;
+        let piece = scratch.get(..count(inflate.total_out()) - made).unwrap_or_default();
+        take(piece)?;
         match status {
-            Status::StreamEnd if out.len() > max => return Err(GzipError::TooLarge { max }),
-            Status::StreamEnd => return Ok(usize::try_from(inflate.total_in()).unwrap_or(usize::MAX)),
+            Status::StreamEnd => return Ok(count(inflate.total_in())),
             Status::Ok | Status::BufError => {
-                let idle = in_before == inflate.total_in() && out_before == inflate.total_out();
-                if idle && out.len() < out.capacity() {
+                if piece.is_empty() && taken == count(inflate.total_in()) {
                     return Err(damaged("an unfinished end"));
                 }
             }

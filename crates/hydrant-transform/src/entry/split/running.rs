@@ -270,12 +270,9 @@ impl Running {
 
     /// A record or an account is read as a whole after each of its lines, while it is short.
     fn may_be_reread(&self) -> bool {
-        let bytes_max = match self.kind {
-            Kind::Audit => AHEAD_BYTES_MAX,
-            Kind::Header(Argument::Account) => ACCOUNT_BYTES_MAX,
-            _ => return false,
-        };
-        self.discarded_bytes == 0 && self.at <= bytes_max
+        let bytes_max = if self.kind == Kind::Audit { AHEAD_BYTES_MAX } else { ACCOUNT_BYTES_MAX };
+        let is_read_whole = matches!(self.kind, Kind::Audit | Kind::Header(Argument::Account));
+        is_read_whole && self.discarded_bytes == 0 && self.at <= bytes_max
     }
 
     /// How many bytes at the front of the buffer belong to the entry, and are not needed again.

@@ -36,9 +36,9 @@ pub(super) struct Follower {
     /// The files behind the reader's, oldest first.
     next: VecDeque<Opened>,
     /// Of the newest envelope.
-    mark: Option<Mark>,
-    /// No reader goes on behind the mark yet, since there was nothing to read.
-    resumes: bool,
+    newest: Option<Mark>,
+    /// Where to go on once there is something to read.
+    resume: Option<Mark>,
     read_failures: u32,
     /// Of the reader's file; of the next one while none is open.
     generation: u64,
@@ -81,8 +81,8 @@ impl Follower {
             others,
             reader: None,
             next: VecDeque::new(),
-            resumes: mark.is_some(),
-            mark,
+            newest: mark.clone(),
+            resume: mark,
             read_failures: 0,
             generation: 0,
             once: settings.once,
@@ -124,7 +124,8 @@ impl Follower {
         let looked = self.look(&mut reader, scratch)?;
         if self.read_failures >= READ_FAILURES_MAX {
             self.read_failures = 0;
-            self.resumes = self.mark.is_some();
+            self.next.clear();
+            self.resume = self.newest.clone();
             return Ok(Turn::default());
         }
         let at_end = looked == Looked::AtEnd;
@@ -151,26 +152,26 @@ impl Follower {
 
     /// Goes on behind the mark, or begins with what stands under the path.
     fn pick_up(&mut self, present: io::Result<Opened>) {
-        match self.mark.clone().filter(|_| self.resumes) {
-            Some(mark) => self.go_on(&mark, present),
+        match self.resume.take() {
+            Some(mark) => self.go_on(mark, present),
             None => self.begin(present),
         }
     }
 
     /// Goes on behind what was taken before. Where there is no file at all nothing is decided: its folder may not be
     /// mounted yet.
-    fn go_on(&mut self, mark: &Mark, present: io::Result<Opened>) {
+    fn go_on(&mut self, mark: Mark, present: io::Result<Opened>) {
         self.generation = mark.generation;
         let mut family = Family::of(&self.path, &self.others);
         if family.files.is_empty() {
-            return self.begin(present);
+            self.resume = Some(mark);
+            return present.map_or_else(|error| self.absent(&error), |_opened| ());
         }
-        self.resumes = false;
         self.problem = None;
         self.limit(&mut family.files);
         let own = family.place(mark.identity);
         let found = own
-            .filter(|idx| self.matches(&family, *idx, mark))
+            .filter(|idx| self.matches(&family, *idx, &mark))
             .or_else(|| family.copy(mark.position, &mark.fingerprint, mark.modified_ns, None));
         let Some(idx) = found else {
             tracing::warn!(
@@ -214,11 +215,16 @@ impl Follower {
                 self.limit(&mut first);
                 self.start(first.pop());
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.note(format!("{} does not exist; it is read when it appears", self.path.display()));
-            }
-            Err(error) => self.note(format!("cannot read {}: {error}", self.path.display())),
+            Err(error) => self.absent(&error),
         }
+    }
+
+    fn absent(&mut self, error: &io::Error) {
+        self.note(if error.kind() == io::ErrorKind::NotFound {
+            format!("{} does not exist; it is read when it appears", self.path.display())
+        } else {
+            format!("cannot read {}: {error}", self.path.display())
+        });
     }
 
     /// Under `once` files are read to the length that they have now.
@@ -363,7 +369,7 @@ impl Follower {
             splitter: reader.state(),
         });
         let bytes = mark.to_bytes().map_err(|problem| Error::Mark { path: self.path.clone(), problem })?;
-        self.mark = Some(mark);
+        self.newest = Some(mark);
         let source_bytes = position.saturating_sub(self.packed_to);
         self.packed_to = position;
         let sealed = packer.seal();
@@ -462,8 +468,8 @@ mod tests {
         let settings = Settings { files: vec![file], ..Settings::default() };
         let mut tail = Tail::open(settings, Vec::new(), Clock::starting_at(0)).unwrap();
         assert_eq!(tail.next().await.unwrap()[0].entries, 2);
-        let write_only = || OpenOptions::new().append(true).open(&path).unwrap();
-        tail.followers[0].reader.as_mut().unwrap().opened.file = write_only();
+        let write_only = OpenOptions::new().append(true).open(&path).unwrap();
+        tail.followers[0].reader.as_mut().unwrap().opened.file = write_only;
         fs::write(&path, "one\ntwo\nthree\n").unwrap();
         for _ in 1..READ_FAILURES_MAX {
             tail.round().await.unwrap();
