@@ -1,9 +1,11 @@
-"""A real MariaDB writes its general log; what a client sent is found by search with its exact text."""
+"""A real MariaDB writes its logs; what a client sent is found by search with its exact text."""
 
 import os
 import shutil
 import socket
 import subprocess
+import threading
+from collections import namedtuple
 
 import pymysql
 import pytest
@@ -28,12 +30,15 @@ STATEMENTS = [
 ]
 
 
+Server = namedtuple("Server", "connect general slow error")
+
+
 @pytest.fixture(scope="module")
 def mariadb(tmp_path_factory):
     server = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
     assert os.path.exists(server), "no mariadbd: ./test installs Debian's mariadb-server"
     base = tmp_path_factory.mktemp("mariadb")
-    data, log, slow, sock = base / "data", base / "general.log", base / "slow.log", base / "s"
+    data, log, slow, error, sock = base / "data", base / "general.log", base / "slow.log", base / "error.log", base / "s"
     user = ["--user=root"] if os.geteuid() == 0 else []
     subprocess.run(
         ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db", *user],
@@ -44,7 +49,8 @@ def mariadb(tmp_path_factory):
     process = subprocess.Popen(
         [server, "--no-defaults", f"--datadir={data}", f"--socket={sock}", f"--port={port}", "--bind-address=127.0.0.1",
          "--general-log=1", "--log-output=FILE", f"--general-log-file={log}", "--slow-query-log=1", "--long-query-time=0",
-         f"--slow-query-log-file={slow}", "--character-set-server=utf8mb4", *user],
+         f"--slow-query-log-file={slow}", f"--log-error={error}", "--innodb-print-all-deadlocks=1",
+         "--character-set-server=utf8mb4", *user],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def connect():
@@ -55,13 +61,13 @@ def mariadb(tmp_path_factory):
             return None
 
     until(connect, 60).close()
-    yield connect, log, slow
+    yield Server(connect, log, slow, error)
     process.terminate()
     process.wait(30)
 
 
 def test_what_a_client_sent_is_found_with_its_exact_text(mariadb, tmp_path):
-    connect, log, _ = mariadb
+    connect, log = mariadb.connect, mariadb.general
     with Hydrant(tmp_path / "data", log, config=AS_LOGGED) as hydrant:
         connection = connect()
         thread = connection.thread_id()
@@ -95,7 +101,7 @@ def test_what_a_client_sent_is_found_with_its_exact_text(mariadb, tmp_path):
 
 
 def test_passwords_that_the_server_logs_in_clear_are_nowhere_in_the_index(mariadb, tmp_path):
-    connect, log, _ = mariadb
+    connect, log = mariadb.connect, mariadb.general
     statements = {
         "CREATE USER IF NOT EXISTS 'u1'@'%' IDENTIFIED BY 'Zq7''one'": "CREATE USER IF NOT EXISTS 'u1'@'%' IDENTIFIED BY <secret>",
         "SET PASSWORD FOR 'u1'@'%' = PASSWORD('Zq7two')": "SET PASSWORD FOR 'u1'@'%' = PASSWORD(<secret>)",
@@ -124,7 +130,7 @@ def test_passwords_that_the_server_logs_in_clear_are_nowhere_in_the_index(mariad
 
 
 def test_the_slow_log_gives_the_same_statements_with_their_numbers(mariadb, tmp_path):
-    connect, _, slow = mariadb
+    connect, slow = mariadb.connect, mariadb.slow
     planted = "SELECT '\n# Time: 261123  3:00:00\n# User@Host: evil[evil] @ localhost []\n# Query_time: 9.0\nDROP TABLE users;\n'"
     sent = [*STATEMENTS, planted, "SELECT SLEEP(0.05)", "SELECT 'the end'"]
     with Hydrant(tmp_path / "data", slow) as hydrant:
@@ -152,5 +158,60 @@ def test_the_slow_log_gives_the_same_statements_with_their_numbers(mariadb, tmp_
         slowest = {"size": 0, "query": {"term": {"PID": thread}}, "aggs": {"most": {"max": {"field": "Query_time"}}}}
         most = client.search(index="hydrant-slow-*", body=slowest)["aggregations"]["most"]["value"]
         assert abs(most - max(document["Query_time"] for document in found)) < 1e-6
+        code, summary = hydrant.stop()
+        assert code == 0 and summary["failed"] == 0, summary
+
+
+def test_a_deadlock_is_one_document_that_tells_who_waited_for_what(mariadb, tmp_path):
+    with Hydrant(tmp_path / "data", mariadb.error) as hydrant:
+        one, two = mariadb.connect(), mariadb.connect()
+        with one.cursor() as cursor:
+            cursor.execute("CREATE DATABASE IF NOT EXISTS dl")
+            cursor.execute("CREATE OR REPLACE TABLE dl.t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB")
+            cursor.execute("INSERT INTO dl.t VALUES (1, 0), (2, 0)")
+            cursor.execute("COMMIT")
+        updates = {connection: f"UPDATE dl.t SET v = v + 1\n WHERE id = {waits_for}" for connection, waits_for in ((one, 2), (two, 1))}
+        outcomes = []
+
+        def cross(connection):
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute(updates[connection])
+                outcomes.append("done")
+                connection.commit()
+            except pymysql.err.OperationalError as error:
+                outcomes.append(error.args[0])
+
+        for connection, own in ((one, 1), (two, 2)):
+            connection.begin()
+            with connection.cursor() as cursor:
+                cursor.execute(f"UPDATE dl.t SET v = v + 1 WHERE id = {own}")
+        threads = [threading.Thread(target=cross, args=(connection,)) for connection in (one, two)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert sorted(outcomes, key=str) == [1213, "done"], outcomes
+        client = OpenSearch(hydrant.rest)
+        body = {"query": {"exists": {"field": "Deadlock.rolled_back"}}}
+
+        def dumps():
+            return client.search(index="hydrant-error-*", body=body, ignore_unavailable=True)["hits"]["hits"]
+
+        until(dumps)
+        [dump] = [hit["_source"] for hit in dumps()]
+        deadlock = dump["Deadlock"]
+        assert {t["thread_id"]: t["statement"] for t in deadlock["transactions"]} == {
+            connection.thread_id(): text for connection, text in updates.items()
+        }
+        for transaction in deadlock["transactions"]:
+            assert transaction["user"] == "root" and transaction["host"] == "localhost"
+            [lock] = transaction["waits_for"]
+            assert (lock["table"], lock["index"]) == ("`dl`.`t`", "PRIMARY"), lock
+        assert deadlock["rolled_back"] in (1, 2)
+        assert dump["message"].startswith("InnoDB: Transactions deadlock detected") and "WE ROLL BACK" in dump["message"]
+        assert client.count(index="hydrant-error-*", q='message:"ready for connections"')["count"] == 1
+        one.close()
+        two.close()
         code, summary = hydrant.stop()
         assert code == 0 and summary["failed"] == 0, summary

@@ -25,7 +25,7 @@ const OFFSET_HOURS_MAX: i32 = 18;
 /// `not_before` do not matter. It has upper-case `T` and `Z`, real dates only, at most nine fraction digits, of which
 /// six count. Second 60 is refused: MySQL never prints it and OpenSearch does not read it.
 ///
-/// A legacy stamp `261123  3:06:08` is local time in `zone`. Years 70 to 99 are 1970 to 1999, 00 to 69 are 2000 to
+/// A legacy stamp `261123  3:06:08`, or `2026-11-23  3:06:08`, is local time in `zone`. Years 70 to 99 are 1970 to 1999, 00 to 69 are 2000 to
 /// 2069, as MySQL reads two digits. An hour that the clocks repeat (autumn) is its first occurrence, unless that lies
 /// more than [`BACKWARDS_MICROS_MAX`] before `not_before`, the last instant of the same log stream: then it is the second. An hour that the clocks skip
 /// (spring) is moved forward by the length of the gap.
@@ -91,15 +91,22 @@ fn rfc3339(text: &str) -> Option<Timestamp> {
     Offset::UTC.to_timestamp(civil).ok()?.checked_sub(SignedDuration::from_secs(i64::from(offset_seconds))).ok()
 }
 
-/// `YYMMDD  H:MM:SS`, the hour padded with a blank.
+/// `YYMMDD  H:MM:SS` or `YYYY-MM-DD  H:MM:SS`, the hour padded with a blank.
 fn legacy(text: &str) -> Option<DateTime> {
     let mut scan = Scan(text.as_bytes());
-    let year = match scan.digits(2)? {
+    let is_long = text.as_bytes().get(4) == Some(&b'-');
+    let year = match scan.digits(if is_long { 4 } else { 2 })? {
+        year if is_long => year,
         year @ 0..70 => 2000 + year,
         year => 1900 + year,
     };
-    let month = scan.digits(2)?;
-    let day = scan.digits(2)?;
+    let part = |scan: &mut Scan<'_>| {
+        if is_long {
+            scan.byte(b'-')?;
+        }
+        scan.digits(2)
+    };
+    let (month, day) = (part(&mut scan)?, part(&mut scan)?);
     scan.byte(b' ')?;
     let hour_digits = if scan.byte(b' ').is_some() { 1 } else { 2 };
     let (hour, minute, second) = scan.time_of_day(hour_digits)?;
@@ -244,6 +251,8 @@ mod tests {
     #[test]
     fn legacy_stamps_are_local_time_of_the_given_zone() {
         assert_eq!(in_berlin("261123  3:06:08", None).unwrap(), "2026-11-23T02:06:08.000000Z");
+        assert_eq!(in_berlin("2026-11-23  3:06:08", None).unwrap(), "2026-11-23T02:06:08.000000Z");
+        assert_eq!(in_berlin("2026-11-23 13:06:08", None).unwrap(), "2026-11-23T12:06:08.000000Z");
         assert_eq!(in_berlin("260723 13:06:08", None).unwrap(), "2026-07-23T11:06:08.000000Z");
         assert_eq!(in_berlin("990101 00:00:00", None).unwrap(), "1998-12-31T23:00:00.000000Z");
         assert_eq!(in_berlin("691231 23:59:59", None).unwrap(), "2069-12-31T22:59:59.000000Z");
@@ -251,6 +260,8 @@ mod tests {
         for text in [
             "",
             "261123",
+            "2026-1123 13:06:08",
+            "2026-11-23T13:06:08",
             "261123 3:06:08",
             "261123   3:06:08",
             "261323  3:06:08",

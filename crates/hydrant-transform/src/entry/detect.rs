@@ -1,7 +1,7 @@
 //! Which format a log event is of: told from the name of its log group where Amazon RDS has made that, else from its own
 //! bytes, never from what came before.
 
-use super::mysql::{audit, general, slow};
+use super::mysql::{audit, error, general, slow};
 use super::{Format, json};
 
 /// The format of a log event and why, for `explain`.
@@ -17,6 +17,10 @@ pub fn detect(message: &[u8]) -> Detected {
         (Format::General, "begins with a header line of the MySQL general log")
     } else if slow::parse(message).is_some() {
         (Format::Slow, "begins with header lines of the MySQL slow query log")
+    } else if error::parse(message).is_some() {
+        (Format::Error, "begins with a stamp and a label, or a program's name, as a line of the error log does")
+    } else if error::parse_sink(message).is_some() {
+        (Format::Error, "one JSON object with err_code, label, msg and time, as MySQL's JSON sink writes")
     } else if audit::parse(message).is_some() {
         (Format::Audit, "a record of the server_audit log: stamp, names, two ids and an operation between commas")
     } else if json::is_object(message) {
@@ -37,6 +41,7 @@ pub fn of_log_group(name: &str) -> Option<Format> {
         _ if kind != "instance" && kind != "cluster" => None,
         "general" => Some(Format::General),
         "slowquery" => Some(Format::Slow),
+        "error" => Some(Format::Error),
         "audit" => Some(Format::Audit),
         _ => None,
     }
@@ -59,6 +64,10 @@ mod tests {
         check(b"Tcp port: 3306  Unix socket: (null)\n", Format::General, "banner");
         check(b"# Time: \n# Query_time: 1  Lock_time: 0\nSELECT 1;\n", Format::Slow, "slow");
         check(b"20261123 03:09:49,vm,app,h,39,0,CONNECT,app_db,,0\n", Format::Audit, "server_audit");
+        check(b"2026-11-23  3:06:14 25 [Warning] Access denied", Format::Error, "label");
+        check(b"{\"err_code\":1,\"label\":\"Note\",\"msg\":\"x\",\"time\":\"t\"}", Format::Error, "sink");
+        check(b"{\"err_code\":1,\"label\":\"Note\",\"msg\":\"x\"}", Format::Json, "JSON");
+        check(b"2026-11-23 03:06:14 25 [Info] started", Format::Text, "no header");
         check(b"20261123 03:09:49,a,b", Format::Text, "no header");
         check(b"# Time: 2026-11-23T03:06:05.222163Z\n# nothing", Format::Text, "no header");
         check(b" {\"a\": 1}\r\n", Format::Json, "JSON");
@@ -73,7 +82,8 @@ mod tests {
             ("/aws/rds/instance/db-1/general", Some(Format::General)),
             ("/aws/rds/cluster/prod/slowquery", Some(Format::Slow)),
             ("/aws/rds/instance/slowquery/audit", Some(Format::Audit)),
-            ("/aws/rds/instance/db-1/error", None),
+            ("/aws/rds/instance/db-1/error", Some(Format::Error)),
+            ("/aws/rds/instance/db-1/upgrade", None),
             ("/aws/rds/instance/general", None),
             ("/aws/rds/instance/db-1/general/more", None),
             ("/aws/rds/proxy/db-1/general", None),

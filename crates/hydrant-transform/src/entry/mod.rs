@@ -20,6 +20,8 @@ pub enum Format {
     General,
     /// The slow query log of MySQL 5.0 to 9.x, MariaDB and Percona Server.
     Slow,
+    /// The error log of MySQL 5.0 to 9.x, MariaDB and Percona Server, and MySQL's JSON sink.
+    Error,
     /// The audit log of the `server_audit` plug-ins of MariaDB, Amazon RDS and Aurora.
     Audit,
     /// A JSON object with its own fields.
@@ -29,13 +31,15 @@ pub enum Format {
 }
 
 impl Format {
-    pub const ALL: [Format; 5] = [Format::General, Format::Slow, Format::Audit, Format::Json, Format::Text];
+    pub const ALL: [Format; 6] =
+        [Format::General, Format::Slow, Format::Error, Format::Audit, Format::Json, Format::Text];
 
     /// As it stands in index names and in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Format::General => "general",
             Format::Slow => "slow",
+            Format::Error => "error",
             Format::Audit => "audit",
             Format::Json => "json",
             Format::Text => "text",

@@ -10,11 +10,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::tz::TimeZone;
 
-use super::{DropReason, MESSAGE_BYTES_MAX, Options, Origin, reason_code, slow_fields};
+use super::{DropReason, MESSAGE_BYTES_MAX, Options, Origin, error_fields, reason_code, slow_fields};
 use crate::document::Reason;
 use crate::document::timestamp::{RFC3339_BYTES, instant_micros, write_rfc3339};
 use crate::entry::json::{self as json_line, JsonObject};
 use crate::entry::mysql::audit::{self, AuditEntry, AuditStamp};
+use crate::entry::mysql::error::{self, ErrorEntry, SinkEntry};
 use crate::entry::mysql::general::{self, GeneralEntry, Stamp};
 use crate::entry::mysql::slow::{self, SlowEntry};
 use crate::entry::{Format, of_log_group};
@@ -77,7 +78,7 @@ pub(super) fn entry(event: &LogEvent, ordinal: u32, metadata: &Metadata, options
     }
     let may_be = |format| options.format.or(metadata.format).is_none_or(|only| only == format);
     let (general, slow) = (may_be(Format::General), may_be(Format::Slow));
-    let (audit, json) = (may_be(Format::Audit), may_be(Format::Json));
+    let (error, audit, json) = (may_be(Format::Error), may_be(Format::Audit), may_be(Format::Json));
     let writer = Writer::new(event, ordinal, metadata, &time);
     if let Some(entry) = general.then(|| general::parse(&event.message)).flatten().filter(|entry| fits(entry, options))
     {
@@ -85,6 +86,12 @@ pub(super) fn entry(event: &LogEvent, ordinal: u32, metadata: &Metadata, options
     }
     if let Some(entry) = slow.then(|| slow::parse(&event.message)).flatten() {
         return writer.slow(&entry, options);
+    }
+    if let Some(entry) = error.then(|| error::parse(&event.message)).flatten() {
+        return writer.error(&entry, options);
+    }
+    if let Some(entry) = error.then(|| error::parse_sink(&event.message)).flatten() {
+        return writer.error_sink(&entry, options);
     }
     if let Some(entry) = audit.then(|| audit::parse(&event.message)).flatten() {
         return writer.audit(&entry, options);
@@ -124,26 +131,8 @@ impl<'a> Writer<'a> {
     }
 
     fn general(mut self, entry: &GeneralEntry<'_>, options: &Options) -> EntryOutcome {
-        let stamp = match &entry.stamp {
-            // A legacy stamp is in a zone that only the source of the event knew; it is in the event's time.
-            Some(Stamp::Legacy(_)) | None => None,
-            Some(stamp @ Stamp::Rfc3339(text)) => {
-                instant_micros(stamp, &TimeZone::UTC, None).map(|micros| (*text, micros))
-            }
-        };
-        let micros = stamp.map(|(_, micros)| micros);
-        self.timestamp(micros);
-        json::write_key(&mut self.out, "Time");
-        match stamp {
-            Some((text, _)) => json::write_str(&mut self.out, text),
-            None => self.quoted_time(),
-        }
-        json::write_key(&mut self.out, "PID");
-        if options.pid_as_string {
-            json::write_str(&mut self.out, &entry.thread_id.to_string());
-        } else {
-            json::write_u64(&mut self.out, entry.thread_id);
-        }
+        self.times(entry.stamp);
+        self.pid(entry.thread_id, options);
         json::write_key(&mut self.out, "Perform");
         json::write_str(&mut self.out, entry.command);
         json::write_key(&mut self.out, "Statement");
@@ -178,6 +167,88 @@ impl<'a> Writer<'a> {
         }
         self.metadata(|key| object.has(key));
         self.end(Format::Json)
+    }
+
+    /// The message, and what can be read of it.
+    fn error(mut self, entry: &ErrorEntry<'_>, options: &Options) -> EntryOutcome {
+        self.times(entry.stamp);
+        let crash = entry.crash();
+        let numeric = entry.thread_id.or(crash.and_then(|crash| crash.thread_id));
+        if let Some(id) = numeric.filter(|id| i64::try_from(*id).is_ok()) {
+            self.pid(id, options);
+        } else if !entry.thread_id_text.is_empty() {
+            json::write_key(&mut self.out, "Thread");
+            json::write_lossy(&mut self.out, entry.thread_id_text);
+        }
+        for (key, value) in [("Label", entry.label), ("Error_code", entry.code)] {
+            if let Some(value) = value {
+                json::write_key(&mut self.out, key);
+                json::write_str(&mut self.out, value);
+            }
+        }
+        if let Some(subsystem) = entry.subsystem {
+            json::write_key(&mut self.out, "Subsystem");
+            json::write_lossy(&mut self.out, subsystem);
+        }
+        if let Some(crash) = crash {
+            error_fields::write_crash(&mut self.out, &crash, options.redact);
+        }
+        if let Some(deadlock) = entry.deadlock() {
+            error_fields::write_deadlock(&mut self.out, &deadlock, options.redact);
+        }
+        json::write_key(&mut self.out, "message");
+        let text = options.redact.hide(entry.text);
+        json::write_lossy(&mut self.out, &text);
+        self.metadata(|_| false);
+        self.exact_bytes_around(entry.text, &text);
+        self.end(Format::Error)
+    }
+
+    /// Under the names of the traditional log; what only the sink writes under its own.
+    fn error_sink(mut self, entry: &SinkEntry<'_>, options: &Options) -> EntryOutcome {
+        self.times(Some(Stamp::Rfc3339(&entry.time)));
+        if let Some(id) = entry.thread_id {
+            self.pid(id, options);
+        }
+        json::write_key(&mut self.out, "Label");
+        json::write_str(&mut self.out, &entry.label);
+        json::write_key(&mut self.out, "Error_code");
+        json::write_str(&mut self.out, &format!("MY-{:06}", entry.code));
+        if let Some(subsystem) = &entry.subsystem {
+            json::write_key(&mut self.out, "Subsystem");
+            json::write_str(&mut self.out, subsystem);
+        }
+        error_fields::write_rest(&mut self.out, entry.rest.iter().map(|(key, value)| (key.as_ref(), *value)));
+        json::write_key(&mut self.out, "message");
+        json::write_lossy(&mut self.out, &options.redact.hide(entry.message.as_bytes()));
+        self.metadata(|_| false);
+        self.end(Format::Error)
+    }
+
+    /// Opens the object with `@timestamp` and `Time`: the entry's own stamp where it says its zone. A legacy stamp is in
+    /// a zone that only the source of the event knew; it is in the event's time.
+    fn times(&mut self, stamp: Option<Stamp<'_>>) {
+        let rfc3339 = match stamp {
+            Some(stamp @ Stamp::Rfc3339(text)) => {
+                instant_micros(&stamp, &TimeZone::UTC, None).map(|micros| (text, micros))
+            }
+            Some(Stamp::Legacy(_)) | None => None,
+        };
+        self.timestamp(rfc3339.map(|(_, micros)| micros));
+        json::write_key(&mut self.out, "Time");
+        match rfc3339 {
+            Some((text, _)) => json::write_str(&mut self.out, text),
+            None => self.quoted_time(),
+        }
+    }
+
+    fn pid(&mut self, id: u64, options: &Options) {
+        json::write_key(&mut self.out, "PID");
+        if options.pid_as_string {
+            json::write_str(&mut self.out, &id.to_string());
+        } else {
+            json::write_u64(&mut self.out, id);
+        }
     }
 
     /// Opens the object.
@@ -229,23 +300,9 @@ impl<'a> Writer<'a> {
 
     /// The names of the log, in its order; user, host and database under one name each for all servers.
     fn slow(mut self, entry: &SlowEntry<'_>, options: &Options) -> EntryOutcome {
-        let rfc3339 = entry.stamp.and_then(|stamp| match stamp {
-            Stamp::Rfc3339(text) => instant_micros(&stamp, &TimeZone::UTC, None).map(|micros| (text, micros)),
-            Stamp::Legacy(_) => None,
-        });
-        self.timestamp(rfc3339.map(|(_, micros)| micros));
-        json::write_key(&mut self.out, "Time");
-        match rfc3339 {
-            Some((text, _)) => json::write_str(&mut self.out, text),
-            None => self.quoted_time(),
-        }
+        self.times(entry.stamp);
         if let Some(id) = entry.thread_id {
-            json::write_key(&mut self.out, "PID");
-            if options.pid_as_string {
-                json::write_str(&mut self.out, &id.to_string());
-            } else {
-                json::write_u64(&mut self.out, id);
-            }
+            self.pid(id, options);
         }
         let named = [
             ("User", entry.user),
@@ -288,12 +345,7 @@ impl<'a> Writer<'a> {
                 true
             }
         };
-        json::write_key(&mut self.out, "PID");
-        if options.pid_as_string {
-            json::write_str(&mut self.out, &entry.connection_id.to_string());
-        } else {
-            json::write_u64(&mut self.out, entry.connection_id);
-        }
+        self.pid(entry.connection_id, options);
         json::write_key(&mut self.out, "Query_id");
         json::write_u64(&mut self.out, entry.query_id);
         json::write_key(&mut self.out, "Perform");

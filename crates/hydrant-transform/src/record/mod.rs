@@ -9,6 +9,8 @@ use crate::entry::Format;
 use crate::envelope::{DecodeError, Decoded, Encoder, Envelope, EventFlags, Header, LogEvent, decode};
 use crate::sql::redact::Redact;
 
+mod error_fields;
+
 mod event;
 
 mod slow_fields;

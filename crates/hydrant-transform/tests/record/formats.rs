@@ -1,4 +1,4 @@
-//! Documents of the slow and audit logs, and what is hidden in all.
+//! Documents of the slow, error and audit logs, and what is hidden in all.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -46,6 +46,50 @@ fn an_entry_of_the_slow_log_has_the_names_of_the_log() {
         r#"{{"@timestamp":"2021-07-23T05:45:52.976000Z","Time":"2021-07-23T05:45:52.976000Z","Query_time":1.0,"Perform":"Quit","Statement":"",{TAIL}}}"#
     );
     assert_eq!(one(event(legacy), &Options::default()), (Format::Slow, expected));
+}
+
+#[test]
+fn an_entry_of_the_error_log_has_its_parts_and_its_message() {
+    let line = b"2021-07-23T05:45:52.976229Z 74 [Note] [MY-010926] [Server] Access denied";
+    let expected = format!(
+        r#"{{"@timestamp":"2021-07-23T05:45:52.976229Z","Time":"2021-07-23T05:45:52.976229Z","PID":74,"Label":"Note","Error_code":"MY-010926","Subsystem":"Server","message":"Access denied",{TAIL}}}"#
+    );
+    assert_eq!(one(event(line), &Options::default()), (Format::Error, expected));
+    let glued = b"2021-07-23  5:45:52 0x2b76b6e68700InnoDB: x \xe9";
+    let expected = format!(
+        r#"{{"@timestamp":"2021-07-23T05:45:52.976000Z","Time":"2021-07-23T05:45:52.976000Z","Thread":"0x2b76b6e68700","message":"InnoDB: x �",{TAIL},"message_base64":"{}"}}"#,
+        STANDARD.encode(glued)
+    );
+    assert_eq!(one(event(glued), &Options::default()), (Format::Error, expected));
+}
+
+#[test]
+fn a_crash_and_a_deadlock_tell_what_ran_without_its_passwords() {
+    let crash = b"2021-07-23T05:45:52Z UTC - mysqld got signal 11 ;\nQuery (7f): SET PASSWORD = 'x1y2'\nConnection ID (thread ID): 12\n";
+    let expected = format!(
+        r#"{{"@timestamp":"2021-07-23T05:45:52.000000Z","Time":"2021-07-23T05:45:52Z","PID":12,"Signal":11,"Statement":"SET PASSWORD = <secret>","message":"mysqld got signal 11 ;\nQuery (7f): SET PASSWORD = <secret>\nConnection ID (thread ID): 12",{TAIL}}}"#
+    );
+    assert_eq!(one(event(crash), &Options::default()), (Format::Error, expected));
+    let deadlock = b"2021-07-23  5:45:52 7 [Note] InnoDB: Transactions deadlock detected\n\
+        *** (1) TRANSACTION:\nTRANSACTION 33, ACTIVE 4 sec\nMySQL thread id 5, query id 40 localhost root updating\n\
+        SET PASSWORD = 'x1y2'\n*** (1) WAITING FOR THIS LOCK TO BE GRANTED:\n\
+        RECORD LOCKS space id 6 index PRIMARY of table `d`.`t` trx id 33 lock_mode X waiting\n\
+        *** WE ROLL BACK TRANSACTION (1)\n";
+    let (_, document) = one(event(deadlock), &Options::default());
+    let expected = r#""PID":7,"Label":"Note","Deadlock":{"transactions":[{"number":1,"id":33,"active_seconds":4,"thread_id":5,"query_id":40,"host":"localhost","user":"root","state":"updating","statement":"SET PASSWORD = <secret>","waits_for":[{"table":"`d`.`t`","index":"PRIMARY","mode":"X"}]}],"rolled_back":1},"message":"InnoDB: Transactions deadlock detected\n"#;
+    assert!(document.contains(expected), "{document}");
+    assert!(!document.contains("x1y2"), "{document}");
+}
+
+#[test]
+fn the_json_sink_has_the_names_of_the_traditional_log() {
+    let sink = br#"{ "prio" : 3, "err_code" : 10926, "owner" : "me", "msg" : "SET PASSWORD = 'x1y2'", "time" : "2021-07-23T05:45:52.976229Z", "thread" : 74, "label" : "Note", "thread" : 75 }"#;
+    let expected = format!(
+        r#"{{"@timestamp":"2021-07-23T05:45:52.976229Z","Time":"2021-07-23T05:45:52.976229Z","PID":74,"Label":"Note","Error_code":"MY-010926","prio":3,"thread":75,"Sink":"\"owner\":\"me\"","message":"SET PASSWORD = <secret>",{TAIL}}}"#
+    );
+    assert_eq!(one(event(sink), &Options::default()), (Format::Error, expected));
+    let without_sink = Options { format: Some(Format::Json), ..Options::default() };
+    assert_eq!(one(event(sink), &without_sink).0, Format::Json);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use hydrant_transform::document::timestamp::instant_micros;
 use hydrant_transform::entry::mysql::audit::{self, AuditEntry, AuditStamp};
+use hydrant_transform::entry::mysql::error::{self, ErrorEntry};
 use hydrant_transform::entry::mysql::general::{self, GeneralEntry, Stamp};
 use hydrant_transform::entry::mysql::slow::{self, SlowEntry};
 use hydrant_transform::entry::{Format, detect};
@@ -70,6 +71,9 @@ fn of(message: &[u8], zone: &TimeZone, now_ms: i64) -> anyhow::Result<Explanatio
         }
         Format::Audit => {
             audit::parse(message).map(|entry| (audit_fields(message, &entry), audit_stamp(&entry))).unwrap_or_default()
+        }
+        Format::Error => {
+            error::parse(message).map(|entry| (error_fields(message, &entry), entry.stamp)).unwrap_or_default()
         }
         Format::Json | Format::Text => (Vec::new(), None),
     };
@@ -135,6 +139,27 @@ fn audit_fields(message: &[u8], entry: &AuditEntry<'_>) -> Vec<Field> {
         ("Object", entry.object, "behind the database"),
         ("Connection_type", entry.connection_type, "the last field, as Amazon's plug-in writes it"),
         ("Statement", entry.escaped_query, "between the quotes; its escapes are undone once in the document"),
+    ];
+    named.into_iter().filter_map(|(name, value, why)| Some(field(message, name, value?, why))).collect()
+}
+
+/// Every field of the error log's entry where it stands in the message.
+fn error_fields(message: &[u8], entry: &ErrorEntry<'_>) -> Vec<Field> {
+    let (stamp, why) = match entry.stamp {
+        Some(Stamp::Rfc3339(text)) => (Some(text), "RFC 3339, as MySQL 5.7 and later write it; taken as it stands"),
+        Some(Stamp::Legacy(text)) => (Some(text), "the server's local time"),
+        None => (None, ""),
+    };
+    let thread = Some(entry.thread_id_text).filter(|text| !text.is_empty());
+    let crash = entry.crash();
+    let named = [
+        ("Time", stamp.map(str::as_bytes), why),
+        (if entry.thread_id.is_some() { "PID" } else { "Thread" }, thread, "the connection's or the thread's id"),
+        ("Label", entry.label.map(str::as_bytes), "in brackets behind the id"),
+        ("Error_code", entry.code.map(str::as_bytes), "in brackets, from MySQL 8.0 on"),
+        ("Subsystem", entry.subsystem, "in brackets behind the code"),
+        ("Statement", crash.and_then(|crash| crash.statement), "what ran when the server crashed"),
+        ("message", Some(entry.text), "all the rest of the entry, up to the next stamp"),
     ];
     named.into_iter().filter_map(|(name, value, why)| Some(field(message, name, value?, why))).collect()
 }

@@ -96,7 +96,7 @@ struct Transform {
     /// What to print [default: table on a terminal, else ndjson]
     #[arg(long, value_enum)]
     to: Option<To>,
-    /// Format of the entries: auto, general, slow, audit, json or text
+    /// Format of the entries: auto, general, slow, error, audit, json or text
     #[arg(long, default_value = "auto", value_parser = parse_format)]
     format: FormatChoice,
     /// What to hide: secrets (passwords in statements) or off
@@ -229,7 +229,7 @@ fn settings(arguments: &Run) -> Result<Config, ConfigError> {
 }
 
 fn parse_format(name: &str) -> Result<FormatChoice, String> {
-    FormatChoice::from_name(name).ok_or_else(|| "expected auto, general, slow, audit, json or text".to_owned())
+    FormatChoice::from_name(name).ok_or_else(|| "expected auto, general, slow, error, audit, json or text".to_owned())
 }
 
 /// Warnings and errors by default; `HYDRANT_LOG` takes a filter such as `hydrant=debug`.

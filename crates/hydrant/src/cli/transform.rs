@@ -190,7 +190,7 @@ impl<W: Write> Printer<W> {
                 let time = if source.get("Time").is_some() { text("Time") } else { text("@timestamp") };
                 let statement = match document.format.name() {
                     "general" | "slow" | "audit" => text("Statement"),
-                    "text" => text("message"),
+                    "text" | "error" => text("message"),
                     _ => String::from_utf8_lossy(&document.source).into_owned(),
                 };
                 return Ok(self.table_row([&time, &text("PID"), &text("Perform"), &one_line(&statement)])?);

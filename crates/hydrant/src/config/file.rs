@@ -198,7 +198,8 @@ fn shards(value: &Value<'_>) -> Result<u32, String> {
 
 fn format(value: &Value<'_>) -> Result<FormatChoice, String> {
     let name = string(value)?;
-    FormatChoice::from_name(name).ok_or_else(|| format!("`{name}` is none of auto, general, slow, audit, json, text"))
+    FormatChoice::from_name(name)
+        .ok_or_else(|| format!("`{name}` is none of auto, general, slow, error, audit, json, text"))
 }
 
 /// What is hidden, by its name.

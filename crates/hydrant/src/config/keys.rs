@@ -37,7 +37,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "tail.format",
         "the value of `transform.format`",
-        "Format of this file's entries: `auto`, `general`, `slow`, `audit`, `json`, `text`. It says where the tail cuts.",
+        "Format of this file's entries: `auto`, `general`, `slow`, `error`, `audit`, `json`, `text`. It says where the tail cuts.",
     ),
     key("stream.engine", "\"embedded\"", "`embedded` is the only engine of this version."),
     key("stream.shards", "1", "Number of shards, 1 to 64. A stream that holds data keeps the number it was made with."),
@@ -51,7 +51,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "transform.format",
         "\"auto\"",
-        "`auto` goes by the log group's name where RDS made it, else by each entry's own bytes; else `general`, `slow`, `audit`, `json`, `text`.",
+        "`auto` goes by the log group's name where RDS made it, else by each entry's own bytes; else `general`, `slow`, `error`, `audit`, `json`, `text`.",
     ),
     key("transform.profile", "\"classic\"", "Field names: `classic` is the only profile of this version."),
     key(

@@ -2,6 +2,10 @@
 
 pub mod audit;
 
+pub mod error;
+
 pub mod general;
+
+mod shape;
 
 pub mod slow;

@@ -5,8 +5,8 @@
 //! and goes on where it stopped, so an entry of any length, in pieces of any size, is read once.
 //!
 //! In a general log an entry is a header line with all lines up to the next header or banner; a banner is one event. In a
-//! slow log it is the header lines, which begin with `#`, with all lines up to the next ones; in an audit log a line that
-//! begins with its stamp, with all lines up to the next one.
+//! slow log it is the header lines, which begin with `#`, with all lines up to the next ones; in an error log or an audit
+//! log a line that begins with its stamp, with all lines up to the next one, and a deadlock's dump whole.
 //! In any other file every line is an entry. Empty lines where an entry could begin are no entries.
 //!
 //! A header inside a statement may be planted. It is text when its layout is not the stream's, or when a quote or
@@ -34,15 +34,15 @@ mod tests;
 use memchr::memchr;
 
 pub use ahead::{AHEAD_BYTES_MAX, AHEAD_DEBT_BYTES_MAX, AHEAD_HEADERS_MAX, AHEAD_PER_BYTE};
-pub use running::{FOREIGN_HEADERS_MAX, RECORD_LINES_MAX};
+pub use running::{ERROR_BYTES_MAX, FOREIGN_HEADERS_MAX, RECORD_LINES_MAX};
 pub use state::{BACKWARDS_LOCAL_MICROS_MAX, BACKWARDS_MICROS_MAX, Mode, State};
 
 use super::Format;
 use super::mysql::general::{
     BANNER_LINE_BYTES_MAX, BannerLine, HEADER_BYTES_MAX, banner_line, byte_order_mark, header,
 };
-use crate::entry::mysql::{audit, slow};
-use running::{Kind, Next, Running, Step, slow_begins};
+use crate::entry::mysql::{audit, error, slow};
+use running::{Kind, Log, Next, Running, Step, slow_begins};
 
 /// An unfinished line of this many bytes can be judged: it is no banner line, and a header is shorter.
 const JUDGED_BYTES_MIN: usize = BANNER_LINE_BYTES_MAX + 1;
@@ -150,14 +150,15 @@ impl Splitter {
             return Start::Empty(line.end);
         }
         let continues = match self.current.mode {
-            Mode::General(_) => Kind::Continuation { slow: false },
-            Mode::Slow => Kind::Continuation { slow: true },
+            Mode::General(_) => Kind::Continuation(Log::General),
+            Mode::Slow => Kind::Continuation(Log::Slow),
+            Mode::Error => Kind::Continuation(Log::Error),
             Mode::Lines => Kind::Line { partial: rest_of_a_line },
         };
         Start::Runs(match self.format {
             Some(Format::Json | Format::Text) => Running::new(Kind::Line { partial: rest_of_a_line }, &line),
             _ if rest_of_a_line => Running::new(continues, &line),
-            Some(Format::General | Format::Slow | Format::Audit) | None => {
+            Some(Format::General | Format::Slow | Format::Error | Format::Audit) | None => {
                 match self.start_line(&line, continues, buffer, input) {
                     Some(running) => running,
                     None => return Start::Unclear,
@@ -189,6 +190,12 @@ impl Splitter {
                 return Some(Running::of_slow_headers(suspect, line));
             }
         }
+        if matches!(self.format, None | Some(Format::Error))
+            && let Some(beginning) = error::begins(text)
+        {
+            self.current.mode = Mode::Error;
+            return Some(Running::new(Kind::Error { deadlock: beginning == error::Beginning::Deadlock }, line));
+        }
         if let Some(banner) = banner_line(text) {
             if banner == BannerLine::Program {
                 self.current.mode.restart();
@@ -196,8 +203,9 @@ impl Splitter {
             return Some(Running::new(Kind::Banner(banner), line));
         }
         let kind = match self.format {
-            Some(Format::General) => Kind::Continuation { slow: false },
-            Some(Format::Slow) => Kind::Continuation { slow: true },
+            Some(Format::General) => Kind::Continuation(Log::General),
+            Some(Format::Slow) => Kind::Continuation(Log::Slow),
+            Some(Format::Error) => Kind::Continuation(Log::Error),
             Some(Format::Audit | Format::Json | Format::Text) | None => continues,
         };
         Some(Running::new(kind, line))

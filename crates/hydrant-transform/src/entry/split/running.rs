@@ -8,7 +8,7 @@ use super::{Entry, Input, Line, State, line_at};
 use crate::entry::mysql::general::{
     BannerLine, Header, Layout, banner_line, header, is_whole_account, may_become_header,
 };
-use crate::entry::mysql::{audit, slow};
+use crate::entry::mysql::{audit, error, slow};
 use crate::sql::lexer::Lexer;
 
 /// So many headers of another layout in one entry are no longer text: the log must have changed its layout, though no
@@ -18,6 +18,10 @@ pub const FOREIGN_HEADERS_MAX: u32 = 64;
 /// A record of the audit log has one line, unless a user's name holds newlines. What is no record after so many is a
 /// line of another file and some that were taken with it.
 pub const RECORD_LINES_MAX: usize = 8;
+
+/// Lines without a stamp belong to an entry of the error log until it has so many bytes. A stack trace or a dump of
+/// deadlocks has less; more are lines of a file that only began like an error log.
+pub const ERROR_BYTES_MAX: u64 = 256 * 1024;
 
 /// An account is held so long to see whether it is complete. The longest, with a name of 384 bytes, is much shorter.
 const ACCOUNT_BYTES_MAX: usize = 4096;
@@ -33,12 +37,22 @@ pub(super) enum Kind {
     SlowStatement { sql: bool },
     /// A record of the audit log; a user's name in it may hold a newline.
     Audit,
-    /// Lines of a general or slow log without a header. What is open in them is not known, so any header ends them.
-    Continuation { slow: bool },
+    /// An entry of the error log; `deadlock`: a dump whose parts may have stamps of their own.
+    Error { deadlock: bool },
+    /// Lines of a log without a header. What is open in them is not known, so any header ends them.
+    Continuation(Log),
     /// The last banner line so far.
     Banner(BannerLine),
     /// A line that is an entry.
     Line { partial: bool },
+}
+
+/// The logs whose entries have several lines as a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Log {
+    General,
+    Slow,
+    Error,
 }
 
 /// What stands behind the command of a general log's entry.
@@ -138,7 +152,7 @@ impl Running {
             bytes: self.at,
             length: self.length(),
             suspect: self.suspect,
-            partial: matches!(self.kind, Kind::Continuation { .. } | Kind::Line { partial: true }),
+            partial: matches!(self.kind, Kind::Continuation(_) | Kind::Line { partial: true }),
         }
     }
 
@@ -171,7 +185,8 @@ impl Running {
                 Kind::Header(_)
                 | Kind::SlowHeaders
                 | Kind::SlowStatement { .. }
-                | Kind::Continuation { .. }
+                | Kind::Error { .. }
+                | Kind::Continuation(_)
                 | Kind::Banner(_) => false,
             };
             if is_whole {
@@ -230,13 +245,15 @@ impl Running {
         if self.kind == Kind::SlowHeaders {
             return self.slow_header(line);
         }
-        let slow = matches!(self.kind, Kind::SlowStatement { .. } | Kind::Continuation { slow: true });
-        let grammar = if self.kind == Kind::Audit {
-            Grammar::Audit
-        } else if slow {
-            Grammar::Slow
-        } else {
-            Grammar::General(state.mode.layout())
+        let grammar = match self.kind {
+            Kind::Audit => Grammar::Audit,
+            Kind::SlowStatement { .. } | Kind::Continuation(Log::Slow) => Grammar::Slow,
+            Kind::Error { .. } | Kind::Continuation(Log::Error) => return self.judge_error(line),
+            Kind::Header(_)
+            | Kind::SlowHeaders
+            | Kind::Continuation(Log::General)
+            | Kind::Banner(_)
+            | Kind::Line { .. } => Grammar::General(state.mode.layout()),
         };
         let Some(beginning) = begins(grammar, line, buffer, input) else { return Judgement::Unclear };
         match beginning {
@@ -278,6 +295,22 @@ impl Running {
     /// How many bytes at the front of the buffer belong to the entry, and are not needed again.
     pub(super) fn certain(&self) -> usize {
         if self.may_be_reread() { 0 } else { self.at }
+    }
+
+    /// A line of an error log: a deadlock's dump holds its parts together, whatever is stamped in it.
+    fn judge_error(&mut self, line: &Line<'_>) -> Judgement {
+        let is_full = self.length() >= ERROR_BYTES_MAX;
+        let deadlock = self.kind == Kind::Error { deadlock: true };
+        match error::begins(line.text) {
+            None if is_full => Judgement::Begins(Next::default()),
+            None => Judgement::Belongs,
+            Some(error::Beginning::DeadlockPart) if deadlock && !is_full => Judgement::Belongs,
+            Some(error::Beginning::DeadlockEnd) if deadlock => {
+                self.kind = Kind::Error { deadlock: false };
+                Judgement::Belongs
+            }
+            Some(_) => Judgement::Begins(Next::default()),
+        }
     }
 
     /// A line behind the headers of a slow log's entry: one more of them, or its statement begins.

@@ -38,12 +38,14 @@ pub enum Mode {
     General(Option<Layout>),
     /// A part of an entry of the slow log.
     Slow,
+    /// A part of an entry of the error log.
+    Error,
 }
 
 impl Mode {
     pub(super) fn layout(self) -> Option<Layout> {
         match self {
-            Mode::Lines | Mode::Slow => None,
+            Mode::Lines | Mode::Slow | Mode::Error => None,
             Mode::General(layout) => layout,
         }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use hydrant_transform::document::timestamp::instant_micros;
 use hydrant_transform::entry::Format;
 use hydrant_transform::entry::mysql::audit::{self, AuditStamp};
+use hydrant_transform::entry::mysql::error;
 use hydrant_transform::entry::mysql::general::{self, Stamp};
 use hydrant_transform::entry::mysql::slow;
 use hydrant_transform::envelope::{EventFlags, LogEvent};
@@ -105,17 +106,25 @@ impl Events {
             Some(Format::Json | Format::Text) => return None,
             Some(Format::General) => (general::parse(head)?.stamp?, 0),
             Some(Format::Slow) => slow_stamp(head)?,
+            Some(Format::Error) => return self.error_micros(head, message),
             Some(Format::Audit) => return self.audit_micros(head),
             None => match general::parse(head) {
                 Some(entry) => (entry.stamp?, 0),
                 None => match slow_stamp(head) {
                     Some(stamp) => stamp,
-                    None => return self.audit_micros(head),
+                    None => return self.error_micros(head, message).or_else(|| self.audit_micros(head)),
                 },
             },
         };
         let micros = instant_micros(&stamp, &self.time_zone, self.last_stamp)?;
         Some(micros + fraction_micros)
+    }
+
+    fn error_micros(&self, head: &[u8], message: &[u8]) -> Option<i64> {
+        match error::parse(head) {
+            Some(entry) => instant_micros(&entry.stamp?, &self.time_zone, self.last_stamp),
+            None => instant_micros(&Stamp::Rfc3339(&error::parse_sink(message)?.time), &self.time_zone, None),
+        }
     }
 
     fn audit_micros(&self, head: &[u8]) -> Option<i64> {
@@ -172,6 +181,21 @@ mod tests {
         assert_eq!(times(events(None), &all), told);
         assert_eq!(times(events(Some(Format::Slow)), &all[..3]), &told[..3]);
         assert_eq!(times(events(Some(Format::General)), &[&iso]), [99]);
+    }
+
+    #[test]
+    fn an_error_log_s_stamp_is_the_event_s_time() {
+        let messages = [
+            "2021-07-23T05:45:52.976229Z 74 [Note] [MY-010926] [Server] x",
+            "210723  5:45:53 server_audit: x",
+            "2021-07-23  5:45:54 3 [Warning] x",
+            "05:45:55 UTC - mysqld got signal 11 ;",
+            r#"{"err_code":1,"label":"Note","msg":"x","time":"2021-07-23T05:45:56.000001Z"}"#,
+        ];
+        let told = [1_627_019_152_976, 1_627_019_153_000, 1_627_019_154_000, 1_627_019_154_000, 1_627_019_156_000];
+        for format in [None, Some(Format::Error)] {
+            assert_eq!(times(events(format), &messages), told);
+        }
     }
 
     #[test]

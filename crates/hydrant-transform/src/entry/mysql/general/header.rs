@@ -12,6 +12,7 @@
 use std::ops::Range;
 
 use super::Layout;
+use crate::entry::mysql::shape::is_shaped;
 
 /// The longest header, with the end of its line: stamp, TAB, id, blank, command, and a TAB or `\r\n`.
 pub(crate) const HEADER_BYTES_MAX: usize = 32 + 1 + ID_COLUMNS_MAX + 1 + COMMAND_BYTES_MAX + 2;
@@ -129,7 +130,6 @@ fn stamp(text: &[u8]) -> Option<(bool, usize, usize)> {
     }
 }
 
-/// In shapes `0` stands for a digit, `_` for a digit or a blank, and all else for itself.
 const RFC3339: &[u8] = b"0000-00-00T00:00:00.000000";
 const OFFSET: &[u8] = b"00:00";
 const LEGACY: &[u8] = b"000000 _0:00:00";
@@ -140,15 +140,6 @@ const UNFINISHED_STAMPS: [(&[u8], bool); 3] =
 
 /// A date, and something of the time behind it.
 const UNFINISHED_BYTES_MIN: usize = 10;
-
-fn is_shaped(text: &[u8], shape: &[u8]) -> bool {
-    text.len() >= shape.len()
-        && text.iter().zip(shape).all(|(byte, shape)| match shape {
-            b'0' => byte.is_ascii_digit(),
-            b'_' => byte.is_ascii_digit() || *byte == b' ',
-            _ => byte == shape,
-        })
-}
 
 /// A decimal number of at least one digit; `None` past 64 bits.
 fn number(digits: &[u8]) -> Option<u64> {

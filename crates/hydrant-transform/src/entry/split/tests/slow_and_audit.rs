@@ -1,4 +1,4 @@
-//! Where entries of the slow and of the audit log begin.
+//! Where entries of the slow, the error and the audit log begin.
 
 use super::*;
 
@@ -89,4 +89,43 @@ fn a_log_with_such_stamps_is_cut_into_its_lines() {
     let log = "20261123 03:09:49,123 INFO [main] a, b\n  at c\n20261123 03:09:50,5 WARN d\n";
     let lines: Vec<(String, &str)> = log.split_inclusive('\n').map(|line| (line.to_owned(), "")).collect();
     assert_eq!(cut(log), lines);
+}
+
+#[test]
+fn an_error_log_is_cut_at_its_stamps() {
+    let first =
+        "2026-11-23  2:54:10 0 [Note] /usr/sbin/mariadbd: ready for connections.\nVersion: '10.11.19'  socket: 's'\n";
+    let second = "261123  3:09:49 server_audit: x\n\nStatus information:\n\nRunning threads: 1\n";
+    let third = "2026-11-23T03:11:56Z UTC - mysqld got signal 11 ;\nBuildID[sha1]=x\n #0 0x7f <unknown>\n";
+    let all = [first, second, third, "2026-11-23T03:11:57.000000Z 0 [ERROR] [MY-000001] [Server] x"];
+    let expected = all.map(|entry| (entry.to_owned(), ""));
+    assert_eq!(cut(&all.concat()), expected);
+    assert_eq!(cut_as(Some(Format::Error), &all.concat()), expected);
+    let rest = "the end of a trace\n";
+    assert_eq!(cut_as(Some(Format::Error), &[rest, first].concat()), [(rest.to_owned(), "p"), (first.to_owned(), "")]);
+}
+
+#[test]
+fn the_parts_of_a_deadlock_are_one_entry() {
+    let line = |text: &str| format!("2026-11-23T03:09:32.334684Z 0 [Note] [MY-012469] [InnoDB] {text}\n");
+    let dump = [
+        line("Transactions deadlock detected, dumping detailed information."),
+        line(" *** (1) TRANSACTION: ") + "TRANSACTION 1767\n",
+        line("InnoDB: ") + "*** (2) TRANSACTION:\n",
+        line("*** WE ROLL BACK TRANSACTION (2) "),
+    ];
+    let (dump, other) = (dump.concat(), line("x"));
+    let part = line("*** (1) TRANSACTION:");
+    check(&[(&dump, ""), (&other, ""), (&dump, ""), (&part, ""), (&part, ""), (&other, "")]);
+}
+
+/// No line is lost where a file only begins like an error log.
+#[test]
+fn lines_without_a_stamp_belong_to_an_entry_of_the_error_log_up_to_a_bound() {
+    let line = format!("{}\n", "x".repeat(1000));
+    let lines = usize::try_from(ERROR_BYTES_MAX).unwrap() / 1001 + 1;
+    let log = format!("2026-11-23 03:06:14 25 [ERROR] x\n{}", line.repeat(2 * lines));
+    let seen = cut(&log);
+    let told: Vec<_> = seen.iter().map(|(entry, flags)| (entry.lines().count(), *flags)).collect();
+    assert_eq!(told, [(1 + lines, ""), (lines, "p")]);
 }

@@ -223,7 +223,9 @@ impl Reader<'_, '_> {
     fn may_be_date(&self, name: &str) -> bool {
         match self.document.format {
             Format::Json => true,
-            Format::General | Format::Slow | Format::Audit | Format::Text => matches!(name, "Start" | "End"),
+            Format::General | Format::Slow | Format::Error | Format::Audit | Format::Text => {
+                matches!(name, "Start" | "End")
+            }
         }
     }
 
@@ -233,7 +235,7 @@ impl Reader<'_, '_> {
         let fixed = Fixed::by_name(name)?;
         let ours = match self.document.format {
             Format::Json => fixed.is_envelope(),
-            Format::General | Format::Slow | Format::Audit | Format::Text => true,
+            Format::General | Format::Slow | Format::Error | Format::Audit | Format::Text => true,
         };
         let fits = match (fixed.field_type(), leaf) {
             (FieldType::DateNanos, Leaf::String(text)) => date::detect(text) == Some(DateFormat::Iso),

@@ -1,0 +1,44 @@
+//! What the server writes when it has crashed: the signal, and the statement that was running.
+
+use memchr::{memchr, memmem};
+
+/// The parts of a crash report that can be searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crash<'a> {
+    pub signal: u64,
+    /// The connection whose statement ran.
+    pub thread_id: Option<u64>,
+    /// Its statement. The server writes at most 1,024 bytes of it.
+    pub statement: Option<&'a [u8]>,
+}
+
+/// `None` where the text does not begin with a crash.
+pub(super) fn parse(text: &[u8]) -> Option<Crash<'_>> {
+    let first = text.get(..memchr(b'\n', text).unwrap_or(text.len()))?;
+    let signal = number(behind(first, b" got signal ")?)?;
+    Some(Crash {
+        signal,
+        thread_id: behind(text, b"\nConnection ID (thread ID): ").and_then(number),
+        statement: statement(text),
+    })
+}
+
+/// `Query (7f3a…): SELECT …`, up to the next line of the report.
+fn statement(text: &[u8]) -> Option<&[u8]> {
+    let query = behind(text, b"\nQuery (")?;
+    let pointer = memmem::find(query, b"): ")?;
+    let is_pointer = query.get(..pointer)?.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'x');
+    let statement = query.get(pointer + 3..)?;
+    let end = memmem::find(statement, b"\nConnection ID").unwrap_or(statement.len());
+    let statement = statement.get(..end)?.trim_ascii();
+    (is_pointer && !statement.is_empty()).then_some(statement)
+}
+
+fn behind<'a>(text: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    text.get(memmem::find(text, name)? + name.len()..)
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(text.get(..digits)?).ok()?.parse().ok()
+}
