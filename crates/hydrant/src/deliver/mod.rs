@@ -38,11 +38,12 @@ use futures_util::FutureExt;
 use futures_util::future::join;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use hydrant_transform::record::Options;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::index;
-use crate::metrics::Metrics;
+use crate::metrics::{Health, Metrics};
 use crate::stream::{self, Checkpoint, Shard, ShardId};
 use batch::{Batch, Gathered, Place};
 pub use batch::{Cores, Limits};
@@ -57,6 +58,8 @@ pub struct Delivery {
     pub naming: naming::History,
     pub settings: Settings,
     pub metrics: Metrics,
+    /// Is told which shards have ended.
+    pub health: watch::Sender<Health>,
     pub clock: Clock,
 }
 
@@ -126,6 +129,13 @@ impl Delivery {
                 Step::Ended(_, End::Stopped | End::Drained) => {}
                 Step::Failed(error) => {
                     tracing::error!(%error);
+                    let part = match &error {
+                        Error::Shard { shard, .. } => format!("delivery of shard {shard}"),
+                        Error::Shards(_) => "delivery".to_owned(),
+                    };
+                    self.health.send_modify(|health| {
+                        health.problems.insert(part, error.to_string());
+                    });
                     first_error = first_error.or(Some(error));
                 }
             }

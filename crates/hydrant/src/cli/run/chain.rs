@@ -66,6 +66,7 @@ impl Chain {
             cores: deliver::Cores::Spread(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
             jitter_seed: clock.now_ms().unsigned_abs(),
         };
+        let health = watch::Sender::new(Health::default());
         let delivery = Delivery {
             stream: stream.clone(),
             index: index.clone(),
@@ -73,17 +74,10 @@ impl Chain {
             naming,
             settings,
             metrics: metrics.clone(),
+            health: health.clone(),
             clock,
         };
-        Ok(Chain {
-            stream,
-            index,
-            delivery,
-            metrics,
-            health: watch::Sender::new(Health::default()),
-            clock,
-            _data: data,
-        })
+        Ok(Chain { stream, index, delivery, metrics, health, clock, _data: data })
     }
 
     /// The source, continued where the stream says that it was, and the pump that empties it.

@@ -183,8 +183,8 @@ async fn watch(
             },
             Some(ended) = delivery.join_next() => match ended {
                 Ok(Ok(())) => return Some(anyhow::anyhow!("delivery has ended by itself")),
-                // Searching still works, so the program stays and says what is wrong.
-                Ok(Err(error)) => chain.health.send_modify(|health: &mut Health| { health.problems.insert("delivery".to_owned(), error.to_string()); }),
+                // Searching still works, so the program stays; `/health` has been told what is wrong.
+                Ok(Err(_)) => {}
                 Err(error) => return Some(anyhow::Error::new(error).context("delivery has ended")),
             },
             Some(ended) = serving.join_next() => match ended {

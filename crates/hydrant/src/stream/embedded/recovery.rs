@@ -71,6 +71,16 @@ pub(super) fn open(storage: &dyn Storage, dir: &Path, shard_idx: u32) -> Result<
         )));
     }
     segments.push(Arc::new(segment));
+    // Only delivered segments are ever removed, so a reader that goes on at the checkpoint must find what follows it.
+    let oldest = segments.first().map_or(1, |segment| segment.first);
+    if oldest > committed + 1 {
+        let next = committed + 1;
+        return Err(fatal(format!(
+            "{} begins with record {oldest}, but its checkpoint says that record {next} is not delivered yet: segments \
+             or the checkpoint are missing",
+            dir.display()
+        )));
+    }
     let Tail { last, last_arrival_ms, marks } = tail;
     Ok(Recovered { segments, last, last_arrival_ms, marks, checkpoint })
 }

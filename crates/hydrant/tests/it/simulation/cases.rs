@@ -14,6 +14,7 @@ use hydrant::stream::{Engine as _, NewRecord, ShardId};
 use hydrant_transform::document::{IndexNaming, Rotation};
 use hydrant_transform::envelope::{Encoder, EventFlags, Header, LogEvent};
 use hydrant_transform::record::Options;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +56,7 @@ impl Machine {
                 jitter_seed: 1,
             },
             metrics: Metrics::default(),
+            health: watch::Sender::default(),
             clock,
         };
         Machine { stream, index, failed, delivery, stop: CancellationToken::new(), _folder: folder }
@@ -212,6 +214,8 @@ async fn a_damaged_record_ends_its_shard_with_its_place_and_no_other_shard() {
     assert_eq!(sources.len(), 2);
     assert!(sources[0].contains("before") && sources[1].contains("elsewhere"), "{sources:?}");
     assert_eq!((machine.waiting(0), machine.waiting(1)), (1, 0));
+    let problems = machine.delivery.health.borrow().problems.clone();
+    assert_eq!(problems, [("delivery of shard shardId-000000000000".to_owned(), error)].into());
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,6 +17,7 @@ use hydrant::stream::{Engine as _, Mark, NewRecord, ShardId};
 use hydrant_transform::document::{IndexNaming, Rotation};
 use hydrant_transform::envelope::{Encoder, EventFlags, Header, LogEvent};
 use hydrant_transform::record::Options;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::check;
@@ -230,6 +231,7 @@ impl Machine {
                 jitter_seed: seed,
             },
             metrics: Metrics::default(),
+            health: watch::Sender::default(),
             clock: self.clock,
         }
     }

@@ -50,6 +50,23 @@ fn assert_names(error: &Error, path: &Path) {
     assert!(text.contains(path.to_str().unwrap()), "`{text}` does not name {}", path.display());
 }
 
+/// What is not delivered is never removed, so it is not skipped either when somebody else has removed it.
+#[tokio::test(start_paused = true)]
+async fn a_missing_file_is_named_and_no_record_skipped() {
+    let files = whole().await.files();
+    for (missing, told) in [
+        (segment(1), "begins with record 7, but its checkpoint says that record 3 is not delivered yet"),
+        (segment(7), "it ends before record 7, the next segment begins with 13"),
+    ] {
+        let mut rest = files.clone();
+        rest.remove(&missing).unwrap();
+        let (records, error, _) = outcome(&CrashStorage::holding(&rest)).await;
+        let Some(Error::Fatal(text)) = error else { panic!("{error:?}") };
+        assert!(text.contains(told), "{text}");
+        assert_eq!(records, expected()[..records.len()]);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_flipped_byte_anywhere_is_reported_with_its_file_and_never_read_past() {
     let files = whole().await.files();
