@@ -7,6 +7,9 @@ mod audit;
 mod captures;
 
 #[cfg(test)]
+mod digest;
+
+#[cfg(test)]
 mod error;
 
 #[cfg(test)]

@@ -99,7 +99,7 @@ impl<'a> Tokens<'a> {
             b'*' if next == Some(b'/') && self.executable => (Kind::ExecutableEnd, at + 2, true),
             b'?' => (Kind::Placeholder, at + 1, true),
             b'.' if next.is_some_and(|byte| byte.is_ascii_digit()) && !self.touches_name() => self.number(at),
-            b'0'..=b'9' if !self.after_dot() => self.digits(),
+            b'0'..=b'9' if !self.after_dot() && !self.is_after_at() => self.digits(),
             _ if is_name(first) => {
                 let kind = if self.is_after_at() { Kind::AfterAt } else { Kind::Word };
                 (kind, self.name_end(at, kind == Kind::AfterAt), true)

@@ -118,7 +118,7 @@ fn comments_hints_and_executable_comments() {
 #[test]
 fn variables_accounts_and_placeholders() {
     check(
-        "@a=@@session.x, 'u'@'h' u@host.name ?",
+        "@a=@@session.x, 'u'@'h' u@host.name v@10.0.0.1 ?",
         &[
             "Symbol:@",
             "AfterAt:a",
@@ -135,6 +135,9 @@ fn variables_accounts_and_placeholders() {
             "Word:u",
             "Symbol:@",
             "AfterAt:host.name",
+            "Word:v",
+            "Symbol:@",
+            "AfterAt:10.0.0.1",
             "Placeholder:?",
         ],
     );
