@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::tz::TimeZone;
+use memchr::memmem;
 
 use super::{DropReason, MESSAGE_BYTES_MAX, Options, Origin, error_fields, reason_code, slow_fields};
 use crate::document::Reason;
@@ -21,6 +22,9 @@ use crate::entry::mysql::slow::{self, SlowEntry};
 use crate::entry::{Format, of_log_group};
 use crate::envelope::LogEvent;
 use crate::json;
+use crate::sql::digest::digest;
+use crate::sql::redact::HIDDEN;
+use crate::sql::summary::summary;
 
 /// Room for the keys and short values of a document, beside its message and its metadata.
 const FRAME_BYTES: usize = 256;
@@ -110,6 +114,21 @@ fn fits(entry: &GeneralEntry<'_>, options: &Options) -> bool {
     options.pid_as_string || i64::try_from(entry.thread_id).is_ok()
 }
 
+fn with_values_for_secrets(shown: &[u8]) -> Cow<'_, [u8]> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    for found in memmem::find_iter(shown, HIDDEN) {
+        out.extend_from_slice(shown.get(at..found).unwrap_or_default());
+        out.push(b'?');
+        at = found + HIDDEN.len();
+    }
+    if at == 0 {
+        return Cow::Borrowed(shown);
+    }
+    out.extend_from_slice(shown.get(at..).unwrap_or_default());
+    Cow::Owned(out)
+}
+
 /// Writes one document.
 struct Writer<'a> {
     event: &'a LogEvent,
@@ -138,6 +157,9 @@ impl<'a> Writer<'a> {
         json::write_key(&mut self.out, "Statement");
         let statement = options.redact.hide(entry.argument);
         json::write_lossy(&mut self.out, &statement);
+        if matches!(entry.command, "Query" | "Execute" | "Prepare" | "Bulk_execute") {
+            self.statement_fields(&statement, options);
+        }
         self.metadata(|_| false);
         self.exact_bytes_around(entry.argument, &statement);
         self.end(Format::General)
@@ -223,6 +245,34 @@ impl<'a> Writer<'a> {
         json::write_lossy(&mut self.out, &options.redact.hide(entry.message.as_bytes()));
         self.metadata(|_| false);
         self.end(Format::Error)
+    }
+
+    /// What groups statements, on request. Of the statement as it is shown, so that nothing hidden comes back; what
+    /// stands for a secret is a value.
+    fn statement_fields(&mut self, shown: &[u8], options: &Options) {
+        if !options.digest {
+            return;
+        }
+        let statement = with_values_for_secrets(shown);
+        let statement = statement.as_ref();
+        let digest = digest(statement);
+        json::write_key(&mut self.out, "digest");
+        json::write_str(&mut self.out, &digest.text);
+        json::write_key(&mut self.out, "digest_hash");
+        json::write_str(&mut self.out, &digest.hash());
+        let summary = summary(statement);
+        if !summary.operation.is_empty() {
+            json::write_key(&mut self.out, "statement_type");
+            json::write_str(&mut self.out, &summary.operation);
+        }
+        if !summary.tables.is_empty() {
+            json::write_key(&mut self.out, "tables");
+            for (idx, table) in summary.tables.iter().enumerate() {
+                self.out.push(if idx == 0 { b'[' } else { b',' });
+                json::write_str(&mut self.out, table);
+            }
+            self.out.push(b']');
+        }
     }
 
     /// Opens the object with `@timestamp` and `Time`: the entry's own stamp where it says its zone. A legacy stamp is in
@@ -323,6 +373,9 @@ impl<'a> Writer<'a> {
         json::write_key(&mut self.out, "Statement");
         let statement = options.redact.hide(entry.statement);
         json::write_lossy(&mut self.out, &statement);
+        if entry.administrator_command.is_none() {
+            self.statement_fields(&statement, options);
+        }
         self.metadata(|_| false);
         self.exact_bytes_around(entry.statement, &statement);
         self.end(Format::Slow)
@@ -371,6 +424,9 @@ impl<'a> Writer<'a> {
         json::write_key(&mut self.out, "Statement");
         let statement = options.redact.hide(&query);
         json::write_lossy(&mut self.out, &statement);
+        if entry.operation == "QUERY" {
+            self.statement_fields(&statement, options);
+        }
         self.truncated |= entry.truncated;
         self.metadata(|_| false);
         let escaped = entry.escaped_query.unwrap_or_default();

@@ -46,6 +46,8 @@ pub struct Options {
     pub pid_as_string: bool,
     /// What is hidden in statements and messages. JSON lines keep what they hold.
     pub redact: Redact,
+    /// Statements have their digest, type and tables too.
+    pub digest: bool,
 }
 
 /// Why an entry is deliberately not indexed.

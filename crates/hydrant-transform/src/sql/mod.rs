@@ -1,5 +1,6 @@
 //! SQL as bytes: what is open at a place ([`lexer`]), its tokens ([`token`]), hiding what must not be seen ([`redact`]),
-//! and the shape that statements share ([`digest`]).
+//! the shape
+//! that statements share ([`digest`]), and what they do to which tables ([`summary`]).
 
 pub mod lexer;
 
@@ -8,3 +9,5 @@ pub mod token;
 pub mod redact;
 
 pub mod digest;
+
+pub mod summary;

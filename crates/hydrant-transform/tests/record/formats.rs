@@ -32,6 +32,38 @@ fn passwords_are_hidden_in_statements_and_text_unless_told_otherwise() {
 }
 
 #[test]
+fn statements_have_their_digest_type_and_tables_on_request() {
+    let options = Options { digest: true, ..Options::default() };
+    let fields = |message: &[u8]| {
+        let (_, document) = one(event(message), &options);
+        let document: Value = serde_json::from_str(&document).unwrap();
+        ["digest", "digest_hash", "statement_type", "tables"].map(|name| document.get(name).cloned())
+    };
+    let general = b"2021-07-23T05:45:52.976229Z\t    5 Execute\tSELECT a FROM t JOIN u WHERE b IN (1, 2)";
+    let [text, hash, kind, tables] = fields(general);
+    assert_eq!(text, Some("SELECT `a` FROM `t` JOIN `u` WHERE `b` IN (...)".into()));
+    assert_eq!((kind, tables), (Some("SELECT".into()), Some(serde_json::json!(["t", "u"]))));
+    let slow = b"# Query_time: 1\nSELECT a FROM t JOIN u WHERE b IN (3);\n";
+    let audit = b"20210723 05:45:52,vm,a,h,1,0,QUERY,,'SELECT a FROM t JOIN u WHERE b IN (\\'x\\')',0";
+    for message in [&slow[..], audit] {
+        assert_eq!(fields(message)[..2], [text.clone(), hash.clone()]);
+    }
+    // A secret does not come back as a name, and one that the server has hidden is a value too.
+    let secret = b"2021-07-23T05:45:52.976229Z\t    5 Query\tSET PASSWORD = 'x\\'y1z2'";
+    assert!(!one(event(secret), &options).1.contains("y1z2"));
+    let hidden = b"2021-07-23T05:45:52.976229Z\t    5 Query\tCREATE USER 'u'@'h' IDENTIFIED BY <secret>";
+    assert_eq!(fields(hidden)[0], Some("CREATE SYSTEM_USER ? @? IDENTIFIED BY ?".into()));
+    for other in [
+        &b"2021-07-23T05:45:52.976229Z\t    5 Quit\t"[..],
+        b"# Query_time: 1\n# administrator command: Ping;\n",
+        b"text",
+    ] {
+        assert_eq!(fields(other), [None, None, None, None]);
+    }
+    assert!(!one(event(general), &Options::default()).1.contains("digest"));
+}
+
+#[test]
 fn an_entry_of_the_slow_log_has_the_names_of_the_log() {
     let message = b"# Time: 2021-07-23T05:45:52.976229Z\n# User@Host: app[app] @  [10.0.0.1]  Id:    12\n\
         # Query_time: 2  Lock_time: 0.000001 Rows_sent: 1  Full_scan: Yes  InnoDB_trx_id: 1500  owner: x  Rows_sent: 2\n\

@@ -416,10 +416,11 @@ proptest! {
         events in prop::collection::vec(any_event(), 0..6),
         format in prop::sample::select(vec![None, Some(Format::General), Some(Format::Slow), Some(Format::Audit), Some(Format::Json), Some(Format::Text)]),
         pid_as_string in any::<bool>(),
+        digest in any::<bool>(),
         redact in prop::sample::select(Redact::ALL.to_vec()),
     ) {
         let count = events.len();
-        let transformed = many(events, &Options { format, pid_as_string, redact });
+        let transformed = many(events, &Options { format, pid_as_string, redact, digest });
         prop_assert_eq!(transformed.entries(), count);
         prop_assert_eq!(transformed.documents.len() + transformed.dropped.len() + transformed.failed.len(), count);
         assert_sound(&transformed)?;

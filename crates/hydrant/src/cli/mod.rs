@@ -102,6 +102,10 @@ struct Transform {
     /// What to hide: secrets (passwords in statements) or off
     #[arg(long, default_value = "secrets", value_parser = config::redact)]
     redact: Redact,
+
+    /// Add to each statement its digest, the digest's hash, its type and its tables
+    #[arg(long)]
+    digest: bool,
     /// Zone of stamps that name none: local, UTC or an IANA name
     #[arg(long, default_value = "local", value_parser = config::time_zone)]
     time_zone: jiff::tz::TimeZone,

@@ -28,7 +28,12 @@ const STATEMENT_CHARACTERS: usize = 100;
 pub(super) fn transform(arguments: &Transform) -> anyhow::Result<()> {
     let stdout = io::stdout();
     let to = arguments.to.unwrap_or(if stdout.is_terminal() { To::Table } else { To::Ndjson });
-    let options = Options { format: arguments.format.fixed(), pid_as_string: false, redact: arguments.redact };
+    let options = Options {
+        format: arguments.format.fixed(),
+        pid_as_string: false,
+        redact: arguments.redact,
+        digest: arguments.digest,
+    };
     let mut printer = Printer {
         out: BufWriter::new(stdout.lock()),
         to,

@@ -32,12 +32,12 @@ impl Config {
             "\n[stream]\nengine = \"embedded\"\nshards = {}\nretention = \"{kept}\"\nretention_size = \"{bytes}\"",
             stream.shards
         )?;
-        let redact = self.transform.redact.name();
+        let (redact, digest) = (self.transform.redact.name(), self.transform.digest);
         let pid = if self.transform.pid_as_string { "string" } else { "number" };
         let format = self.transform.format.name();
         writeln!(
             out,
-            "\n[transform]\nformat = {format:?}\nprofile = \"classic\"\nredact = {redact:?}\npid = {pid:?}\n\n[index]\nengine = \"embedded\""
+            "\n[transform]\nformat = {format:?}\nprofile = \"classic\"\nredact = {redact:?}\ndigest = {digest}\npid = {pid:?}\n\n[index]\nengine = \"embedded\""
         )?;
         writeln!(out, "name = {:?}\nrotation = {:?}", self.naming.pattern(), self.naming.rotation().name())?;
         writeln!(

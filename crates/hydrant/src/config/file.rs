@@ -98,6 +98,7 @@ impl Reader<'_> {
             self.set(transform, "format", &mut config.transform.format, format);
             self.only(transform, "profile", "classic");
             self.set(transform, "redact", &mut config.transform.redact, |value| redact(string(value)?));
+            self.set(transform, "digest", &mut config.transform.digest, boolean);
             self.set(transform, "pid", &mut config.transform.pid_as_string, |value| match string(value)? {
                 "number" => Ok(false),
                 "string" => Ok(true),
@@ -194,6 +195,10 @@ fn shards(value: &Value<'_>) -> Result<u32, String> {
     number
         .filter(|shards| (1..=SHARDS_MAX).contains(shards))
         .ok_or_else(|| format!("a number from 1 to {SHARDS_MAX} is expected"))
+}
+
+fn boolean(value: &Value<'_>) -> Result<bool, String> {
+    value.get_ref().as_bool().ok_or_else(|| format!("true or false is expected, not {}", value.get_ref().type_str()))
 }
 
 fn format(value: &Value<'_>) -> Result<FormatChoice, String> {

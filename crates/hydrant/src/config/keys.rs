@@ -60,7 +60,11 @@ pub(super) const KEYS: &[Key] = &[
         "`secrets` hides passwords in statements and messages; `off` keeps all as it was logged.",
     ),
     key("transform.pid", "\"number\"", "PID as `number` or as `string`, for people who continue an older index."),
-    later("transform.digest", "statement digests"),
+    key(
+        "transform.digest",
+        "false",
+        "`true` adds to each statement its digest, the digest's hash, its type and its tables (docs/digests.md).",
+    ),
     key("index.engine", "\"embedded\"", "`embedded` is the only engine of this version."),
     key(
         "index.name",

@@ -69,6 +69,8 @@ pub struct Transform {
     pub format: FormatChoice,
     pub pid_as_string: bool,
     pub redact: Redact,
+    /// Statements have their digest, type and tables too.
+    pub digest: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +117,12 @@ impl Config {
             owner: DEFAULT_OWNER.to_owned(),
             tails: Vec::new(),
             stream: Stream { shards: 1, retention: Duration::from_secs(24 * 3600), retention_bytes: 1 << 30 },
-            transform: Transform { format: FormatChoice::Auto, pid_as_string: false, redact: Redact::default() },
+            transform: Transform {
+                format: FormatChoice::Auto,
+                pid_as_string: false,
+                redact: Redact::default(),
+                digest: false,
+            },
             naming,
             failed: None,
             listen: Listen { rest: ([127, 0, 0, 1], 9200).into(), page: ([127, 0, 0, 1], 5601).into() },

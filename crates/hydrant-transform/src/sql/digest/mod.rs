@@ -62,7 +62,14 @@ pub fn digest(statement: &[u8]) -> Digest {
             Kind::ExecutableEnd => skipping = false,
             _ if skipping || reducer.is_full => {}
             Kind::Hint => reducer.hint(&token),
-            _ => {
+            Kind::Word
+            | Kind::Backticked
+            | Kind::String
+            | Kind::Number
+            | Kind::Bits
+            | Kind::AfterAt
+            | Kind::Placeholder
+            | Kind::Symbol => {
                 let next = tokens.peek().filter(|next| next.kind != Kind::Comment);
                 reducer.token(&token, next);
             }
@@ -181,18 +188,20 @@ impl<'a> Reducer<'a> {
     fn column(&self, bytes: &'a [u8], next: Option<&Token>) -> Option<Item<'a>> {
         let number = std::str::from_utf8(bytes).ok()?;
         number.parse::<u64>().ok()?;
-        match self.last()? {
-            Item::Keyword("BY") => {}
-            Item::Symbol(",") if !self.folds() && self.is_in_list_behind_by() => {}
-            _ => return None,
+        let is_next = match self.last() {
+            Some(Item::Keyword("BY")) => true,
+            Some(Item::Symbol(",")) => !self.folds() && self.is_in_list_behind_by(),
+            Some(_) | None => false,
+        };
+        if !is_next {
+            return None;
         }
         let ends = next.is_none_or(|next| {
             let bytes = self.bytes_of(next);
-            match next.kind {
-                Kind::Symbol => matches!(bytes, b"," | b")" | b";"),
-                Kind::Word => !words::keyword(bytes).is_some_and(|word| CONTINUES_EXPRESSION.contains(&word.spelled)),
-                _ => false,
+            if next.kind == Kind::Word {
+                return !words::keyword(bytes).is_some_and(|word| CONTINUES_EXPRESSION.contains(&word.spelled));
             }
+            next.kind == Kind::Symbol && matches!(bytes, b"," | b")" | b";")
         });
         ends.then_some(Item::Column(number))
     }
@@ -201,12 +210,27 @@ impl<'a> Reducer<'a> {
     fn is_in_list_behind_by(&self) -> bool {
         let mut depth = 0_usize;
         for item in self.items.iter().rev() {
-            match item {
-                Item::Symbol(")") => depth += 1,
-                Item::Symbol("(") if depth == 0 => return false,
-                Item::Symbol("(") => depth -= 1,
-                Item::Keyword("BY") if depth == 0 => return true,
-                Item::Keyword(word) if depth == 0 && ENDS_LIST.contains(word) => return false,
+            let word = match *item {
+                Item::Symbol(symbol) | Item::Keyword(symbol) => symbol,
+                Item::Name(_)
+                | Item::QuotedName(_)
+                | Item::NameBeforeAt(_)
+                | Item::Value
+                | Item::Values
+                | Item::Row
+                | Item::Rows
+                | Item::LongRow
+                | Item::LongRows
+                | Item::InList
+                | Item::Column(_)
+                | Item::Charset => continue,
+            };
+            match word {
+                ")" => depth += 1,
+                "(" if depth == 0 => return false,
+                "(" => depth -= 1,
+                "BY" if depth == 0 => return true,
+                _ if depth == 0 && ENDS_LIST.contains(&word) => return false,
                 _ => {}
             }
         }
@@ -338,21 +362,19 @@ impl<'a> Reducer<'a> {
 
 impl Item<'_> {
     fn stored_bytes(self) -> usize {
-        match self {
-            Item::Name(name) | Item::QuotedName(name) | Item::NameBeforeAt(name) => 2 * TOKEN_BYTES + name.len(),
-            _ => TOKEN_BYTES,
+        if let Item::Name(name) | Item::QuotedName(name) | Item::NameBeforeAt(name) = self {
+            return 2 * TOKEN_BYTES + name.len();
         }
+        TOKEN_BYTES
     }
 
     /// Whether a sign behind it belongs to a number.
     fn starts_expression(self) -> bool {
-        match self {
-            Item::Keyword(word) => starts_expression(word),
-            Item::Symbol(symbol) => {
-                !matches!(symbol, ")" | "~" | "!" | ":=" | "." | "@" | "->" | "->>" | ";" | "*/" | "}" | "]")
-            }
-            _ => false,
+        if let Item::Keyword(word) = self {
+            return starts_expression(word);
         }
+        let Item::Symbol(symbol) = self else { return false };
+        !matches!(symbol, ")" | "~" | "!" | ":=" | "." | "@" | "->" | "->>" | ";" | "}" | "]" | "*/")
     }
 
     fn print(self, text: &mut String) {

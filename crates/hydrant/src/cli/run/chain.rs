@@ -61,6 +61,7 @@ impl Chain {
                 format: config.transform.format.fixed(),
                 pid_as_string: config.transform.pid_as_string,
                 redact: config.transform.redact,
+                digest: config.transform.digest,
             },
             limits: deliver::Limits::default(),
             cores: deliver::Cores::Spread(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
