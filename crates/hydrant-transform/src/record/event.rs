@@ -9,7 +9,6 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::tz::TimeZone;
-use memchr::memmem;
 
 use super::{DropReason, MESSAGE_BYTES_MAX, Options, Origin, error_fields, reason_code, slow_fields};
 use crate::document::Reason;
@@ -23,7 +22,6 @@ use crate::entry::{Format, of_log_group};
 use crate::envelope::LogEvent;
 use crate::json;
 use crate::sql::digest::digest;
-use crate::sql::redact::HIDDEN;
 use crate::sql::summary::summary;
 
 /// Room for the keys and short values of a document, beside its message and its metadata.
@@ -112,21 +110,6 @@ pub(super) fn entry(event: &LogEvent, ordinal: u32, metadata: &Metadata, options
 /// `PID` is mapped as a 64-bit signed number: no server counts beyond, so an entry that does is text.
 fn fits(entry: &GeneralEntry<'_>, options: &Options) -> bool {
     options.pid_as_string || i64::try_from(entry.thread_id).is_ok()
-}
-
-fn with_values_for_secrets(shown: &[u8]) -> Cow<'_, [u8]> {
-    let mut out = Vec::new();
-    let mut at = 0;
-    for found in memmem::find_iter(shown, HIDDEN) {
-        out.extend_from_slice(shown.get(at..found).unwrap_or_default());
-        out.push(b'?');
-        at = found + HIDDEN.len();
-    }
-    if at == 0 {
-        return Cow::Borrowed(shown);
-    }
-    out.extend_from_slice(shown.get(at..).unwrap_or_default());
-    Cow::Owned(out)
 }
 
 /// Writes one document.
@@ -247,14 +230,11 @@ impl<'a> Writer<'a> {
         self.end(Format::Error)
     }
 
-    /// What groups statements, on request. Of the statement as it is shown, so that nothing hidden comes back; what
-    /// stands for a secret is a value.
-    fn statement_fields(&mut self, shown: &[u8], options: &Options) {
+    /// What groups statements, on request: of the statement as it is shown, so that nothing hidden comes back.
+    fn statement_fields(&mut self, statement: &[u8], options: &Options) {
         if !options.digest {
             return;
         }
-        let statement = with_values_for_secrets(shown);
-        let statement = statement.as_ref();
         let digest = digest(statement);
         json::write_key(&mut self.out, "digest");
         json::write_str(&mut self.out, &digest.text);

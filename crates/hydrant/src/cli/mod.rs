@@ -5,7 +5,11 @@
 
 mod bench;
 
+mod digest;
+
 mod explain;
+
+mod input;
 
 mod output;
 
@@ -45,6 +49,8 @@ enum Command {
     Run(Run),
     /// Read a log file or an envelope and print its documents, without starting anything
     Transform(Transform),
+    /// Group the statements of logs by their digests: how many, how long, how many rows
+    Digest(Digest),
     /// Say which format one log line has, each field with its byte range, and why
     Explain(Explain),
     /// Check or describe the configuration
@@ -91,8 +97,9 @@ struct Run {
 
 #[derive(Debug, Args)]
 struct Transform {
-    /// A log file or an envelope, plain or gzipped; - is standard input
-    file: PathBuf,
+    /// Log files or envelopes, plain or gzipped; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// What to print [default: table on a terminal, else ndjson]
     #[arg(long, value_enum)]
     to: Option<To>,
@@ -102,13 +109,34 @@ struct Transform {
     /// What to hide: secrets (passwords in statements) or off
     #[arg(long, default_value = "secrets", value_parser = config::redact)]
     redact: Redact,
-
     /// Add to each statement its digest, the digest's hash, its type and its tables
     #[arg(long)]
     digest: bool,
     /// Zone of stamps that name none: local, UTC or an IANA name
     #[arg(long, default_value = "local", value_parser = config::time_zone)]
     time_zone: jiff::tz::TimeZone,
+}
+
+#[derive(Debug, Args)]
+struct Digest {
+    /// Slow, general or audit logs, or envelopes of them, plain or gzipped; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Print so many digests; 0 prints all
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+    /// Format of the entries: auto, general, slow, error, audit, json or text
+    #[arg(long, default_value = "auto", value_parser = parse_format)]
+    format: FormatChoice,
+    /// What to hide in examples: secrets (passwords in statements) or off
+    #[arg(long, default_value = "secrets", value_parser = config::redact)]
+    redact: Redact,
+    /// Zone of stamps that name none: local, UTC or an IANA name
+    #[arg(long, default_value = "local", value_parser = config::time_zone)]
+    time_zone: jiff::tz::TimeZone,
+    /// Print JSON, one digest a line
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -192,6 +220,7 @@ fn dispatch(command: Command) -> anyhow::Result<Ended> {
     match command {
         Command::Run(arguments) => return run::run(&settings(&arguments)?, arguments.once, arguments.json),
         Command::Transform(arguments) => transform::transform(&arguments)?,
+        Command::Digest(arguments) => digest::digest(&arguments)?,
         Command::Explain(arguments) => explain::explain(&arguments.line, arguments.json)?,
         Command::Config(ConfigCommand::Check { config }) => {
             let config = Config::load(config.as_deref())?;

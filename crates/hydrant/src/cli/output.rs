@@ -46,6 +46,15 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// The beginning of a text for a table: no control character reaches the terminal.
+pub(crate) fn one_line(text: &str, characters: usize) -> String {
+    let mut line: String = text.chars().take(characters).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(characters).is_some() {
+        line.push('…');
+    }
+    line
+}
+
 /// Stderr, with the progress line of a terminal erased before each write; the log writes here too.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Notices;

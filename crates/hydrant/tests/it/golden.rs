@@ -82,3 +82,32 @@ fn the_documents_of_the_mysql_9_7_log() {
 fn the_documents_of_the_mariadb_10_11_log_of_a_server_in_another_zone() {
     check("mariadb-10.11.19-general");
 }
+
+/// Counts and times of the digests add up to what the script read of the slow log.
+#[test]
+fn the_digests_of_the_mysql_9_7_slow_log_add_up() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../hydrant-transform/tests/golden");
+    let expected = lines(&std::fs::read(folder.join("mysql-9.7.4-slow.expected.ndjson")).unwrap());
+    let statements: Vec<_> = expected
+        .iter()
+        .filter(|entry| !entry.contains_key("banner") && entry.get("command").is_none_or(Value::is_null))
+        .collect();
+    let output = Command::new(BINARY)
+        .args(["digest", "--json", "--limit", "0"])
+        .arg(folder.join("mysql-9.7.4-slow.log"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found = lines(&output.stdout);
+    let count: u64 = found.iter().map(|row| row["count"].as_u64().unwrap()).sum();
+    assert_eq!(count, statements.len() as u64);
+    let total: f64 = found.iter().map(|row| row["seconds_total"].as_f64().unwrap()).sum();
+    let seconds = |entry: &&Map<String, Value>| {
+        let fields = entry["fields"].as_array().unwrap();
+        let time = fields.iter().find(|field| field[0] == "Query_time").unwrap();
+        time[1].as_str().unwrap().parse::<f64>().unwrap()
+    };
+    let expected: f64 = statements.iter().map(seconds).sum();
+    assert!((total - expected).abs() < 1e-6, "{total} and {expected}");
+    assert!(found.is_sorted_by(|a, b| a["seconds_total"].as_f64() >= b["seconds_total"].as_f64()));
+}

@@ -15,6 +15,7 @@ mod tests;
 
 use sha2::{Digest as _, Sha256};
 
+use super::redact::HIDDEN;
 use super::token::{Dialect, Kind, Token, Tokens};
 
 /// The server keeps this much of the tokens (`max_digest_length` unless configured): two bytes each, and of a name its
@@ -53,6 +54,8 @@ pub fn digest(statement: &[u8]) -> Digest {
     let mut reducer = Reducer { text: statement, items: Vec::new(), bytes: 0, is_full: false };
     let mut closed = true;
     let mut skipping = false;
+    // Where the server, or our own redaction, has written a word for a secret.
+    let mut hidden_to = 0;
     let mut tokens = Tokens::new(statement, Dialect::DEFAULT).peekable();
     while let Some(token) = tokens.next() {
         closed &= token.closed;
@@ -60,7 +63,11 @@ pub fn digest(statement: &[u8]) -> Digest {
             Kind::Comment => {}
             Kind::ExecutableBegin => skipping = !reducer.is_executed(&token),
             Kind::ExecutableEnd => skipping = false,
-            _ if skipping || reducer.is_full => {}
+            _ if skipping || reducer.is_full || token.range.start < hidden_to => {}
+            _ if statement.get(token.range.start..).is_some_and(|rest| rest.starts_with(HIDDEN)) => {
+                hidden_to = token.range.start + HIDDEN.len();
+                reducer.value(false);
+            }
             Kind::Hint => reducer.hint(&token),
             Kind::Word
             | Kind::Backticked

@@ -21,6 +21,8 @@ fn statements_that_a_server_refuses_have_a_digest_too() {
         ("SELECT /*!80000 a", "SELECT `a`"),
         ("SELECT `open", "SELECT `open`"),
         ("SELECT @@x.y, @, @@", "SELECT @@`x` . `y` , @, @@"),
+        ("CREATE USER 'u'@'%' IDENTIFIED BY <secret>", "CREATE SYSTEM_USER ? @? IDENTIFIED BY ?"),
+        ("f(<secret>, 1, <secret>)", "`f` (...)"),
         ("INSERT INTO t VALUES (1,2),(3", "INSERT INTO `t` VALUES (...) , ( ?"),
     ] {
         assert_eq!(text(statement), expected, "{statement}");
