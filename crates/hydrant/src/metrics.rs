@@ -42,7 +42,7 @@ pub struct Health {
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct DropLabels {
-    pub reason: &'static str,
+    pub reason: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -51,8 +51,8 @@ pub struct StageLabels {
 }
 
 impl Metrics {
-    pub fn dropped_for(&self, reason: DropReason) -> Counter {
-        self.dropped.get_or_create(&DropLabels { reason: reason.name() }).clone()
+    pub fn dropped_for(&self, reason: &DropReason) -> Counter {
+        self.dropped.get_or_create(&DropLabels { reason: reason.name().to_owned() }).clone()
     }
 
     /// `stage`: `source`, `stream` or `deliver`.

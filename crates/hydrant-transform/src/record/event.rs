@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::tz::TimeZone;
 
-use super::{DropReason, MESSAGE_BYTES_MAX, Options, Origin, error_fields, reason_code, slow_fields};
+use super::{DropReason, MESSAGE_BYTES_MAX, Options, Origin, error_fields, filter, reason_code, slow_fields};
 use crate::document::Reason;
 use crate::document::timestamp::{RFC3339_BYTES, instant_micros, write_rfc3339};
 use crate::entry::json::{self as json_line, JsonObject};
@@ -82,29 +82,60 @@ pub(super) fn entry(event: &LogEvent, ordinal: u32, metadata: &Metadata, options
     let (general, slow) = (may_be(Format::General), may_be(Format::Slow));
     let (error, audit, json) = (may_be(Format::Error), may_be(Format::Audit), may_be(Format::Json));
     let writer = Writer::new(event, ordinal, metadata, &time);
-    if let Some(entry) = general.then(|| general::parse(&event.message)).flatten().filter(|entry| fits(entry, options))
-    {
-        return writer.general(&entry, options);
+    let message = &event.message;
+    if let Some(entry) = general.then(|| general::parse(message)).flatten().filter(|entry| fits(entry, options)) {
+        let is_account = matches!(entry.command, "Connect" | "Change user");
+        let facts = || {
+            filter::Entry::of(Format::General)
+                .command(Some(entry.command.as_bytes()))
+                .user(is_account.then(|| filter::connecting_user(entry.argument)).flatten())
+                .statement(has_statement(entry.command).then_some(entry.argument))
+        };
+        return kept(options, facts).unwrap_or_else(|| writer.general(&entry, options));
     }
-    if let Some(entry) = slow.then(|| slow::parse(&event.message)).flatten() {
-        return writer.slow(&entry, options);
+    if let Some(entry) = slow.then(|| slow::parse(message)).flatten() {
+        let command = entry.administrator_command;
+        let statement = command.is_none().then_some(entry.statement);
+        let facts = || filter::Entry::of(Format::Slow).command(command).user(entry.user).statement(statement);
+        return kept(options, facts).unwrap_or_else(|| writer.slow(&entry, options));
     }
-    if let Some(entry) = error.then(|| error::parse(&event.message)).flatten() {
-        return writer.error(&entry, options);
+    if let Some(entry) = error.then(|| error::parse(message)).flatten() {
+        return kept(options, || filter::Entry::of(Format::Error)).unwrap_or_else(|| writer.error(&entry, options));
     }
-    if let Some(entry) = error.then(|| error::parse_sink(&event.message)).flatten() {
-        return writer.error_sink(&entry, options);
+    if let Some(entry) = error.then(|| error::parse_sink(message)).flatten() {
+        return kept(options, || filter::Entry::of(Format::Error))
+            .unwrap_or_else(|| writer.error_sink(&entry, options));
     }
-    if let Some(entry) = audit.then(|| audit::parse(&event.message)).flatten() {
-        return writer.audit(&entry, options);
+    if let Some(entry) = audit.then(|| audit::parse(message)).flatten() {
+        let query = if options.filters.is_empty() { None } else { entry.query() };
+        let facts = || {
+            filter::Entry::of(Format::Audit)
+                .command(Some(entry.operation.as_bytes()))
+                .user(entry.user)
+                .statement(query.as_deref())
+        };
+        return kept(options, facts).unwrap_or_else(|| writer.audit(&entry, options));
     }
-    if let Some(object) = json.then(|| json_line::object(&event.message)).flatten() {
-        return writer.json(&object);
+    if let Some(object) = json.then(|| json_line::object(message)).flatten() {
+        return kept(options, || filter::Entry::of(Format::Json)).unwrap_or_else(|| writer.json(&object));
     }
-    if (general || slow) && general::is_banner(&event.message) {
+    if (general || slow) && general::is_banner(message) {
         return EntryOutcome::Dropped(DropReason::Banner);
     }
-    writer.text(options)
+    kept(options, || filter::Entry::of(Format::Text)).unwrap_or_else(|| writer.text(options))
+}
+
+/// `None` where no filter drops the entry.
+fn kept<'a>(options: &Options, facts: impl FnOnce() -> filter::Entry<'a>) -> Option<EntryOutcome> {
+    if options.filters.is_empty() {
+        return None;
+    }
+    options.filters.drop(&facts()).map(EntryOutcome::Dropped)
+}
+
+/// Commands of the general log whose argument is a statement.
+fn has_statement(command: &str) -> bool {
+    matches!(command, "Query" | "Execute" | "Prepare" | "Bulk_execute")
 }
 
 /// `PID` is mapped as a 64-bit signed number: no server counts beyond, so an entry that does is text.
@@ -140,7 +171,7 @@ impl<'a> Writer<'a> {
         json::write_key(&mut self.out, "Statement");
         let statement = options.redact.hide(entry.argument);
         json::write_lossy(&mut self.out, &statement);
-        if matches!(entry.command, "Query" | "Execute" | "Prepare" | "Bulk_execute") {
+        if has_statement(entry.command) {
             self.statement_fields(&statement, options);
         }
         self.metadata(|_| false);

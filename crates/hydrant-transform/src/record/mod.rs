@@ -4,6 +4,8 @@
 //! Does not join entries that came in pieces, and keeps nothing from one record to the next. Sizes: messages of at most
 //! [`MESSAGE_BYTES_MAX`], documents of at most [`DOCUMENTS_BYTES_MAX`] together; what is beyond fails, and keeps its bytes.
 
+use std::sync::Arc;
+
 use crate::document::{Document, DocumentId, EventSource, Reason, document_id};
 use crate::entry::Format;
 use crate::envelope::{DecodeError, Decoded, Encoder, Envelope, EventFlags, Header, LogEvent, decode};
@@ -13,9 +15,12 @@ mod error_fields;
 
 mod event;
 
+mod filter;
+
 mod slow_fields;
 
 use event::{EntryOutcome, Metadata};
+pub use filter::{Action, Filter, Filters, Noise};
 
 /// The longest message that becomes a document. CloudWatch's events and the tail's entries end at 1 MiB, a stream's
 /// records at 10 MiB; only something packed that is no log line is longer, and escaped it could be six times as long.
@@ -48,10 +53,11 @@ pub struct Options {
     pub redact: Redact,
     /// Statements have their digest, type and tables too.
     pub digest: bool,
+    pub filters: Filters,
 }
 
 /// Why an entry is deliberately not indexed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DropReason {
     /// The server's three start-up lines.
     Banner,
@@ -59,17 +65,24 @@ pub enum DropReason {
     ControlMessage,
     /// An event without any byte.
     Empty,
+    /// A preset of filters.
+    Noise(Noise),
+    /// A filter of the configuration, by its name.
+    Filter(Arc<str>),
+    /// No filter that keeps speaks of it, and there is one.
+    NotKept,
 }
 
 impl DropReason {
-    pub const ALL: [DropReason; 3] = [DropReason::Banner, DropReason::ControlMessage, DropReason::Empty];
-
     /// As it stands in summaries and metrics.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             DropReason::Banner => "banner",
             DropReason::ControlMessage => "control_message",
             DropReason::Empty => "empty",
+            DropReason::Noise(noise) => noise.name(),
+            DropReason::Filter(name) => name,
+            DropReason::NotKept => "not_kept",
         }
     }
 }

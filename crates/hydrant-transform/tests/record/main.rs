@@ -420,7 +420,7 @@ proptest! {
         redact in prop::sample::select(Redact::ALL.to_vec()),
     ) {
         let count = events.len();
-        let transformed = many(events, &Options { format, pid_as_string, redact, digest });
+        let transformed = many(events, &Options { format, pid_as_string, redact, digest, ..Options::default() });
         prop_assert_eq!(transformed.entries(), count);
         prop_assert_eq!(transformed.documents.len() + transformed.dropped.len() + transformed.failed.len(), count);
         assert_sound(&transformed)?;

@@ -33,7 +33,7 @@ struct Explanation {
     fields: Vec<Field>,
     /// What is not indexed has none.
     document: Option<Box<RawValue>>,
-    dropped: Option<&'static str>,
+    dropped: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -88,7 +88,7 @@ fn of(message: &[u8], zone: &TimeZone, now_ms: i64) -> anyhow::Result<Explanatio
         reason: detected.reason,
         fields,
         document: document.map(RawValue::from_string).transpose()?,
-        dropped: transformed.dropped.first().map(|reason| reason.name()),
+        dropped: transformed.dropped.first().map(|reason| reason.name().to_owned()),
     })
 }
 
@@ -212,7 +212,7 @@ impl Explanation {
         for Field { name, value, bytes: [start, end], why } in &self.fields {
             text.push_str(&format!("\n{name:<10} bytes {:<9} {value}\n{:<27}({why})", format!("{start}..{end}"), ""));
         }
-        if let Some(reason) = self.dropped {
+        if let Some(reason) = &self.dropped {
             text.push_str(&format!("\ndropped    {}", reason.replace('_', " ")));
         }
         if let Some(document) = &self.document {

@@ -4,7 +4,9 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 
 use anyhow::bail;
 use hydrant_transform::document::{Document, IndexNaming, Rotation};
-use hydrant_transform::record::{DropReason, Options, RecordSource, Transformed, transform as transform_record};
+use hydrant_transform::record::{
+    DropReason, Filters, Options, RecordSource, Transformed, transform as transform_record,
+};
 use serde_json::{Value, json};
 
 use super::input::{self, Reading};
@@ -23,6 +25,7 @@ pub(super) fn transform(arguments: &Transform) -> anyhow::Result<()> {
         pid_as_string: false,
         redact: arguments.redact,
         digest: arguments.digest,
+        filters: Filters::default(),
     };
     let mut printer = Printer {
         out: BufWriter::new(stdout.lock()),
@@ -75,7 +78,7 @@ impl<W: Write> Printer<W> {
         for reason in &transformed.dropped {
             match self.counts.dropped.iter_mut().find(|(counted, _)| counted == reason) {
                 Some((_, count)) => *count += 1,
-                None => self.counts.dropped.push((*reason, 1)),
+                None => self.counts.dropped.push((reason.clone(), 1)),
             }
         }
         Ok(())

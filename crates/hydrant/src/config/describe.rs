@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use hydrant_transform::record::{Action, Filter};
+
 use super::{Config, FormatChoice, units};
 
 impl Config {
@@ -33,12 +35,17 @@ impl Config {
             stream.shards
         )?;
         let (redact, digest) = (self.transform.redact.name(), self.transform.digest);
+        let noise = self.filters.noise.name();
         let pid = if self.transform.pid_as_string { "string" } else { "number" };
         let format = self.transform.format.name();
         writeln!(
             out,
-            "\n[transform]\nformat = {format:?}\nprofile = \"classic\"\nredact = {redact:?}\ndigest = {digest}\npid = {pid:?}\n\n[index]\nengine = \"embedded\""
+            "\n[transform]\nformat = {format:?}\nprofile = \"classic\"\nredact = {redact:?}\ndigest = {digest}\nnoise = {noise:?}\npid = {pid:?}"
         )?;
+        for filter in self.filters.filters.iter() {
+            write_filter(out, filter)?;
+        }
+        writeln!(out, "\n[index]\nengine = \"embedded\"")?;
         writeln!(out, "name = {:?}\nrotation = {:?}", self.naming.pattern(), self.naming.rotation().name())?;
         writeln!(
             out,
@@ -47,6 +54,26 @@ impl Config {
             self.listen.rest.to_string()
         )?;
         writeln!(out, "page = {:?}", self.listen.page.to_string())
+    }
+}
+
+fn write_filter(out: &mut String, filter: &Filter) -> std::fmt::Result {
+    let action = if filter.action == Action::Keep { "keep" } else { "drop" };
+    writeln!(out, "\n[[filter]]\nname = {:?}\naction = {action:?}", &*filter.name)?;
+    let formats: Vec<String> = filter.formats.iter().map(|format| format.name().to_owned()).collect();
+    let conditions = [
+        ("format", &formats),
+        ("command", &filter.commands),
+        ("user", &filter.users),
+        ("statement_type", &filter.statement_types),
+        ("digest", &filter.digests),
+    ];
+    for (name, values) in conditions.into_iter().filter(|(_, values)| !values.is_empty()) {
+        writeln!(out, "{name} = {values:?}")?;
+    }
+    match &filter.statement {
+        Some(regex) => writeln!(out, "statement = {:?}", regex.as_str()),
+        None => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use hydrant_transform::document::Rotation;
+use hydrant_transform::record::Noise;
 use hydrant_transform::sql::redact::Redact;
 use jiff::tz::TimeZone;
 use toml::Spanned;
@@ -25,15 +26,18 @@ pub(super) fn read(text: &str) -> Result<Config, ConfigError> {
 }
 
 /// Walks the tables. A value that does not fit becomes a problem and leaves the default.
-struct Reader<'t> {
+/// Arrays of tables.
+const ARRAYS: [&str; 2] = ["tail", "filter"];
+
+pub(super) struct Reader<'t> {
     text: &'t str,
     problems: Vec<String>,
 }
 
-type Value<'a> = Spanned<DeValue<'a>>;
+pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 
 impl Reader<'_> {
-    fn problem(&mut self, at: usize, what: impl std::fmt::Display) {
+    pub(super) fn problem(&mut self, at: usize, what: impl std::fmt::Display) {
         self.problems.push(format!("line {}: {what}", line_of(self.text, at)));
     }
 
@@ -58,8 +62,10 @@ impl Reader<'_> {
                 continue;
             }
             match value.get_ref() {
-                DeValue::Table(inner) if path != "tail" => self.check_keys(&path, inner),
-                DeValue::Array(items) if path == "tail" && items.iter().all(|item| item.get_ref().is_table()) => {
+                DeValue::Table(inner) if !ARRAYS.contains(&path.as_str()) => self.check_keys(&path, inner),
+                DeValue::Array(items)
+                    if ARRAYS.contains(&path.as_str()) && items.iter().all(|item| item.get_ref().is_table()) =>
+                {
                     for item in items.iter().filter_map(|item| item.get_ref().as_table()) {
                         self.check_keys(&path, item);
                     }
@@ -71,8 +77,9 @@ impl Reader<'_> {
                 | DeValue::Datetime(_)
                 | DeValue::Array(_)
                 | DeValue::Table(_)) => {
-                    let shape = if path == "tail" { "an array of tables" } else { "a table" };
-                    let brackets = if path == "tail" { "[[tail]]".to_owned() } else { format!("[{path}]") };
+                    let is_array = ARRAYS.contains(&path.as_str());
+                    let shape = if is_array { "an array of tables" } else { "a table" };
+                    let brackets = if is_array { format!("[[{path}]]") } else { format!("[{path}]") };
                     let found = other.type_str();
                     self.problem(
                         name.span().start,
@@ -99,6 +106,7 @@ impl Reader<'_> {
             self.only(transform, "profile", "classic");
             self.set(transform, "redact", &mut config.transform.redact, |value| redact(string(value)?));
             self.set(transform, "digest", &mut config.transform.digest, boolean);
+            self.set(transform, "noise", &mut config.filters.noise, noise);
             self.set(transform, "pid", &mut config.transform.pid_as_string, |value| match string(value)? {
                 "number" => Ok(false),
                 "string" => Ok(true),
@@ -125,6 +133,10 @@ impl Reader<'_> {
                 self.tail(item.span().start, table, config);
             }
         }
+        let filters = root.get("filter").and_then(|value| value.get_ref().as_array());
+        let filters = filters.into_iter().flat_map(|items| items.iter());
+        let filters = filters.filter_map(|item| self.filter(item.span().start, item.get_ref().as_table()?));
+        config.filters.filters = filters.collect();
     }
 
     fn index_naming(&mut self, index: &DeTable<'_>, config: &mut Config) {
@@ -158,7 +170,7 @@ impl Reader<'_> {
         config.tails.push(tail);
     }
 
-    fn set<T>(
+    pub(super) fn set<T>(
         &mut self,
         table: &DeTable<'_>,
         name: &str,
@@ -185,7 +197,7 @@ fn table<'a, 'i>(root: &'a DeTable<'i>, name: &str) -> Option<&'a DeTable<'i>> {
     root.get(name)?.get_ref().as_table()
 }
 
-fn string<'a>(value: &'a Value<'_>) -> Result<&'a str, String> {
+pub(super) fn string<'a>(value: &'a Value<'_>) -> Result<&'a str, String> {
     value.get_ref().as_str().ok_or_else(|| format!("a string is expected, not {}", value.get_ref().type_str()))
 }
 
@@ -195,6 +207,12 @@ fn shards(value: &Value<'_>) -> Result<u32, String> {
     number
         .filter(|shards| (1..=SHARDS_MAX).contains(shards))
         .ok_or_else(|| format!("a number from 1 to {SHARDS_MAX} is expected"))
+}
+
+fn noise(value: &Value<'_>) -> Result<Noise, String> {
+    let name = string(value)?;
+    let found = Noise::ALL.into_iter().find(|noise| noise.name() == name);
+    found.ok_or_else(|| format!("`{name}` is neither `none` nor `rds`"))
 }
 
 fn boolean(value: &Value<'_>) -> Result<bool, String> {

@@ -1,6 +1,6 @@
 //! Every key of the configuration file as data: what reading checks against, and what the reference is made from.
 
-/// One key. Tables are written with a dot, `tail` is an array of tables.
+/// One key. Tables are written with a dot, `tail` and `filter` are arrays of tables.
 #[derive(Debug)]
 pub(super) struct Key {
     pub(super) path: &'static str,
@@ -59,12 +59,29 @@ pub(super) const KEYS: &[Key] = &[
         "\"secrets\"",
         "`secrets` hides passwords in statements and messages; `off` keeps all as it was logged.",
     ),
+    key(
+        "transform.noise",
+        "\"none\"",
+        "`rds` drops what Amazon RDS does by itself (heartbeats, switching of logs), counted as `rds`.",
+    ),
     key("transform.pid", "\"number\"", "PID as `number` or as `string`, for people who continue an older index."),
     key(
         "transform.digest",
         "false",
         "`true` adds to each statement its digest, the digest's hash, its type and its tables (docs/digests.md).",
     ),
+    key("filter.name", "", "One `[[filter]]` table for each filter: the name under which what it drops is counted."),
+    key(
+        "filter.action",
+        "\"drop\"",
+        "`drop`, or `keep`. The first filter whose conditions all hold decides (docs/filters.md).",
+    ),
+    key("filter.format", "", "Condition: one of these formats. This and the following take a string or an array."),
+    key("filter.command", "", "Condition: one of these values of `Perform`."),
+    key("filter.user", "", "Condition: one of these users, where the entry names one."),
+    key("filter.statement_type", "", "Condition: one of these types: `SELECT`, `CREATE TABLE`."),
+    key("filter.digest", "", "Condition: one of these digests, by text or hash."),
+    key("filter.statement", "", "Condition: a regular expression that is found in the statement."),
     key("index.engine", "\"embedded\"", "`embedded` is the only engine of this version."),
     key(
         "index.name",
@@ -86,7 +103,8 @@ pub(super) const KEYS: &[Key] = &[
 
 /// The key that the user most likely meant.
 pub(super) fn nearest(unknown: &str) -> Option<&'static str> {
-    let known = KEYS.iter().map(|key| key.path).chain(["tail", "stream", "transform", "index", "failed", "listen"]);
+    let known =
+        KEYS.iter().map(|key| key.path).chain(["tail", "stream", "transform", "filter", "index", "failed", "listen"]);
     known
         // The table that a key stands in is right already.
         .filter(|path| unknown.strip_prefix(path).is_none_or(|key| !key.starts_with('.')))

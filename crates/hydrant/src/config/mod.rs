@@ -6,6 +6,8 @@ mod describe;
 
 mod file;
 
+mod filters;
+
 mod keys;
 
 mod units;
@@ -19,6 +21,7 @@ use std::time::Duration;
 
 use hydrant_transform::document::{IndexNaming, Rotation};
 use hydrant_transform::entry::Format;
+use hydrant_transform::record::Filters;
 use hydrant_transform::sql::redact::Redact;
 use jiff::tz::TimeZone;
 
@@ -35,6 +38,7 @@ pub struct Config {
     pub tails: Vec<Tail>,
     pub stream: Stream,
     pub transform: Transform,
+    pub filters: Filters,
     pub naming: IndexNaming,
     pub failed: Option<PathBuf>,
     pub listen: Listen,
@@ -123,6 +127,7 @@ impl Config {
                 redact: Redact::default(),
                 digest: false,
             },
+            filters: Filters::default(),
             naming,
             failed: None,
             listen: Listen { rest: ([127, 0, 0, 1], 9200).into(), page: ([127, 0, 0, 1], 5601).into() },

@@ -1,5 +1,7 @@
 //! The configuration file: what is taken, and what is said of mistakes.
 
+use hydrant_transform::entry::Format;
+use hydrant_transform::record::{Action, Noise};
 use hydrant_transform::sql::redact::Redact;
 
 use super::{Config, FormatChoice, reference};
@@ -136,7 +138,6 @@ fn keys_whose_feature_is_missing_are_refused_as_such() {
         problems("[transform]\nredact = \"literals\"\n"),
         ["line 2: `redact`: this version has only `secrets` and `off`, not `literals`"]
     );
-    assert_eq!(problems("[transform]\ndigest = true\n").len(), 1);
     assert_eq!(problems("[failed]\nto = \"s3://b/p\"\n").len(), 1);
 }
 
@@ -161,4 +162,54 @@ fn a_value_of_the_wrong_type_or_shape_is_named() {
 fn the_reference_in_docs_is_what_the_program_says() {
     let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/config.md");
     assert_eq!(std::fs::read_to_string(docs).unwrap(), reference(), "run: hydrant config reference > docs/config.md");
+}
+
+#[test]
+fn filters_are_read_with_all_their_conditions() {
+    let text = "[transform]\nnoise = \"rds\"\n\n[[filter]]\nname = \"pings\"\ncommand = [\"Ping\", \"Quit\"]\n\n[[filter]]\nname = \"mine\"\n\
+        action = \"keep\"\nformat = \"slow\"\nuser = \"app\"\nstatement_type = \"SELECT\"\ndigest = \"SELECT ?\"\nstatement = '(?i)from\\s+t'\n";
+    let config = Config::parse(text).unwrap();
+    let [pings, mine] = &*config.filters.filters else { panic!("two filters") };
+    assert_eq!(
+        (&*pings.name, pings.action, &pings.commands),
+        ("pings", Action::Drop, &vec!["Ping".to_owned(), "Quit".to_owned()])
+    );
+    assert_eq!(
+        (mine.action, mine.formats.as_slice(), mine.users[0].as_str()),
+        (Action::Keep, &[Format::Slow][..], "app")
+    );
+    assert_eq!((mine.statement_types[0].as_str(), mine.digests[0].as_str()), ("SELECT", "SELECT ?"));
+    assert!(mine.statement.as_ref().unwrap().is_match(b"SELECT a FROM  t"));
+    assert_eq!(config.filters.noise, Noise::Rds);
+    // What is printed is what was read.
+    let again = Config::parse(&config.describe()).unwrap();
+    assert_eq!(again.describe(), config.describe());
+    assert_eq!(format!("{:?}", again.filters), format!("{:?}", config.filters));
+}
+
+#[test]
+fn a_filter_that_is_not_sound_is_named() {
+    for (text, problem) in [
+        (
+            "[[filter]]\ncommand = \"Ping\"\n",
+            "line 1: a `[[filter]]` needs `name`, under which its entries are counted",
+        ),
+        ("[[filter]]\nname = \"x\"\n", "line 1: filter `x` has no condition: it would speak of every entry"),
+        (
+            "[[filter]]\nname = \"x\"\nformat = \"slwo\"\n",
+            "line 3: `format`: `slwo` is none of general, slow, error, audit, json, text",
+        ),
+        ("[[filter]]\nname = \"x\"\ncommand = []\n", "line 3: `command`: at least one is expected"),
+        (
+            "[[filter]]\nname = \"x\"\ncomand = \"Ping\"\n",
+            "line 3: unknown key `filter.comand`; did you mean `filter.command`?",
+        ),
+        ("[filter]\nname = \"x\"\n", "line 1: `filter` is an array of tables, not table: write `[[filter]]`"),
+    ] {
+        assert_eq!(problems(text)[0], problem, "{text}");
+    }
+    assert!(
+        problems("[[filter]]\nname = \"x\"\nstatement = \"(\"\n")[0]
+            .starts_with("line 3: `statement`: it is no regular expression: ")
+    );
 }

@@ -283,7 +283,7 @@ impl Metrics {
         self.duplicates.inc_by(duplicates);
         let mut dropped = 0;
         for (reason, count) in &tally.dropped {
-            self.dropped_for(*reason).inc_by(*count);
+            self.dropped_for(reason).inc_by(*count);
             dropped += count;
         }
         self.entries_delivered.inc_by(indexed + failed + dropped);

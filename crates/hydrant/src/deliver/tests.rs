@@ -33,6 +33,6 @@ fn entries_are_documents_and_failed_and_dropped_and_no_repeats() {
     assert_eq!(metrics.documents_indexed.get(), 10);
     assert_eq!(metrics.failed.get(), 2);
     assert_eq!(metrics.duplicates.get(), 5);
-    assert_eq!(metrics.dropped_for(DropReason::Banner).get(), 3);
-    assert_eq!(metrics.dropped_for(DropReason::Empty).get(), 1);
+    assert_eq!(metrics.dropped_for(&DropReason::Banner).get(), 3);
+    assert_eq!(metrics.dropped_for(&DropReason::Empty).get(), 1);
 }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::program::BINARY;
+use crate::program::{BINARY, Program};
 
 /// Where the script has the servers' clocks.
 const ZONE: &str = "Asia/Kathmandu";
@@ -110,4 +110,30 @@ fn the_digests_of_the_mysql_9_7_slow_log_add_up() {
     let expected: f64 = statements.iter().map(seconds).sum();
     assert!((total - expected).abs() < 1e-6, "{total} and {expected}");
     assert!(found.is_sorted_by(|a, b| a["seconds_total"].as_f64() >= b["seconds_total"].as_f64()));
+}
+
+/// What a filter drops is counted under its name, and the account adds up.
+#[test]
+fn filters_drop_what_the_configuration_says_and_count_it() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../hydrant-transform/tests/golden");
+    let expected = lines(&std::fs::read(folder.join("mysql-9.7.4-general-part2.expected.ndjson")).unwrap());
+    let count = |commands: &[&str]| {
+        expected.iter().filter(|entry| commands.iter().any(|command| entry["command"] == *command)).count()
+    };
+    let data = tempfile::tempdir().unwrap();
+    let config = data.path().join("hydrant.toml");
+    std::fs::write(
+        &config,
+        "[[filter]]\nname = \"ends\"\ncommand = \"quit\"\n\n[[filter]]\nname = \"queries\"\naction = \"keep\"\ncommand = \"Query\"\n",
+    )
+    .unwrap();
+    let log = folder.join("mysql-9.7.4-general-part2.log");
+    let arguments = ["--config", config.to_str().unwrap(), "--tail", log.to_str().unwrap()];
+    let (summary, _) = Program::once(&data.path().join("data"), &arguments, "warn");
+    let (ends, queries) = (count(&["Quit"]), count(&["Query"]));
+    assert!(ends > 0 && queries > 0 && ends + queries < expected.len());
+    assert_eq!(
+        (&summary["entries"], &summary["documents"], &summary["dropped"]),
+        (&json!(expected.len()), &json!(queries), &json!({"ends": ends, "not_kept": expected.len() - ends - queries}))
+    );
 }

@@ -62,6 +62,7 @@ impl Chain {
                 pid_as_string: config.transform.pid_as_string,
                 redact: config.transform.redact,
                 digest: config.transform.digest,
+                filters: config.filters.clone(),
             },
             limits: deliver::Limits::default(),
             cores: deliver::Cores::Spread(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),

@@ -219,7 +219,7 @@ fn started(config: &Config, rest: &str, page: &str, json: bool) -> anyhow::Resul
 async fn finish(chain: &Chain, start: Instant, json: bool, note: &str) -> anyhow::Result<Ended> {
     let status = chain.stream.status().await.context("cannot tell what waits")?;
     let waiting = status.iter().map(|shard| shard.records_waiting).sum();
-    let summary = Summary::of(&chain.metrics, start.elapsed(), waiting);
+    let summary = Summary::of(&chain.metrics, &chain.delivery.settings.transform.filters, start.elapsed(), waiting);
     if json {
         output::line(&summary.json()?)?;
     } else {

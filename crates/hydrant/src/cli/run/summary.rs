@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hydrant_transform::record::DropReason;
+use hydrant_transform::record::{DropReason, Filters};
 use serde::Serialize;
 
 use crate::cli::output::grouped;
@@ -16,7 +16,7 @@ pub(super) struct Summary {
     entries: u64,
     documents: u64,
     failed: u64,
-    dropped: BTreeMap<&'static str, u64>,
+    dropped: BTreeMap<String, u64>,
     duplicates: u64,
     seconds: f64,
     /// Records in the stream that the next run delivers.
@@ -24,9 +24,10 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    pub(super) fn of(metrics: &Metrics, elapsed: Duration, waiting: u64) -> Summary {
+    pub(super) fn of(metrics: &Metrics, filters: &Filters, elapsed: Duration, waiting: u64) -> Summary {
         let reasons = [DropReason::Banner, DropReason::ControlMessage, DropReason::Empty];
-        let counted = reasons.into_iter().map(|reason| (reason.name(), metrics.dropped_for(reason).get()));
+        let reasons = reasons.into_iter().chain(filters.reasons());
+        let counted = reasons.map(|reason| (reason.name().to_owned(), metrics.dropped_for(&reason).get()));
         Summary {
             entries: metrics.entries_delivered.get(),
             documents: metrics.documents_indexed.get(),
