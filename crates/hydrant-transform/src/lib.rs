@@ -22,4 +22,6 @@ pub mod document;
 
 pub mod record;
 
+pub mod firehose;
+
 mod json;

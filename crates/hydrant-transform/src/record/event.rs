@@ -22,6 +22,7 @@ use crate::entry::{Format, of_log_group};
 use crate::envelope::LogEvent;
 use crate::json;
 use crate::sql::digest::digest;
+use crate::sql::redact::{LITERAL, Redact};
 use crate::sql::summary::summary;
 
 /// Room for the keys and short values of a document, beside its message and its metadata.
@@ -117,7 +118,7 @@ pub(super) fn entry(event: &LogEvent, ordinal: u32, metadata: &Metadata, options
         return kept(options, facts).unwrap_or_else(|| writer.audit(&entry, options));
     }
     if let Some(object) = json.then(|| json_line::object(message)).flatten() {
-        return kept(options, || filter::Entry::of(Format::Json)).unwrap_or_else(|| writer.json(&object));
+        return kept(options, || filter::Entry::of(Format::Json)).unwrap_or_else(|| writer.json(&object, options));
     }
     if (general || slow) && general::is_banner(message) {
         return EntryOutcome::Dropped(DropReason::Banner);
@@ -169,29 +170,39 @@ impl<'a> Writer<'a> {
         json::write_key(&mut self.out, "Perform");
         json::write_str(&mut self.out, entry.command);
         json::write_key(&mut self.out, "Statement");
-        let statement = options.redact.hide(entry.argument);
+        let is_statement = has_statement(entry.command);
+        let statement = match options.redact {
+            redact if is_statement => self.statement(entry.argument, redact),
+            redact => redact.hide_argument(entry.argument),
+        };
         json::write_lossy(&mut self.out, &statement);
-        if has_statement(entry.command) {
+        if is_statement {
             self.statement_fields(&statement, options);
         }
         self.metadata(|_| false);
-        self.exact_bytes_around(entry.argument, &statement);
+        self.exact_bytes_around(entry.argument, &statement, options);
         self.end(Format::General)
     }
 
     fn text(mut self, options: &Options) -> EntryOutcome {
         self.timestamp(None);
-        json::write_key(&mut self.out, "message");
         // The rest of a statement that came in pieces is text too.
-        let message = options.redact.hide(&self.event.message);
-        json::write_lossy(&mut self.out, &message);
+        let message = self.message(&self.event.message, options);
         self.metadata(|_| false);
-        self.exact_bytes_around(&self.event.message, &message);
+        if let Some(message) = message {
+            self.exact_bytes_around(&self.event.message, &message, options);
+        }
         self.end(Format::Text)
     }
 
     /// The line's own members as they stand; ours only under names that it does not use.
-    fn json(mut self, object: &JsonObject<'_>) -> EntryOutcome {
+    fn json(mut self, object: &JsonObject<'_>, options: &Options) -> EntryOutcome {
+        // Its values are literals, all of them.
+        if options.redact == Redact::Literals {
+            self.timestamp(None);
+            self.metadata(|_| false);
+            return self.end(Format::Json);
+        }
         if object.has("@timestamp") {
             self.out.push(b'{');
         } else {
@@ -232,11 +243,11 @@ impl<'a> Writer<'a> {
         if let Some(deadlock) = entry.deadlock() {
             error_fields::write_deadlock(&mut self.out, &deadlock, options.redact);
         }
-        json::write_key(&mut self.out, "message");
-        let text = options.redact.hide(entry.text);
-        json::write_lossy(&mut self.out, &text);
+        let text = self.message(entry.text, options);
         self.metadata(|_| false);
-        self.exact_bytes_around(entry.text, &text);
+        if let Some(text) = text {
+            self.exact_bytes_around(entry.text, &text, options);
+        }
         self.end(Format::Error)
     }
 
@@ -254,11 +265,29 @@ impl<'a> Writer<'a> {
             json::write_key(&mut self.out, "Subsystem");
             json::write_str(&mut self.out, subsystem);
         }
-        error_fields::write_rest(&mut self.out, entry.rest.iter().map(|(key, value)| (key.as_ref(), *value)));
-        json::write_key(&mut self.out, "message");
-        json::write_lossy(&mut self.out, &options.redact.hide(entry.message.as_bytes()));
+        if options.redact != Redact::Literals {
+            error_fields::write_rest(&mut self.out, entry.rest.iter().map(|(key, value)| (key.as_ref(), *value)));
+        }
+        self.message(entry.message.as_bytes(), options);
         self.metadata(|_| false);
         self.end(Format::Error)
+    }
+
+    /// A statement as it may be shown. Where its beginning or end is in doubt, nobody can tell what of it is a literal.
+    fn statement<'s>(&self, statement: &'s [u8], redact: Redact) -> Cow<'s, [u8]> {
+        let flags = self.event.flags;
+        if redact == Redact::Literals && (flags.suspect || flags.partial) {
+            return Cow::Borrowed(LITERAL);
+        }
+        redact.hide(statement)
+    }
+
+    /// Writes a text that is no statement, if it may be shown.
+    fn message<'m>(&mut self, text: &'m [u8], options: &Options) -> Option<Cow<'m, [u8]>> {
+        let shown = options.redact.hide_text(text)?;
+        json::write_key(&mut self.out, "message");
+        json::write_lossy(&mut self.out, &shown);
+        Some(shown)
     }
 
     /// What groups statements, on request: of the statement as it is shown, so that nothing hidden comes back.
@@ -376,19 +405,19 @@ impl<'a> Writer<'a> {
             json::write_key(&mut self.out, key);
             json::write_lossy(&mut self.out, value);
         }
-        slow_fields::write(&mut self.out, entry);
+        slow_fields::write(&mut self.out, entry, options.redact);
         if let Some(command) = entry.administrator_command {
             json::write_key(&mut self.out, "Perform");
             json::write_lossy(&mut self.out, command);
         }
         json::write_key(&mut self.out, "Statement");
-        let statement = options.redact.hide(entry.statement);
+        let statement = self.statement(entry.statement, options.redact);
         json::write_lossy(&mut self.out, &statement);
         if entry.administrator_command.is_none() {
             self.statement_fields(&statement, options);
         }
         self.metadata(|_| false);
-        self.exact_bytes_around(entry.statement, &statement);
+        self.exact_bytes_around(entry.statement, &statement, options);
         self.end(Format::Slow)
     }
 
@@ -433,7 +462,7 @@ impl<'a> Writer<'a> {
         }
         let query = entry.query().unwrap_or_default();
         json::write_key(&mut self.out, "Statement");
-        let statement = options.redact.hide(&query);
+        let statement = self.statement(&query, options.redact);
         json::write_lossy(&mut self.out, &statement);
         if entry.operation == "QUERY" {
             self.statement_fields(&statement, options);
@@ -442,15 +471,15 @@ impl<'a> Writer<'a> {
         self.metadata(|_| false);
         let escaped = entry.escaped_query.unwrap_or_default();
         let shown = if matches!(statement, Cow::Owned(_)) { &statement } else { escaped };
-        self.exact_bytes_around(escaped, shown);
+        self.exact_bytes_around(escaped, shown, options);
         self.end(Format::Audit)
     }
 
     /// What is not UTF-8 stands in the other fields with replacement characters; here the message is whole, but for the
     /// part of it that may only be `shown` otherwise.
-    fn exact_bytes_around(&mut self, part: &[u8], shown: &[u8]) {
+    fn exact_bytes_around(&mut self, part: &[u8], shown: &[u8], options: &Options) {
         let message = &self.event.message;
-        if simdutf8::basic::from_utf8(message).is_ok() {
+        if options.redact == Redact::Literals || simdutf8::basic::from_utf8(message).is_ok() {
             return;
         }
         let start = (part.as_ptr().addr()).saturating_sub(message.as_ptr().addr());

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::document::{Document, DocumentId, EventSource, Reason, document_id};
 use crate::entry::Format;
 use crate::envelope::{DecodeError, Decoded, Encoder, Envelope, EventFlags, Header, LogEvent, decode};
+use crate::firehose::marked;
 use crate::sql::redact::Redact;
 
 mod error_fields;
@@ -65,6 +66,8 @@ pub enum DropReason {
     ControlMessage,
     /// An event without any byte.
     Empty,
+    /// A finished document on its second way through the stream, whose original is in it too.
+    Reingested,
     /// A preset of filters.
     Noise(Noise),
     /// A filter of the configuration, by its name.
@@ -80,6 +83,7 @@ impl DropReason {
             DropReason::Banner => "banner",
             DropReason::ControlMessage => "control_message",
             DropReason::Empty => "empty",
+            DropReason::Reingested => "reingested",
             DropReason::Noise(noise) => noise.name(),
             DropReason::Filter(name) => name,
             DropReason::NotKept => "not_kept",
@@ -209,6 +213,10 @@ impl<'a> Work<'a> {
     }
 
     fn raw(&mut self, message: Vec<u8>) {
+        if marked::read(&message).is_some() {
+            self.out.dropped.push(DropReason::Reingested);
+            return;
+        }
         let event =
             LogEvent { id: String::new(), timestamp_ms: self.source.arrival_ms, message, flags: EventFlags::default() };
         self.events(Origin::default(), vec![event], false);

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use crate::entry::mysql::slow::SlowEntry;
 use crate::json;
+use crate::sql::redact::Redact;
 
 /// Text although a value may consist of digits: hexadecimal numbers and names.
 const TEXTS: [&str; 6] =
@@ -44,10 +45,14 @@ const OURS: [&str; 24] = [
 /// Endings of the names of durations, in seconds.
 const DURATIONS: [&str; 2] = ["_time", "_wait"];
 
-pub(super) fn write(out: &mut Vec<u8>, entry: &SlowEntry<'_>) {
+pub(super) fn write(out: &mut Vec<u8>, entry: &SlowEntry<'_>, redact: Redact) {
     let mut written: HashSet<&str> = OURS.into();
     let mut rest: Vec<Cow<'_, [u8]>> = entry.other_lines.iter().map(|line| Cow::Borrowed(*line)).collect();
     for (name, value) in &entry.fields {
+        // A comment at the beginning of a statement looks like a field.
+        if redact == Redact::Literals && !is_known(name, value) {
+            continue;
+        }
         if written.insert(name) {
             json::write_key(out, name);
             value_of(out, name, value);
@@ -60,7 +65,8 @@ pub(super) fn write(out: &mut Vec<u8>, entry: &SlowEntry<'_>) {
         ("Warnings", entry.warnings.join(&b'\n')),
         ("Header", rest.join(&b'\n')),
     ];
-    for (name, lines) in lines.into_iter().filter(|(_, lines)| !lines.is_empty()) {
+    // Lines of text may quote what a statement said.
+    for (name, lines) in lines.into_iter().filter(|(_, lines)| !lines.is_empty() && redact != Redact::Literals) {
         json::write_key(out, name);
         json::write_lossy(out, &lines);
     }
@@ -68,6 +74,11 @@ pub(super) fn write(out: &mut Vec<u8>, entry: &SlowEntry<'_>) {
         json::write_key(out, &format!("Set_{name}"));
         value_of(out, name, value);
     }
+}
+
+/// Whether the value is a number, a yes or no, or of a name that the servers give to a text.
+fn is_known(name: &str, value: &[u8]) -> bool {
+    TEXTS.contains(&name) || matches!(value, b"Yes" | b"No") || is_number(value)
 }
 
 fn value_of(out: &mut Vec<u8>, name: &str, value: &[u8]) {

@@ -3,8 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hydrant_transform::entry::Format;
+use hydrant_transform::envelope::{EventFlags, LogEvent};
 use hydrant_transform::record::{Options, transform_events};
 use hydrant_transform::sql::redact::Redact;
+use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{SOURCE, TAIL, event, one};
@@ -159,4 +161,67 @@ fn the_name_of_an_rds_log_group_says_the_format() {
     assert_eq!(formats("/aws/rds/cluster/db/slowquery", &auto), [Format::Text, Format::Slow, Format::Text]);
     let configured = Options { format: Some(Format::Json), ..Options::default() };
     assert_eq!(formats("/aws/rds/instance/db/general", &configured), [Format::Text, Format::Text, Format::Json]);
+}
+
+#[test]
+fn with_literals_hidden_what_is_no_statement_is_not_shown() {
+    let options = Options { redact: Redact::Literals, digest: true, ..Options::default() };
+    let one = |event| serde_json::from_str::<Value>(&one(event, &options).1).unwrap();
+    let general = one(event(b"2021-07-23T05:45:52.976229Z\t    5 Query\tSELECT a FROM t WHERE b = 'zq7' -- zq7 \xe9"));
+    assert_eq!((&general["Statement"], &general["tables"][0]), (&"SELECT a FROM t WHERE b = ?  ".into(), &"t".into()));
+    assert_eq!(general.get("message_base64"), None);
+    let connect = one(event(b"2021-07-23T05:45:52.976229Z\t    5 Connect\tapp@localhost on db1 using Socket"));
+    assert_eq!(connect["Statement"], "app@localhost on db1 using Socket");
+    for flags in
+        [EventFlags { suspect: true, ..EventFlags::default() }, EventFlags { partial: true, ..EventFlags::default() }]
+    {
+        let message = b"2021-07-23T05:45:52.976229Z\t    5 Query\tzq7' FROM t".to_vec();
+        assert_eq!(one(LogEvent { flags, message, ..event(b"") })["Statement"], "?");
+    }
+    let error = one(event(b"2021-07-23T05:45:52.976229Z 74 [Note] [MY-010926] [Server] Duplicate entry 'zq7'"));
+    assert_eq!((error.get("message"), &error["Error_code"]), (None, &"MY-010926".into()));
+    let slow = one(event(b"# Query_time: 2\n# Warning 1292 'zq7'\n# odd zq7\nINSERT INTO t VALUES (7770777);\n"));
+    assert_eq!((&slow["Statement"], &slow["Query_time"]), (&"INSERT INTO t VALUES (?)".into(), &2.0.into()));
+    assert!(!slow.to_string().contains("zq7"), "{slow}");
+}
+
+const PLANTED: [&str; 12] = [
+    "2021-07-23T05:45:52.976229Z\t    5 Query\t{}",
+    "\t\t    5 Prepare\t{}",
+    "# Time: 2021-07-23T05:45:52.976229Z\n# User@Host: a[a] @ h []  Id: 5\n# Query_time: 1\n{};\n",
+    "# Query_time: 1\n# Extra: zq7\n# some zq7 text\n{}",
+    "20210723 05:45:52,vm,a,h,1,0,QUERY,d,'{}',0",
+    "2021-07-23T05:45:52.976229Z 74 [Note] [MY-010926] [Server] zq7 {}",
+    "2021-07-23T05:45:52Z UTC - mysqld got signal 11 ;\nQuery (7f): {}\nConnection ID (thread ID): 12",
+    "2021-07-23  5:45:52 7 [Note] InnoDB: Transactions deadlock detected\n*** (1) TRANSACTION:\nTRANSACTION 33, ACTIVE 4 sec\nMySQL thread id 5, query id 40 h u x\n{}\n*** WE ROLL BACK TRANSACTION (1)",
+    "{\"err_code\":1,\"label\":\"Note\",\"msg\":\"zq7\",\"time\":\"2021-07-23T05:45:52.976229Z\",\"x\":\"zq7\"}",
+    "{\"statement\":\"zq7\",\"n\":7770777}",
+    "zq7 {}",
+    "{}",
+];
+
+proptest! {
+    /// A literal that was planted is nowhere in the document, whatever the format and the flags.
+    #[test]
+    fn no_planted_literal_is_in_any_document(
+        shape in prop::sample::select(PLANTED.to_vec()),
+        literals in prop::collection::vec(prop::sample::select(vec![
+            "'zq7'", "\"zq7\"", "7770777", "0x7770777", "x'7770777a'", "'it''s zq7'", "/* zq7 */", "-- zq7\n", "'zq7\n5'",
+        ]), 1..5),
+        digest in any::<bool>(),
+        suspect in any::<bool>(),
+        cut in 0_usize..20,
+    ) {
+        let statement = format!("SELECT a, {} FROM t", literals.join(" , "));
+        let statement = if shape.contains("QUERY") { statement.replace('\'', "\\'") } else { statement };
+        let message = shape.replace("{}", &statement);
+        let message = message.as_bytes()[..message.len() - cut.min(message.len() - 1)].to_vec();
+        let flags = EventFlags { suspect, partial: cut > 0, ..EventFlags::default() };
+        let options = Options { redact: Redact::Literals, digest, ..Options::default() };
+        let events = vec![LogEvent { message, flags, ..event(b"") }];
+        for document in transform_events("1", "g", "s", events, SOURCE, &options).documents {
+            let document = String::from_utf8(document.source).unwrap();
+            prop_assert!(!document.contains("zq7") && !document.contains("777"), "{}", document);
+        }
+    }
 }

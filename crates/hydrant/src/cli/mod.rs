@@ -5,6 +5,8 @@
 
 mod bench;
 
+mod cases;
+
 mod digest;
 
 mod explain;
@@ -51,6 +53,8 @@ enum Command {
     Transform(Transform),
     /// Group the statements of logs by their digests: how many, how long, how many rows
     Digest(Digest),
+    /// Compare the documents of logs with those that are expected of them
+    Test(Test),
     /// Say which format one log line has, each field with its byte range, and why
     Explain(Explain),
     /// Check or describe the configuration
@@ -106,7 +110,7 @@ struct Transform {
     /// Format of the entries: auto, general, slow, error, audit, json or text
     #[arg(long, default_value = "auto", value_parser = parse_format)]
     format: FormatChoice,
-    /// What to hide: secrets (passwords in statements) or off
+    /// What to hide: secrets (passwords in statements), literals (every literal) or off
     #[arg(long, default_value = "secrets", value_parser = config::redact)]
     redact: Redact,
     /// Add to each statement its digest, the digest's hash, its type and its tables
@@ -128,7 +132,7 @@ struct Digest {
     /// Format of the entries: auto, general, slow, error, audit, json or text
     #[arg(long, default_value = "auto", value_parser = parse_format)]
     format: FormatChoice,
-    /// What to hide in examples: secrets (passwords in statements) or off
+    /// What to hide in examples: secrets (passwords in statements), literals or off
     #[arg(long, default_value = "secrets", value_parser = config::redact)]
     redact: Redact,
     /// Zone of stamps that name none: local, UTC or an IANA name
@@ -137,6 +141,16 @@ struct Digest {
     /// Print JSON, one digest a line
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Test {
+    /// Folder of cases: NAME.expected.ndjson beside NAME.log; hydrant.toml in it says how they are transformed
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Write what is expected instead of comparing with it
+    #[arg(long)]
+    update: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -221,6 +235,7 @@ fn dispatch(command: Command) -> anyhow::Result<Ended> {
         Command::Run(arguments) => return run::run(&settings(&arguments)?, arguments.once, arguments.json),
         Command::Transform(arguments) => transform::transform(&arguments)?,
         Command::Digest(arguments) => digest::digest(&arguments)?,
+        Command::Test(arguments) => cases::test(&arguments.folder, arguments.update)?,
         Command::Explain(arguments) => explain::explain(&arguments.line, arguments.json)?,
         Command::Config(ConfigCommand::Check { config }) => {
             let config = Config::load(config.as_deref())?;

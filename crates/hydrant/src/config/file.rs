@@ -228,10 +228,7 @@ fn format(value: &Value<'_>) -> Result<FormatChoice, String> {
 /// What is hidden, by its name.
 pub(crate) fn redact(name: &str) -> Result<Redact, String> {
     let found = Redact::ALL.into_iter().find(|redact| redact.name() == name);
-    found.ok_or_else(|| match name {
-        "literals" => "this version has only `secrets` and `off`, not `literals`".to_owned(),
-        _ => format!("`{name}` is neither `secrets` nor `off`"),
-    })
+    found.ok_or_else(|| format!("`{name}` is none of `secrets`, `literals`, `off`"))
 }
 
 fn address(value: &Value<'_>) -> Result<SocketAddr, String> {

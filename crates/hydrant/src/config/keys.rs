@@ -57,7 +57,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "transform.redact",
         "\"secrets\"",
-        "`secrets` hides passwords in statements and messages; `off` keeps all as it was logged.",
+        "`secrets` hides passwords in statements and messages; `literals` every literal (docs/formats.md); `off` keeps all as it was logged.",
     ),
     key(
         "transform.noise",

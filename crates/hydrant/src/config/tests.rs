@@ -135,8 +135,8 @@ fn keys_whose_feature_is_missing_are_refused_as_such() {
         ]
     );
     assert_eq!(
-        problems("[transform]\nredact = \"literals\"\n"),
-        ["line 2: `redact`: this version has only `secrets` and `off`, not `literals`"]
+        problems("[transform]\nredact = \"all\"\n"),
+        ["line 2: `redact`: `all` is none of `secrets`, `literals`, `off`"]
     );
     assert_eq!(problems("[failed]\nto = \"s3://b/p\"\n").len(), 1);
 }

@@ -137,3 +137,23 @@ fn filters_drop_what_the_configuration_says_and_count_it() {
         (&json!(expected.len()), &json!(queries), &json!({"ends": ends, "not_kept": expected.len() - ends - queries}))
     );
 }
+
+/// Cases that were written by hand, through the command that users have for theirs.
+#[test]
+fn the_cases_of_the_examples_are_as_expected() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/cases");
+    let test = |folder: &Path| Command::new(BINARY).arg("test").arg(folder).output().unwrap();
+    let output = test(&folder);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(told.lines().filter(|line| line.starts_with("ok     ")).count(), 6, "{told}");
+
+    let broken = tempfile::tempdir().unwrap();
+    std::fs::copy(folder.join("error.log"), broken.path().join("error.log")).unwrap();
+    std::fs::write(broken.path().join("error.expected.ndjson"), "{\"PID\":75}\n").unwrap();
+    let output = test(broken.path());
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("document 1: PID is 74, not 75"), "{told}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "hydrant: 1 of 1 cases failed\n");
+}

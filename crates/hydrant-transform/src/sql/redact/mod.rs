@@ -1,4 +1,4 @@
-//! Hiding passwords in statements, also where they do not parse or are cut.
+//! Hiding passwords, or every literal, in statements, also where they do not parse or are cut.
 //!
 //! [`secrets`] replaces by [`HIDDEN`], the server's own word, what follows `IDENTIFIED … BY | AS | USING`,
 //! `PASSWORD`, `OLD_PASSWORD`, `MASTER_PASSWORD`, `SOURCE_PASSWORD` and any other name that ends so, and a second
@@ -10,6 +10,8 @@
 //!
 //! What it does not know: secrets that are named otherwise, and values of an `INSERT` (their column stands elsewhere).
 
+mod literals;
+
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +22,7 @@ use std::sync::LazyLock;
 use aho_corasick::packed::Searcher;
 
 use super::token::{Dialect, Kind, Token, Tokens};
+pub use literals::{LITERAL, literals};
 
 /// What is hidden before a document is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,25 +32,43 @@ pub enum Redact {
     /// Passwords: see [`secrets`].
     #[default]
     Secrets,
+    /// Every literal: see [`literals`]. Text that is no statement is not shown at all.
+    Literals,
 }
 
 impl Redact {
-    pub const ALL: [Redact; 2] = [Redact::Off, Redact::Secrets];
+    pub const ALL: [Redact; 3] = [Redact::Off, Redact::Secrets, Redact::Literals];
 
     /// As it stands in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Redact::Off => "off",
             Redact::Secrets => "secrets",
+            Redact::Literals => "literals",
         }
     }
 
-    /// A statement, or another text that may hold one, as it may be shown.
-    pub fn hide(self, text: &[u8]) -> Cow<'_, [u8]> {
+    /// A statement as it may be shown.
+    pub fn hide(self, statement: &[u8]) -> Cow<'_, [u8]> {
         match self {
-            Redact::Off => Cow::Borrowed(text),
-            Redact::Secrets => secrets(text),
+            Redact::Off => Cow::Borrowed(statement),
+            Redact::Secrets => secrets(statement),
+            Redact::Literals => literals(statement),
         }
+    }
+
+    /// Another text, which may hold a statement, as it may be shown; `None` where it may not.
+    pub fn hide_text(self, text: &[u8]) -> Option<Cow<'_, [u8]>> {
+        match self {
+            Redact::Off => Some(Cow::Borrowed(text)),
+            Redact::Secrets => Some(secrets(text)),
+            Redact::Literals => None,
+        }
+    }
+
+    /// The argument of a command that is no statement: an account, the name of a database.
+    pub fn hide_argument(self, argument: &[u8]) -> Cow<'_, [u8]> {
+        if self == Redact::Off { Cow::Borrowed(argument) } else { secrets(argument) }
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Summary {
 
 impl Summary {
     pub(super) fn of(metrics: &Metrics, filters: &Filters, elapsed: Duration, waiting: u64) -> Summary {
-        let reasons = [DropReason::Banner, DropReason::ControlMessage, DropReason::Empty];
+        let reasons = [DropReason::Banner, DropReason::ControlMessage, DropReason::Empty, DropReason::Reingested];
         let reasons = reasons.into_iter().chain(filters.reasons());
         let counted = reasons.map(|reason| (reason.name().to_owned(), metrics.dropped_for(&reason).get()));
         Summary {

@@ -1,0 +1,81 @@
+//! The answer to an event: one entry for each record id, as JSON, within the bound of a Lambda function's response.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::json;
+
+/// A synchronous response of AWS Lambda has at most 6 MiB.
+pub const ANSWER_BYTES_MAX: usize = 6 * 1024 * 1024;
+
+const HEAD: &[u8] = b"{\"records\":[";
+const TAIL: &[u8] = b"]}";
+
+/// What became of one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// As it came, whatever it looks like.
+    pub record_id: String,
+    pub result: Result,
+}
+
+/// The three results that Firehose knows. Only `Ok` has data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Result {
+    Ok(Vec<u8>),
+    Dropped,
+    ProcessingFailed,
+}
+
+impl Result {
+    fn name(&self) -> &'static str {
+        match self {
+            Result::Ok(_) => "Ok",
+            Result::Dropped => "Dropped",
+            Result::ProcessingFailed => "ProcessingFailed",
+        }
+    }
+}
+
+/// The response of the function.
+pub fn serialize(answers: &[Answer]) -> Vec<u8> {
+    let mut out = HEAD.to_vec();
+    for (idx, answer) in answers.iter().enumerate() {
+        if idx > 0 {
+            out.push(b',');
+        }
+        write_entry(&mut out, answer);
+    }
+    out.extend_from_slice(TAIL);
+    out
+}
+
+fn write_entry(out: &mut Vec<u8>, answer: &Answer) {
+    out.push(b'{');
+    json::write_key(out, "recordId");
+    json::write_str(out, &answer.record_id);
+    json::write_key(out, "result");
+    json::write_str(out, answer.result.name());
+    if let Result::Ok(data) = &answer.result {
+        json::write_key(out, "data");
+        out.push(b'"');
+        out.extend_from_slice(STANDARD.encode(data).as_bytes());
+        out.push(b'"');
+    }
+    out.push(b'}');
+}
+
+/// Bytes of an answer without any entry.
+pub(super) const FRAME_BYTES: usize = HEAD.len() + TAIL.len();
+
+/// Bytes of an entry without data, with its comma and the longest result.
+pub(super) fn entry_bytes(record_id: &str) -> usize {
+    let mut out = Vec::new();
+    write_entry(&mut out, &Answer { record_id: record_id.to_owned(), result: Result::ProcessingFailed });
+    out.len() + 1
+}
+
+/// What data adds to an entry.
+pub(super) fn data_bytes(data: &[u8]) -> usize {
+    ",\"data\":\"\"".len() + data.len().div_ceil(3) * 4
+}

@@ -1,0 +1,235 @@
+//! From an event to what is answered, sent again, and failed. Pure.
+//!
+//! Every log event of the input ends in exactly one of them, or is dropped for a reason. The answer, as it is
+//! serialized, stays within its bound: what does not fit beside the others is sent again, and what fits in no answer
+//! fails.
+
+use crate::document::{Document, EventSource, Reason};
+use crate::record::{DropReason, Failure, Options, RecordSource, Transformed, raw_envelope, reason_code, transform};
+
+use super::answer::{ANSWER_BYTES_MAX, Answer, FRAME_BYTES, Result, data_bytes, entry_bytes};
+use super::event::{Event, InputRecord};
+use super::marked::{self, Parts};
+
+/// What the destination takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Destination {
+    /// One document a record: OpenSearch.
+    #[default]
+    Documents,
+    /// Documents divided by newlines: S3, HTTP endpoints, Splunk.
+    Lines,
+}
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub options: Options,
+    pub destination: Destination,
+    /// Of the serialized answer; at most [`ANSWER_BYTES_MAX`].
+    pub answer_bytes_max: usize,
+    /// Of one record that is sent again: 1,000 KiB for Firehose, 1 MiB for a Kinesis stream unless it takes larger ones.
+    pub record_bytes_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            options: Options::default(),
+            destination: Destination::Documents,
+            answer_bytes_max: ANSWER_BYTES_MAX,
+            record_bytes_max: 1_000 * 1_024,
+        }
+    }
+}
+
+/// What is to be done.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// One for each record, in order.
+    pub answers: Vec<Answer>,
+    pub again: Vec<Again>,
+    /// Entries that became no document. A record that could not be decoded is not among them: it is answered as
+    /// failed, and Firehose keeps its bytes.
+    pub failed: Vec<Failed>,
+    pub dropped: Vec<DropReason>,
+    /// Documents in the answer.
+    pub answered: usize,
+}
+
+/// A finished document, in a record of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// The document's id, so that documents spread over shards.
+    pub partition_key: String,
+    pub data: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    pub failure: Failure,
+    /// An envelope of just the log event that it came from.
+    pub raw: Vec<u8>,
+    pub arrival_ms: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// Even an answer without data is too long.
+    #[error("an answer to {records} records takes {bytes} bytes without any data, more than {max}")]
+    AnswerLimit { records: usize, bytes: usize, max: usize },
+}
+
+/// Plans the answer to an event.
+pub fn plan(event: &Event, settings: &Settings) -> std::result::Result<Plan, PlanError> {
+    let entries: usize = event.records.iter().map(|record| entry_bytes(&record.record_id)).sum();
+    let (bytes, max) = (FRAME_BYTES + entries, settings.answer_bytes_max);
+    if bytes > max {
+        return Err(PlanError::AnswerLimit { records: event.records.len(), bytes, max });
+    }
+    let mut planner = Planner { settings, bytes, plan: Plan::default() };
+    for record in &event.records {
+        let result = planner.record(record);
+        planner.plan.answers.push(Answer { record_id: record.record_id.clone(), result });
+    }
+    Ok(planner.plan)
+}
+
+struct Planner<'a> {
+    settings: &'a Settings,
+    /// Of the answer so far, with an entry for each record.
+    bytes: usize,
+    plan: Plan,
+}
+
+impl Planner<'_> {
+    fn record(&mut self, record: &InputRecord) -> Result {
+        let Ok(data) = &record.data else { return Result::ProcessingFailed };
+        if let Some(document) = marked::read(data) {
+            return match self.answer(std::slice::from_ref(&document)) {
+                Some(result) => result,
+                None if self.alone(record, &document) > self.settings.answer_bytes_max => Result::ProcessingFailed,
+                // It is finished and marked already.
+                None => self.again(document.id.as_str(), data.clone()),
+            };
+        }
+        let source = RecordSource {
+            shard: &record.shard,
+            sequence_number: &record.sequence_number,
+            arrival_ms: record.arrival_ms,
+        };
+        let transformed = transform(data, source, &self.settings.options);
+        if transformed.failed.iter().any(|failure| failure.event_idx.is_none()) {
+            return Result::ProcessingFailed;
+        }
+        for failure in &transformed.failed {
+            self.fail(record, &transformed, failure.clone());
+        }
+        let documents = &transformed.documents;
+        let in_place = match self.settings.destination {
+            Destination::Documents => documents.len() == 1,
+            Destination::Lines => !documents.is_empty(),
+        };
+        let result = if in_place { self.answer(documents) } else { None };
+        let result = result.unwrap_or_else(|| {
+            documents.iter().for_each(|document| self.send_again(record, &transformed, document));
+            Result::Dropped
+        });
+        self.plan.dropped.extend(transformed.dropped);
+        result
+    }
+
+    /// Documents as data, if that fits beside what is there.
+    fn answer(&mut self, documents: &[Document]) -> Option<Result> {
+        let data = match (documents, self.settings.destination) {
+            ([document], Destination::Documents) => document.source.clone(),
+            _ => documents.iter().flat_map(|document| [&document.source[..], b"\n"].concat()).collect(),
+        };
+        let bytes = data_bytes(&data);
+        if self.bytes + bytes > self.settings.answer_bytes_max {
+            return None;
+        }
+        self.bytes += bytes;
+        self.plan.answered += documents.len();
+        Some(Result::Ok(data))
+    }
+
+    /// Bytes of an answer that holds nothing but the document.
+    fn alone(&self, record: &InputRecord, document: &Document) -> usize {
+        let newline = usize::from(self.settings.destination == Destination::Lines);
+        FRAME_BYTES + entry_bytes(&record.record_id) + data_bytes(&document.source) + 4 * newline
+    }
+
+    fn send_again(&mut self, record: &InputRecord, transformed: &Transformed, document: &Document) {
+        let parts = parts(record, transformed, document);
+        let data = marked::write(document, parts);
+        let alone = self.alone(record, document);
+        let problem = if data.len() > self.settings.record_bytes_max {
+            format!(
+                "its record of {} bytes is longer than the {} that its target takes",
+                data.len(),
+                self.settings.record_bytes_max
+            )
+        } else if alone > self.settings.answer_bytes_max {
+            format!(
+                "an answer with nothing else would take {alone} bytes, more than {}",
+                self.settings.answer_bytes_max
+            )
+        } else {
+            self.again(document.id.as_str(), data);
+            return;
+        };
+        let failure = Failure {
+            id: document.id.clone(),
+            ordinal: document.ordinal,
+            format: Some(document.format),
+            reason: Reason::new(reason_code::TOO_LARGE, problem),
+            event_idx: Some(document.event_idx),
+        };
+        self.fail(record, transformed, failure);
+    }
+
+    fn again(&mut self, id: &str, data: Vec<u8>) -> Result {
+        self.plan.again.push(Again { partition_key: id.to_owned(), data });
+        Result::Dropped
+    }
+
+    fn fail(&mut self, record: &InputRecord, transformed: &Transformed, failure: Failure) {
+        let raw = failure.event_idx.map(|event_idx| raw_envelope(transformed, event_idx)).unwrap_or_default();
+        self.plan.failed.push(Failed { failure, raw, arrival_ms: record.arrival_ms });
+    }
+}
+
+fn parts<'a>(record: &'a InputRecord, transformed: &'a Transformed, document: &Document) -> Parts<'a> {
+    let origin = transformed.origin(document.event_idx);
+    let event = usize::try_from(document.event_idx).ok().and_then(|idx| transformed.events.get(idx));
+    let source = EventSource {
+        owner: origin.map_or("", |origin| &origin.owner),
+        log_group: origin.map_or("", |origin| &origin.log_group),
+        log_stream: origin.map_or("", |origin| &origin.log_stream),
+        event_id: event.map_or("", |event| &event.id),
+        shard: &record.shard,
+        sequence_number: &record.sequence_number,
+    };
+    Parts { source, event_idx: document.event_idx }
+}
+
+/// Cuts what is sent again into calls of at most so many records and bytes, partition keys included: 500 and 4 MiB for
+/// `PutRecordBatch` of Firehose, 500 and 10 MiB for `PutRecords` of Kinesis.
+pub fn batches(again: Vec<Again>, records_max: usize, bytes_max: usize) -> Vec<Vec<Again>> {
+    let mut batches: Vec<Vec<Again>> = Vec::new();
+    let mut bytes = 0;
+    for record in again {
+        let length = record.data.len() + record.partition_key.len();
+        match batches.last_mut() {
+            Some(batch) if batch.len() < records_max && bytes + length <= bytes_max => {
+                bytes += length;
+                batch.push(record);
+            }
+            _ => {
+                bytes = length;
+                batches.push(vec![record]);
+            }
+        }
+    }
+    batches
+}

@@ -1,0 +1,4 @@
+//! The transformation contract of Firehose, with thousands of generated events.
+
+#[cfg(test)]
+mod plan;

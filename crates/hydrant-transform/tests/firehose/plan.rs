@@ -1,0 +1,251 @@
+//! Properties of the planner, and each case by hand.
+
+use std::collections::HashSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hydrant_transform::envelope::gzip::Compressor;
+use hydrant_transform::firehose::{
+    ANSWER_BYTES_MAX, Again, Destination, Event, InputRecord, Plan, PlanError, Result, Settings, batches, marked, plan,
+    read_event, serialize,
+};
+use hydrant_transform::record::{DropReason, Options, RecordSource, reason_code, transform};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const GENERAL: &str = "2021-07-23T05:45:52.976229Z\t  199 Query\tSELECT 1";
+
+fn envelope(messages: &[&str]) -> Vec<u8> {
+    let events: Vec<Value> = messages
+        .iter()
+        .enumerate()
+        .map(|(idx, message)| json!({"id": format!("{idx:056}"), "timestamp": 1_627_019_152_976_i64, "message": message}))
+        .collect();
+    let envelope = json!({"messageType": "DATA_MESSAGE", "owner": "1", "logGroup": "g", "logStream": "s", "subscriptionFilters": ["f"], "logEvents": events});
+    Compressor::new().gzip(envelope.to_string().as_bytes())
+}
+
+fn event(records: Vec<Vec<u8>>) -> Event {
+    let record = |(idx, data): (usize, Vec<u8>)| InputRecord {
+        record_id: format!("id-{idx}"),
+        data: Ok(data),
+        arrival_ms: 1_627_019_152_976,
+        shard: "shardId-000000000000".to_owned(),
+        sequence_number: format!("{idx}"),
+    };
+    Event { records: records.into_iter().enumerate().map(record).collect(), ..Event::default() }
+}
+
+fn planned(records: Vec<Vec<u8>>) -> Plan {
+    plan(&event(records), &Settings::default()).unwrap()
+}
+
+fn results(plan: &Plan) -> Vec<&str> {
+    let name = |result: &Result| match result {
+        Result::Ok(_) => "Ok",
+        Result::Dropped => "Dropped",
+        Result::ProcessingFailed => "ProcessingFailed",
+    };
+    plan.answers.iter().map(|answer| name(&answer.result)).collect()
+}
+
+fn data(plan: &Plan, idx: usize) -> Value {
+    let Result::Ok(data) = &plan.answers[idx].result else { panic!("{:?}", plan.answers[idx]) };
+    serde_json::from_slice(data).unwrap()
+}
+
+#[test]
+fn each_kind_of_record_has_its_result() {
+    let control = br#"{"messageType":"CONTROL_MESSAGE","owner":"1","logGroup":"","logStream":"","subscriptionFilters":[],"logEvents":[{"id":"","timestamp":1,"message":"x"}]}"#;
+    let plan = planned(vec![
+        envelope(&[GENERAL]),
+        envelope(&[GENERAL, "two", "three"]),
+        envelope(&[]),
+        control.to_vec(),
+        b"a line".to_vec(),
+        b"\x1f\x8b\x08 damaged".to_vec(),
+        br#"{"messageType":"OTHER","logEvents":[]}"#.to_vec(),
+    ]);
+    assert_eq!(results(&plan), ["Ok", "Dropped", "Dropped", "Dropped", "Ok", "ProcessingFailed", "ProcessingFailed"]);
+    assert_eq!((data(&plan, 0)["PID"].as_u64(), data(&plan, 4)["message"].as_str()), (Some(199), Some("a line")));
+    assert_eq!((plan.again.len(), plan.failed.len(), plan.answered), (3, 0, 2));
+    assert_eq!(plan.dropped, [DropReason::ControlMessage]);
+    let answer: Value = serde_json::from_slice(&serialize(&plan.answers)).unwrap();
+    assert_eq!(answer["records"][1], json!({"recordId": "id-1", "result": "Dropped"}));
+    assert_eq!(answer["records"][0]["recordId"], "id-0");
+}
+
+#[test]
+fn a_record_that_is_no_base64_fails_alone() {
+    let bytes = json!({"records": [{"recordId": "a", "data": "%%"}, {"recordId": "b", "data": STANDARD.encode(envelope(&[GENERAL]))}]});
+    let event = read_event(bytes.to_string().as_bytes()).unwrap();
+    assert_eq!(results(&plan(&event, &Settings::default()).unwrap()), ["ProcessingFailed", "Ok"]);
+}
+
+#[test]
+fn documents_that_are_sent_again_come_out_the_same() {
+    let first = planned(vec![envelope(&[GENERAL, "two", "three"])]);
+    let direct = transform(
+        &envelope(&[GENERAL, "two", "three"]),
+        RecordSource { shard: "", sequence_number: "", arrival_ms: 0 },
+        &Options::default(),
+    );
+    let second = planned(first.again.iter().map(|again| again.data.clone()).collect());
+    assert_eq!((second.again.len(), second.answered), (0, 3));
+    for (idx, document) in direct.documents.iter().enumerate() {
+        assert_eq!(second.answers[idx].result, Result::Ok(document.source.clone()));
+        let read = marked::read(&first.again[idx].data).unwrap();
+        assert_eq!((&read.id, read.format, read.timestamp_ms), (&document.id, document.format, document.timestamp_ms));
+        assert_eq!(first.again[idx].partition_key, document.id.as_str());
+        // Who indexes by himself has the original.
+        let source = RecordSource { shard: "", sequence_number: "", arrival_ms: 0 };
+        let seen = transform(&first.again[idx].data, source, &Options::default());
+        assert_eq!((seen.dropped.as_slice(), seen.entries()), (&[DropReason::Reingested][..], 1));
+    }
+}
+
+#[test]
+fn a_line_that_imitates_the_marker_is_a_log_line() {
+    let marked = planned(vec![envelope(&[GENERAL, "two"])]).again[0].data.clone();
+    let sound = String::from_utf8(marked).unwrap();
+    let imitations = [
+        sound.replace("\"ordinal\":0", "\"ordinal\":1"),
+        sound.replace("\"version\":1", "\"version\":2"),
+        sound.replace("\"owner\":\"1\"", "\"owner\":\"2\""),
+        sound.replace("\"version\"", "\"x\":1,\"version\""),
+        format!("{sound} "),
+    ];
+    for imitation in &imitations[..4] {
+        assert!(marked::read(imitation.as_bytes()).is_none(), "{imitation}");
+        let plan = planned(vec![imitation.clone().into_bytes()]);
+        assert_eq!(data(&plan, 0)["messageType"], "HYDRANT_DOCUMENT", "it keeps its fields");
+    }
+    // Inside an envelope it never is one.
+    let plan = planned(vec![envelope(&[&sound])]);
+    assert_eq!(data(&plan, 0)["messageType"], "HYDRANT_DOCUMENT");
+}
+
+#[test]
+fn lines_take_many_documents_in_place() {
+    let settings = Settings { destination: Destination::Lines, ..Settings::default() };
+    let plan = plan(&event(vec![envelope(&["one", "two"])]), &settings).unwrap();
+    let Result::Ok(data) = &plan.answers[0].result else { panic!("{plan:?}") };
+    let messages: Vec<Value> =
+        data.split_inclusive(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect();
+    assert_eq!((messages[0]["message"].as_str(), messages[1]["message"].as_str()), (Some("one"), Some("two")));
+    assert!(data.ends_with(b"\n") && plan.again.is_empty());
+}
+
+#[test]
+fn what_fits_in_no_answer_and_no_record_fails_with_its_bytes() {
+    let long = "x".repeat(5_000);
+    for settings in [
+        Settings { answer_bytes_max: 4_000, ..Settings::default() },
+        Settings { record_bytes_max: 4_000, ..Settings::default() },
+    ] {
+        let plan = plan(&event(vec![envelope(&[&long, "short"])]), &settings).unwrap();
+        assert_eq!((results(&plan), plan.again.len(), plan.failed.len()), (vec!["Dropped"], 1, 1));
+        assert_eq!(plan.failed[0].failure.reason.code, reason_code::TOO_LARGE);
+        let again = transform(
+            &plan.failed[0].raw,
+            RecordSource { shard: "", sequence_number: "", arrival_ms: 0 },
+            &Options::default(),
+        );
+        assert_eq!(again.events[0].message, long.as_bytes());
+    }
+    let error =
+        plan(&event(vec![Vec::new(); 10]), &Settings { answer_bytes_max: 100, ..Settings::default() }).unwrap_err();
+    assert!(matches!(error, PlanError::AnswerLimit { records: 10, max: 100, .. }));
+}
+
+#[test]
+fn calls_keep_to_count_and_bytes() {
+    let again: Vec<Again> = (0..1_200)
+        .map(|number| Again { partition_key: "k".into(), data: vec![0; if number == 600 { 5_000 } else { 9 }] })
+        .collect();
+    let batches = batches(again.clone(), 500, 6_000);
+    assert_eq!(batches.iter().flatten().count(), 1_200);
+    assert_eq!(batches.concat(), again);
+    assert!(
+        batches
+            .iter()
+            .all(|batch| batch.len() <= 500 && batch.iter().map(|again| again.data.len() + 1).sum::<usize>() <= 6_000)
+    );
+}
+
+fn record() -> impl Strategy<Value = Vec<u8>> {
+    let message = prop::sample::select(vec![
+        GENERAL,
+        "text",
+        "",
+        "{\"a\":1}",
+        "# Query_time: 1\nSELECT 1;\n",
+        "\u{0}\u{fffd}",
+        "Tcp port: 1  Unix socket: x",
+    ]);
+    let long = (1_usize..4_000).prop_map(|length| "y".repeat(length));
+    let messages = prop::collection::vec(prop_oneof![4 => message.prop_map(str::to_owned), 1 => long], 0..6);
+    prop_oneof![
+        6 => messages.prop_map(|messages| envelope(&messages.iter().map(String::as_str).collect::<Vec<_>>())),
+        1 => prop::collection::vec(any::<u8>(), 0..40),
+        1 => Just(b"\x1f\x8b\x08x".to_vec()),
+        1 => Just(br#"{"messageType":"HYDRANT_DOCUMENT","version":1}"#.to_vec()),
+        1 => Just(planned(vec![envelope(&["a", "b"])]).again[0].data.clone()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_record_is_answered_once_and_every_log_event_accounted_for(
+        records in prop::collection::vec(record(), 0..8),
+        answer_bytes_max in prop_oneof![Just(ANSWER_BYTES_MAX), 1_000_usize..20_000],
+        lines in any::<bool>(),
+    ) {
+        let destination = if lines { Destination::Lines } else { Destination::Documents };
+        let settings = Settings { destination, answer_bytes_max, ..Settings::default() };
+        let event = event(records);
+        let Ok(planned) = plan(&event, &settings) else { return Ok(()) };
+
+        let ids: Vec<&str> = planned.answers.iter().map(|answer| answer.record_id.as_str()).collect();
+        let asked: Vec<&str> = event.records.iter().map(|record| record.record_id.as_str()).collect();
+        prop_assert_eq!(ids, asked);
+        let answer = serialize(&planned.answers);
+        prop_assert!(answer.len() <= answer_bytes_max, "{} of {}", answer.len(), answer_bytes_max);
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        for (entry, record) in answer["records"].as_array().unwrap().iter().zip(&event.records) {
+            let result = entry["result"].as_str().unwrap();
+            prop_assert!(["Ok", "Dropped", "ProcessingFailed"].contains(&result));
+            prop_assert_eq!(entry.get("data").is_some(), result == "Ok");
+            prop_assert_eq!(&entry["recordId"], &record.record_id);
+        }
+
+        // Each entry is in exactly one place.
+        let mut entries = 0;
+        for record in &event.records {
+            let data = record.data.as_ref().unwrap();
+            let source = RecordSource { shard: &record.shard, sequence_number: &record.sequence_number, arrival_ms: record.arrival_ms };
+            let transformed = transform(data, source, &Options::default());
+            if !transformed.failed.iter().any(|failure| failure.event_idx.is_none()) {
+                entries += transformed.entries();
+            }
+        }
+        let marked_failed = planned.answers.iter().zip(&event.records).filter(|(answer, record)| {
+            answer.result == Result::ProcessingFailed && marked::read(record.data.as_ref().unwrap()).is_some()
+        });
+        let placed = planned.answered + planned.again.len() + planned.failed.len() + planned.dropped.len() + marked_failed.count();
+        prop_assert_eq!(placed, entries);
+
+        // Only finished documents are sent again, each once, and none of them comes back from a second pass.
+        let mut keys = HashSet::new();
+        for again in &planned.again {
+            prop_assert!(marked::read(&again.data).is_some());
+            keys.insert(again.partition_key.clone());
+            let second = plan(&self::event(vec![again.data.clone()]), &settings).unwrap();
+            prop_assert_eq!((second.answered, second.again.len(), second.failed.len()), (1, 0, 0));
+        }
+        let documents: HashSet<Vec<u8>> = planned.again.iter().map(|again| again.data.clone()).collect();
+        prop_assert!(keys.len() <= documents.len());
+    }
+}
