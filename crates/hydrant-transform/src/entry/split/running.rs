@@ -31,8 +31,8 @@ const ACCOUNT_BYTES_MAX: usize = 4096;
 pub(super) enum Kind {
     /// An entry of the general log.
     Header(Argument),
-    /// Header lines of an entry of the slow log.
-    SlowHeaders,
+    /// Header lines of an entry of the slow log; `user`: that of `# User@Host` is among them.
+    SlowHeaders { user: bool },
     /// What follows them; `sql`: it is a statement, so quotes count.
     SlowStatement { sql: bool },
     /// A record of the audit log; a user's name in it may hold a newline.
@@ -132,7 +132,8 @@ impl Running {
 
     /// Begins with a header line of the slow log.
     pub(super) fn of_slow_headers(suspect: bool, first: &Line<'_>) -> Running {
-        Running { suspect, ..Running::new(Kind::SlowHeaders, first) }
+        let user = slow::is_user_line(first.text);
+        Running { suspect, ..Running::new(Kind::SlowHeaders { user }, first) }
     }
 
     /// Begins with a header that stands `skipped` bytes into its line.
@@ -183,7 +184,7 @@ impl Running {
                 Kind::Line { .. } | Kind::Banner(BannerLine::Columns) => true,
                 Kind::Audit => self.is_whole_record(buffer),
                 Kind::Header(_)
-                | Kind::SlowHeaders
+                | Kind::SlowHeaders { .. }
                 | Kind::SlowStatement { .. }
                 | Kind::Error { .. }
                 | Kind::Continuation(_)
@@ -242,15 +243,15 @@ impl Running {
                 _ => Judgement::Begins(Next::default()),
             };
         }
-        if self.kind == Kind::SlowHeaders {
-            return self.slow_header(line);
+        if let Kind::SlowHeaders { user } = self.kind {
+            return self.slow_header(line, user, buffer, input);
         }
         let grammar = match self.kind {
             Kind::Audit => Grammar::Audit,
             Kind::SlowStatement { .. } | Kind::Continuation(Log::Slow) => Grammar::Slow,
             Kind::Error { .. } | Kind::Continuation(Log::Error) => return self.judge_error(line),
             Kind::Header(_)
-            | Kind::SlowHeaders
+            | Kind::SlowHeaders { .. }
             | Kind::Continuation(Log::General)
             | Kind::Banner(_)
             | Kind::Line { .. } => Grammar::General(state.mode.layout()),
@@ -313,11 +314,21 @@ impl Running {
         }
     }
 
-    /// A line behind the headers of a slow log's entry: one more of them, or its statement begins.
-    fn slow_header(&mut self, line: &Line<'_>) -> Judgement {
+    /// A line behind the headers of a slow log's entry: one more of them, its statement, or the headers of the next entry:
+    /// time and user come once, the time first.
+    fn slow_header(&mut self, line: &Line<'_>, user: bool, buffer: &[u8], input: Input) -> Judgement {
         if banner_line(line.text) == Some(BannerLine::Program) {
             return Judgement::Begins(Next::default());
         }
+        let is_user = slow::is_user_line(line.text);
+        if is_user && user || slow::is_time_line(line.text) {
+            match slow_begins(line, buffer, input) {
+                Some(true) => return Judgement::Begins(Next::default()),
+                Some(false) => {}
+                None => return Judgement::Unclear,
+            }
+        }
+        self.kind = Kind::SlowHeaders { user: user || is_user };
         let is_command = line.text.starts_with(slow::ADMINISTRATOR);
         if is_command || !line.text.starts_with(b"#") {
             self.kind = Kind::SlowStatement { sql: !is_command };

@@ -43,7 +43,8 @@ pub use event::ENTRY_BYTES_MAX;
 /// Between two rounds when there is no more at once, so that envelopes do not get too small. It is the age of one.
 pub const POLL: Duration = Duration::from_millis(100);
 
-/// Bytes that a round reads, all files together; the last turn may go beyond.
+/// Bytes that a round reads, all files together, or that its envelopes have, where lines are so short that they have more;
+/// the last turn may go beyond.
 pub const ROUND_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Bytes that one file's turn reads.
@@ -209,10 +210,11 @@ impl Tail {
             for _ in 0..count {
                 let Some(follower) = self.followers.get_mut(self.first) else { break };
                 let turn = follower.turn(now_ms, &mut self.scratch, &mut packed)?;
+                let packed_bytes: usize = packed.iter().map(|packed| packed.data.len()).sum();
                 self.ready.extend(packed.drain(..));
                 self.first = (self.first + 1) % count;
                 more |= turn.more;
-                bytes += turn.bytes;
+                bytes += turn.bytes.max(packed_bytes as u64);
                 // Not between opening a file and reading it: until then it is not known by its bytes.
                 if turn.bytes > 0 {
                     yield_now().await;

@@ -29,18 +29,26 @@ pub(crate) fn begins(line: &[u8]) -> bool {
         let seconds = line.strip_prefix(QUERY_TIME);
         seconds.is_some_and(|seconds| seconds.trim_ascii_start().first().is_some_and(u8::is_ascii_digit))
     };
-    line.len() <= LINE_BYTES_MAX
-        && (line.starts_with(TIME) || USER.iter().any(|user| line.starts_with(user)) || is_query_time())
+    line.len() <= LINE_BYTES_MAX && (is_time_line(line) || is_user_line(line) || is_query_time())
+}
+
+pub(crate) fn is_time_line(line: &[u8]) -> bool {
+    line.starts_with(TIME)
+}
+
+pub(crate) fn is_user_line(line: &[u8]) -> bool {
+    USER.iter().any(|user| line.starts_with(user))
 }
 
 /// Whether the line after one that [`begins`] an entry is what a server writes there. A comment or a string that holds
 /// one such line holds two of them seldom.
 pub(crate) fn is_confirmed(first: &[u8], second: &[u8]) -> bool {
-    let is_user = |line: &[u8]| USER.iter().any(|user| line.starts_with(user));
-    if first.starts_with(TIME) {
-        return is_user(second) || second.starts_with(QUERY_TIME) || memmem::find(first, b" # User@Host: ").is_some();
+    if is_time_line(first) {
+        return is_user_line(second)
+            || second.starts_with(QUERY_TIME)
+            || memmem::find(first, b" # User@Host: ").is_some();
     }
-    if is_user(first) {
+    if is_user_line(first) {
         return is_header_line(second);
     }
     // `log_short_format` writes this line alone before the statement.

@@ -23,7 +23,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-pub(crate) use header::{begins, is_confirmed, is_header_line};
+pub(crate) use header::{begins, is_confirmed, is_header_line, is_time_line, is_user_line};
 
 use super::general::{Stamp, byte_order_mark};
 use header::Headers;

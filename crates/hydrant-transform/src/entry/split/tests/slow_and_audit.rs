@@ -129,3 +129,15 @@ fn lines_without_a_stamp_belong_to_an_entry_of_the_error_log_up_to_a_bound() {
     let told: Vec<_> = seen.iter().map(|(entry, flags)| (entry.lines().count(), *flags)).collect();
     assert_eq!(told, [(1 + lines, ""), (lines, "p")]);
 }
+
+/// Time and user come once in an entry's headers.
+#[test]
+fn headers_of_a_slow_log_without_a_statement_do_not_run_on() {
+    let (one, two) = (
+        "# Time: 2026-11-23T03:06:05.222163Z\n# User@Host: a[a] @ h []\n",
+        "# User@Host: b[b] @ h []\n# Query_time: 1\n",
+    );
+    let three = "# Time: 2026-11-23T03:06:06.222163Z\n# User@Host: c[c] @ h []\n# Query_time: 1\nSELECT 1;\n";
+    let all = [one, two, three, one, one];
+    assert_eq!(cut(&all.concat()), all.map(|entry| (entry.to_owned(), "")));
+}
