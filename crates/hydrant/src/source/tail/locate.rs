@@ -209,6 +209,10 @@ fn listing(path: &Path, others: &[PathBuf]) -> Family {
     }
     names.retain(|rotated| !others.contains(&rotated.path));
     names.sort_by(|a, b| a.age.cmp(&b.age));
+    let numbered = names.partition_point(|rotated| !matches!(rotated.age, Age::Numbered(_)));
+    if let Some(numbered) = names.get_mut(numbered..).filter(|numbered| count_up(numbered)) {
+        numbered.reverse();
+    }
     let current = open(path).ok();
     let mut family: Vec<Opened> = Vec::new();
     for name in names.iter().rev() {
@@ -229,13 +233,25 @@ fn listing(path: &Path, others: &[PathBuf]) -> Family {
     Family { files: family, has_current }
 }
 
+/// Whether the higher numbers are the newer files, as some tools have it: their times say so more often than not.
+fn count_up(numbered: &[Rotated]) -> bool {
+    let times: Vec<i64> = numbered
+        .iter()
+        .filter_map(|rotated| fs::metadata(&rotated.path).ok())
+        .map(|metadata| length_and_time(&metadata).1)
+        .collect();
+    let pairs = || times.iter().zip(times.iter().skip(1));
+    let (up, down) = (pairs().filter(|(a, b)| a > b).count(), pairs().filter(|(a, b)| a < b).count());
+    up > down
+}
+
 /// What a name says of the age of a file. Earlier in this order is older.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Age {
     /// A date or a time, as its groups of digits.
     Dated(Vec<u64>),
     Old,
-    /// Higher numbers are older.
+    /// Higher numbers are older, unless the files' times say otherwise.
     Numbered(std::cmp::Reverse<u64>),
 }
 
@@ -329,6 +345,26 @@ mod tests {
         );
         assert_eq!(family_of("a.log", &["a-old.log", "a.1.log", "a.log"]), ["a-old.log", "a.1.log", "a.log"]);
         assert_eq!(family_of("general", &["general.1", "general"]), ["general.1", "general"]);
+    }
+
+    #[test]
+    fn numbers_that_count_up_are_told_by_the_times_of_the_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, second| {
+            fs::write(dir.path().join(name), name).unwrap();
+            let file = fs::OpenOptions::new().append(true).open(dir.path().join(name)).unwrap();
+            file.set_modified(UNIX_EPOCH + Duration::from_secs(second)).unwrap();
+        };
+        let order = || names(&Family::of(&dir.path().join("a.log"), &[]).files);
+        for number in 1..=3 {
+            write(&format!("a.log.{number}"), number);
+        }
+        write("a.log", 9);
+        write("a.log-20261123", 20);
+        assert_eq!(order(), ["a.log-20261123", "a.log.1", "a.log.2", "a.log.3", "a.log"]);
+        write("a.log.1", 5);
+        write("a.log.2", 4);
+        assert_eq!(order(), ["a.log-20261123", "a.log.3", "a.log.2", "a.log.1", "a.log"]);
     }
 
     #[test]

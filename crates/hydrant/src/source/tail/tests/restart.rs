@@ -55,6 +55,21 @@ async fn rotations_while_the_tail_was_down_are_read_in_order() {
     }
 }
 
+/// As Log4j 2 numbers them unless it is told otherwise.
+#[tokio::test(start_paused = true)]
+async fn files_whose_numbers_count_up_are_read_in_order() {
+    let mut lab = Lab::new();
+    lab.append(A);
+    lab.take(&mut lab.open(), 2).await;
+    for (number, entry) in [(1, B), (2, C), (3, D)] {
+        lab.append(entry);
+        fs::rename(lab.log(), lab.path(&format!("a.log.{number}"))).unwrap();
+    }
+    lab.append(E);
+    lab.take(&mut lab.open(), 3).await;
+    lab.expect(&[A, B, C, D, E]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn files_rotated_to_a_date_are_found() {
     for name in ["a.log-20261123", "a.log.2026-11-23.04", "a-20261123.log", "a.log.old", "a-old.log"] {
