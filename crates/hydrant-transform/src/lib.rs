@@ -22,6 +22,8 @@ pub mod document;
 
 pub mod record;
 
+pub mod carrier;
+
 pub mod firehose;
 
 mod json;

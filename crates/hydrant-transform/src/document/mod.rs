@@ -6,11 +6,14 @@ mod index_name;
 
 mod outcome;
 
+mod profile;
+
 pub mod timestamp;
 
 pub use id::{DocumentId, EventSource, document_id, is_cloudwatch_event_id};
 pub use index_name::{IndexNames, IndexNaming, NamingError, Rotation};
 pub use outcome::{Outcome, Reason};
+pub use profile::{Field, Log, Profile};
 
 use crate::entry::Format;
 

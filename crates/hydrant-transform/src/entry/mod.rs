@@ -9,6 +9,8 @@ mod detect;
 
 pub mod json;
 
+pub mod pattern;
+
 pub mod split;
 
 pub use detect::{Detected, detect, of_log_group};
@@ -26,13 +28,15 @@ pub enum Format {
     Audit,
     /// A JSON object with its own fields.
     Json,
+    /// Lines of the user's own, by an expression of the configuration; never told from the bytes alone.
+    Pattern,
     /// Anything else: the message kept as it is.
     Text,
 }
 
 impl Format {
-    pub const ALL: [Format; 6] =
-        [Format::General, Format::Slow, Format::Error, Format::Audit, Format::Json, Format::Text];
+    pub const ALL: [Format; 7] =
+        [Format::General, Format::Slow, Format::Error, Format::Audit, Format::Json, Format::Pattern, Format::Text];
 
     /// As it stands in index names and in the configuration.
     pub fn name(self) -> &'static str {
@@ -42,6 +46,7 @@ impl Format {
             Format::Error => "error",
             Format::Audit => "audit",
             Format::Json => "json",
+            Format::Pattern => "pattern",
             Format::Text => "text",
         }
     }

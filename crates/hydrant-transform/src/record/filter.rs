@@ -188,13 +188,6 @@ const RDS_TABLES: [&str; 3] = ["mysql.rds_heartbeat2", "mysql.rds_sysinfo", "mys
 const RDS_DIGESTS: [&str; 4] =
     ["SET @@`sql_log_bin` = OFF", "SET @@`sql_log_bin` = ON", "FLUSH SLOW LOGS", "SET @@`sql_log_bin` = ?"];
 
-/// The user in the argument of a `Connect`: `app@localhost on db using Socket`.
-pub(super) fn connecting_user(argument: &[u8]) -> Option<&[u8]> {
-    let end = memmem::find(argument, b" on ").unwrap_or(argument.len());
-    let account = argument.get(..end)?;
-    account.get(..memchr::memrchr(b'@', account)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,17 +268,6 @@ mod tests {
             ("SELECT 1", false),
         ] {
             assert_eq!(rds.drop(&sql(statement)), noise.then_some(DropReason::Noise(Noise::Rds)), "{statement}");
-        }
-    }
-
-    #[test]
-    fn the_user_who_connects_is_before_the_last_at() {
-        for (argument, user) in [
-            ("app@localhost on db using Socket", Some("app")),
-            ("we@ird@10.0.0.1 on  using TCP/IP", Some("we@ird")),
-            ("Access denied", None),
-        ] {
-            assert_eq!(connecting_user(argument.as_bytes()), user.map(str::as_bytes));
         }
     }
 }

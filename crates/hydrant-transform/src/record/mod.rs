@@ -6,19 +6,18 @@
 
 use std::sync::Arc;
 
-use crate::document::{Document, DocumentId, EventSource, Reason, document_id};
+use crate::document::{Document, DocumentId, EventSource, Profile, Reason, document_id};
 use crate::entry::Format;
+use crate::entry::pattern::Pattern;
 use crate::envelope::{DecodeError, Decoded, Encoder, Envelope, EventFlags, Header, LogEvent, decode};
 use crate::firehose::marked;
 use crate::sql::redact::Redact;
-
-mod error_fields;
 
 mod event;
 
 mod filter;
 
-mod slow_fields;
+mod write;
 
 use event::{EntryOutcome, Metadata};
 pub use filter::{Action, Filter, Filters, Noise};
@@ -48,6 +47,10 @@ pub struct RecordSource<'a> {
 pub struct Options {
     /// `None`: told by the log group's name where Amazon RDS made it, else by each log event's own bytes.
     pub format: Option<Format>,
+    /// Expressions of the format `pattern`, tried in this order.
+    pub patterns: Arc<[Pattern]>,
+    /// Under which names fields stand.
+    pub profile: Profile,
     /// PID as a JSON string instead of a number, for people who continue an older index.
     pub pid_as_string: bool,
     /// What is hidden in statements and messages. JSON lines keep what they hold.
@@ -95,6 +98,8 @@ impl DropReason {
 pub mod reason_code {
     /// The record is gzip, but damaged.
     pub const GZIP_DAMAGED: &str = "Hydrant.GzipDamaged";
+    /// What should be base64 is none.
+    pub const BASE64_INVALID: &str = "Hydrant.Base64Invalid";
     /// The record, a message, or all documents of the record together are larger than is allowed.
     pub const TOO_LARGE: &str = "Hydrant.TooLarge";
     /// The record is an envelope, but not a sound one.
@@ -164,6 +169,14 @@ pub fn transform(data: &[u8], source: RecordSource<'_>, options: &Options) -> Tr
     work.out
 }
 
+/// What becomes of a record that could not even be read: one failure.
+pub fn undecodable(source: RecordSource<'_>, reason: Reason) -> Transformed {
+    let options = Options::default();
+    let mut work = Work::new(source, &options);
+    work.fail_record(reason);
+    work.out
+}
+
 /// Turns log events of one log stream into documents, for callers that have them without a record.
 pub fn transform_events(
     owner: &str,
@@ -228,19 +241,18 @@ impl<'a> Work<'a> {
             DecodeError::TooLarge { .. } => reason_code::TOO_LARGE,
             DecodeError::Envelope(_) => reason_code::ENVELOPE_INVALID,
         };
-        self.out.failed.push(Failure {
-            id: self.id(&Origin::default(), "", 0),
-            ordinal: ORDINAL,
-            format: None,
-            reason: Reason::new(code, error.to_string()),
-            event_idx: None,
-        });
+        self.fail_record(Reason::new(code, error.to_string()));
+    }
+
+    fn fail_record(&mut self, reason: Reason) {
+        let id = self.id(&Origin::default(), "", 0);
+        self.out.failed.push(Failure { id, ordinal: ORDINAL, format: None, reason, event_idx: None });
     }
 
     fn events(&mut self, mut origin: Origin, events: Vec<LogEvent>, control: bool) {
         let mut event_idx = u32::try_from(self.out.events.len()).unwrap_or(u32::MAX);
         origin.first_event_idx = event_idx;
-        let metadata = Metadata::new(&origin);
+        let metadata = Metadata::new(&origin, self.options.profile);
         self.out.documents.reserve(if control { 0 } else { events.len() });
         for event in &events {
             if control {

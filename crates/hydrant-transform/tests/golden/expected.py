@@ -7,7 +7,7 @@ planted inside statements are listed here by hand, as the client that made the c
     {"banner": true, "bytes": N}
     {"stamp": "…" | null, "id": N, "command": "…", "argument": "…", "bytes": N, "time": "…", "@timestamp": "…"}
 
-"time" and "@timestamp" are what the document says where the server's clock is that of ZONE; "suspect" stands where
+"account" is what the line of a connection tells, as fields of the document. "time" and "@timestamp" are what the document says where the server's clock is that of ZONE; "suspect" stands where
 planted lines have no earlier stamp. What is not UTF-8 is whole in "message_base64" too. An argument that is not UTF-8 is in base64 under "argument_base64"; one of more than 4096 bytes is told by
 "argument_bytes" and "argument_sha256". Run in this directory: ./expected.py
 """
@@ -29,6 +29,13 @@ Slave_IO|Slave_SQL""".replace("\n", "|").encode()
 ISO = re.compile(rb"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(?:Z|[+-]\d\d:\d\d))\t? *(\d+) (" + NAMES + rb")(?:\t|$)")
 OLD = re.compile(rb"^(?:(\d{6} [ \d]\d:\d\d:\d\d)\t|\t\t) *(\d+) (" + NAMES + rb")(?:\t|$)")
 BANNER = re.compile(rb"^(?:.*, Version: .* started with:|Tcp port: .*|Time\s+Id Command\s+Argument)$")
+
+ACCOUNT = re.compile(
+    rb"(?P<User>.*)@(?P<Host>[^@\s]+)(?: as (?P<Account>\S*) ?)? on (?P<Database>.*?)"
+    rb"(?: ?using (?P<Transport>TCP/IP|SSL/TLS|Socket|Named Pipe|Shared Memory))?", re.DOTALL)
+DENIED = re.compile(
+    rb"Access denied for user '(?P<User>.*)'@'(?P<Host>.*?)'(?: \(using password: (?:YES|NO)\)| to database '(?P<Database>.*)')",
+    re.DOTALL)
 
 # Line numbers (from 1) of header-like lines that are text of a statement.
 PLANTED = {
@@ -71,6 +78,15 @@ def instant(stamp):
     return datetime.strptime(stamp, "%y%m%d %H:%M:%S").replace(tzinfo=ZONE).astimezone(timezone.utc)
 
 
+def account(command, argument):
+    """Who connects, from where: fields of the document"""
+    denied = DENIED.fullmatch(argument) if command in (b"Connect", b"Change user", b"Init DB") else None
+    connects = None if denied or command not in (b"Connect", b"Change user") else ACCOUNT.fullmatch(argument)
+    match = denied or connects
+    told = {name: value.decode() for name, value in match.groupdict().items() if value} if match else {}
+    return told | ({"Access_denied": True} if denied else {})
+
+
 def expected(match, entry, suspect, last):
     """`last`: the last stamp so far"""
     if match is None:
@@ -87,6 +103,7 @@ def expected(match, entry, suspect, last):
         except UnicodeDecodeError:
             told["argument_base64"] = base64.b64encode(argument).decode()
             told["message_base64"] = base64.b64encode(entry.removesuffix(b"\n")).decode()
+    told["account"] = account(command, argument)
     told["bytes"] = len(entry)
     at = instant(last)
     told["time"] = last if last[4] == "-" else at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

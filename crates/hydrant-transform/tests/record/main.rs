@@ -4,6 +4,8 @@
 
 mod formats;
 
+mod profiles;
+
 use hydrant_transform::document::{Document, is_cloudwatch_event_id};
 use hydrant_transform::entry::{Format, detect};
 use hydrant_transform::envelope::gzip::Compressor;

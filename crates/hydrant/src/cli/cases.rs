@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use hydrant_transform::record::{Options, RecordSource, transform};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
@@ -100,19 +99,12 @@ fn expected(case: &Path) -> anyhow::Result<Vec<Document>> {
 /// The documents of an input, as the configuration makes them. Stamps without a zone are in that of its first tail, else
 /// in UTC, so that a case means the same everywhere.
 fn documents(input: &Path, config: &Config) -> anyhow::Result<Vec<Document>> {
-    let options = Options {
-        format: config.transform.format.fixed(),
-        pid_as_string: config.transform.pid_as_string,
-        redact: config.transform.redact,
-        digest: config.transform.digest,
-        filters: config.filters.clone(),
-    };
+    let options = &config.transform;
     let zone = config.tails.first().map_or(TimeZone::UTC, |tail| tail.time_zone.clone());
-    let reading = Reading { format: options.format, time_zone: &zone };
+    let reading = Reading { format: options.format, time_zone: &zone, log_group: None, log_stream: None };
     let mut documents = Vec::new();
     input::records(input, &reading, &mut |record| {
-        let source = RecordSource { shard: "", sequence_number: "", arrival_ms: Clock::System.now_ms() };
-        for document in transform(record, source, &options).documents {
+        for document in record.transform(Clock::System.now_ms(), options).documents {
             documents.push(serde_json::from_slice(&document.source)?);
         }
         Ok(())

@@ -13,6 +13,8 @@ mod explain;
 
 mod input;
 
+mod options;
+
 mod output;
 
 mod run;
@@ -28,6 +30,7 @@ use hydrant_transform::sql::redact::Redact;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, Config, ConfigError, FormatChoice, Tail};
+use options::TransformOptions;
 use run::Ended;
 
 const EXIT_USAGE: u8 = 2;
@@ -49,13 +52,13 @@ struct Arguments {
 enum Command {
     /// Run the whole chain: follow files, deliver their entries, serve the page and the OpenSearch API
     Run(Run),
-    /// Read a log file or an envelope and print its documents, without starting anything
+    /// Read a log file, an envelope or an event and print its documents, without starting anything
     Transform(Transform),
     /// Group the statements of logs by their digests: how many, how long, how many rows
     Digest(Digest),
     /// Compare the documents of logs with those that are expected of them
     Test(Test),
-    /// Say which format one log line has, each field with its byte range, and why
+    /// Say which format a log line or an event has, each field with its byte range and why, and what becomes of it
     Explain(Explain),
     /// Check or describe the configuration
     #[command(subcommand)]
@@ -101,24 +104,14 @@ struct Run {
 
 #[derive(Debug, Args)]
 struct Transform {
-    /// Log files or envelopes, plain or gzipped; - is standard input
+    /// Log files, envelopes, events of Firehose or Kinesis, failed documents, plain or gzipped; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// What to print [default: table on a terminal, else ndjson]
     #[arg(long, value_enum)]
     to: Option<To>,
-    /// Format of the entries: auto, general, slow, error, audit, json or text
-    #[arg(long, default_value = "auto", value_parser = parse_format)]
-    format: FormatChoice,
-    /// What to hide: secrets (passwords in statements), literals (every literal) or off
-    #[arg(long, default_value = "secrets", value_parser = config::redact)]
-    redact: Redact,
-    /// Add to each statement its digest, the digest's hash, its type and its tables
-    #[arg(long)]
-    digest: bool,
-    /// Zone of stamps that name none: local, UTC or an IANA name
-    #[arg(long, default_value = "local", value_parser = config::time_zone)]
-    time_zone: jiff::tz::TimeZone,
+    #[command(flatten)]
+    options: TransformOptions,
 }
 
 #[derive(Debug, Args)]
@@ -130,7 +123,7 @@ struct Digest {
     #[arg(long, default_value_t = 20)]
     limit: usize,
     /// Format of the entries: auto, general, slow, error, audit, json or text
-    #[arg(long, default_value = "auto", value_parser = parse_format)]
+    #[arg(long, default_value = "auto", value_parser = FormatChoice::from_name)]
     format: FormatChoice,
     /// What to hide in examples: secrets (passwords in statements), literals or off
     #[arg(long, default_value = "secrets", value_parser = config::redact)]
@@ -161,12 +154,16 @@ enum To {
     Bulk,
     /// Columns for people
     Table,
+    /// What the Lambda function answers to an event of Firehose
+    Firehose,
 }
 
 #[derive(Debug, Args)]
 struct Explain {
-    /// One log entry; - reads it from standard input
+    /// One log entry, a log event, an envelope or an event of Firehose or Kinesis; - reads it from standard input
     line: std::ffi::OsString,
+    #[command(flatten)]
+    options: TransformOptions,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -236,7 +233,7 @@ fn dispatch(command: Command) -> anyhow::Result<Ended> {
         Command::Transform(arguments) => transform::transform(&arguments)?,
         Command::Digest(arguments) => digest::digest(&arguments)?,
         Command::Test(arguments) => cases::test(&arguments.folder, arguments.update)?,
-        Command::Explain(arguments) => explain::explain(&arguments.line, arguments.json)?,
+        Command::Explain(arguments) => explain::explain(&arguments)?,
         Command::Config(ConfigCommand::Check { config }) => {
             let config = Config::load(config.as_deref())?;
             output::line(&config.describe())?;
@@ -274,10 +271,6 @@ fn settings(arguments: &Run) -> Result<Config, ConfigError> {
     config.listen.rest = arguments.rest.unwrap_or(config.listen.rest);
     config.listen.page = arguments.page.unwrap_or(config.listen.page);
     Ok(config)
-}
-
-fn parse_format(name: &str) -> Result<FormatChoice, String> {
-    FormatChoice::from_name(name).ok_or_else(|| "expected auto, general, slow, error, audit, json or text".to_owned())
 }
 
 /// Warnings and errors by default; `HYDRANT_LOG` takes a filter such as `hydrant=debug`.

@@ -1,15 +1,20 @@
-//! `hydrant transform`: log files or envelopes in, documents out, through the same source and transformation as a run.
+//! `hydrant transform`: log files, envelopes or events in, documents out, through the same source and transformation as
+//! a run.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::time::Duration;
 
-use anyhow::bail;
-use hydrant_transform::document::{Document, IndexNaming, Rotation};
-use hydrant_transform::record::{
-    DropReason, Filters, Options, RecordSource, Transformed, transform as transform_record,
-};
+use anyhow::{Context, bail};
+use hydrant_transform::carrier::CarriedRecord;
+use hydrant_transform::document::{Document, Field, IndexNaming, Rotation};
+use hydrant_transform::entry::Format;
+use hydrant_transform::firehose;
+use hydrant_transform::record::{DropReason, Failure, Options, Transformed};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use super::input::{self, Reading};
+use super::input::{self, Piece, Reading};
 use super::output::{self, grouped};
 use super::{To, Transform};
 use crate::clock::Clock;
@@ -17,16 +22,14 @@ use crate::clock::Clock;
 /// Characters of a statement in the table of a terminal whose width is not known.
 const STATEMENT_CHARACTERS: usize = 100;
 
+/// How often a terminal is told how far the work is.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
+
 pub(super) fn transform(arguments: &Transform) -> anyhow::Result<()> {
     let stdout = io::stdout();
     let to = arguments.to.unwrap_or(if stdout.is_terminal() { To::Table } else { To::Ndjson });
-    let options = Options {
-        format: arguments.format.fixed(),
-        pid_as_string: false,
-        redact: arguments.redact,
-        digest: arguments.digest,
-        filters: Filters::default(),
-    };
+    let shows_progress = !stdout.is_terminal();
+    let options = arguments.options.options()?;
     let mut printer = Printer {
         out: BufWriter::new(stdout.lock()),
         to,
@@ -36,12 +39,35 @@ pub(super) fn transform(arguments: &Transform) -> anyhow::Result<()> {
     if to == To::Table {
         printer.table_row(["Time", "PID", "Perform", "Statement"])?;
     }
-    let reading = Reading { format: options.format, time_zone: &arguments.time_zone };
+    let reading = Reading {
+        format: options.format,
+        time_zone: &arguments.options.time_zone,
+        log_group: arguments.options.log_group.as_deref(),
+        log_stream: arguments.options.log_stream.as_deref(),
+    };
+    let mut told = Instant::now();
     for file in &arguments.files {
-        input::records(file, &reading, &mut |record| {
-            let source = RecordSource { shard: "", sequence_number: "", arrival_ms: Clock::System.now_ms() };
-            printer.print(&transform_record(record, source, &options))
-        })?;
+        let mut each = |piece: Piece| {
+            if shows_progress && told.elapsed() >= PROGRESS_INTERVAL {
+                told = Instant::now();
+                output::progress(&format!("{}: {}", file.display(), printer.counts.text()));
+            }
+            let now_ms = Clock::System.now_ms();
+            match (piece, to) {
+                (Piece::Firehose(event), To::Firehose) => printer.answer(&event, &options),
+                (Piece::Record(_), To::Firehose) => {
+                    bail!("{} holds no event of Firehose, which `--to firehose` answers", file.display())
+                }
+                (Piece::Firehose(event), To::Ndjson | To::Bulk | To::Table) => event
+                    .records
+                    .into_iter()
+                    .try_for_each(|record| printer.print(&CarriedRecord::from(record).transform(now_ms, &options))),
+                (Piece::Record(record), To::Ndjson | To::Bulk | To::Table) => {
+                    printer.print(&record.transform(now_ms, &options))
+                }
+            }
+        };
+        input::pieces(file, &reading, &mut each)?;
     }
     printer.out.flush()?;
     output::notice(&printer.counts.text());
@@ -54,8 +80,14 @@ pub(super) fn transform(arguments: &Transform) -> anyhow::Result<()> {
 #[derive(Default)]
 struct Counts {
     documents: u64,
+    /// As far as they are known.
+    formats: BTreeMap<Format, u64>,
+    /// Documents that are only a part of an entry.
+    partial: u64,
     failed: u64,
-    dropped: Vec<(DropReason, u64)>,
+    dropped: BTreeMap<DropReason, u64>,
+    /// Documents that an answer sends again.
+    again: u64,
 }
 
 struct Printer<W: Write> {
@@ -68,53 +100,71 @@ struct Printer<W: Write> {
 impl<W: Write> Printer<W> {
     fn print(&mut self, transformed: &Transformed) -> anyhow::Result<()> {
         for document in &transformed.documents {
+            self.counts.documents += 1;
+            *self.counts.formats.entry(document.format).or_default() += 1;
+            let event = usize::try_from(document.event_idx).ok().and_then(|idx| transformed.events.get(idx));
+            self.counts.partial += u64::from(event.is_some_and(|event| event.flags.partial));
             self.document(document)?;
         }
-        for failure in &transformed.failed {
-            output::notice(&format!("failed: {}: {}", failure.reason.code, failure.reason.message));
-        }
-        self.counts.documents += transformed.documents.len() as u64;
-        self.counts.failed += transformed.failed.len() as u64;
-        for reason in &transformed.dropped {
-            match self.counts.dropped.iter_mut().find(|(counted, _)| counted == reason) {
-                Some((_, count)) => *count += 1,
-                None => self.counts.dropped.push((reason.clone(), 1)),
+        transformed.failed.iter().for_each(|failure| self.counts.fail(failure));
+        self.counts.drop(&transformed.dropped);
+        Ok(())
+    }
+
+    /// What a Lambda function answers; what it would send again is told, not sent.
+    fn answer(&mut self, event: &firehose::Event, options: &Options) -> anyhow::Result<()> {
+        let settings = firehose::Settings { options: options.clone(), ..firehose::Settings::default() };
+        let plan = firehose::plan(event, &settings).context("the event cannot be answered")?;
+        self.out.write_all(&firehose::serialize(&plan.answers))?;
+        self.out.write_all(b"\n")?;
+        plan.failed.iter().for_each(|failed| self.counts.fail(&failed.failure));
+        self.counts.drop(&plan.dropped);
+        self.counts.again += plan.again.len() as u64;
+        for answer in &plan.answers {
+            match &answer.result {
+                firehose::Result::Ok(_) | firehose::Result::Dropped => {}
+                firehose::Result::ProcessingFailed => {
+                    self.counts.failed += 1;
+                    output::notice(&format!("failed: record {}", answer.record_id));
+                }
             }
         }
+        self.counts.documents += plan.answered as u64;
         Ok(())
     }
 
     fn document(&mut self, document: &Document) -> anyhow::Result<()> {
         match self.to {
-            To::Ndjson => {}
+            To::Ndjson | To::Firehose => {}
             To::Bulk => {
                 let index = self.naming.name(document.format, document.timestamp_ms);
                 let action = json!({"create": {"_index": index, "_id": document.id.as_str()}});
                 writeln!(self.out, "{action}")?;
             }
-            To::Table => {
-                let source: Value = serde_json::from_slice(&document.source)?;
-                let text = |name: &str| match source.get(name) {
-                    Some(Value::String(text)) => text.clone(),
-                    Some(other) => other.to_string(),
-                    None => String::new(),
-                };
-                let time = if source.get("Time").is_some() { text("Time") } else { text("@timestamp") };
-                let statement = match document.format.name() {
-                    "general" | "slow" | "audit" => text("Statement"),
-                    "text" | "error" => text("message"),
-                    _ => String::from_utf8_lossy(&document.source).into_owned(),
-                };
-                return Ok(self.table_row([
-                    &time,
-                    &text("PID"),
-                    &text("Perform"),
-                    &output::one_line(&statement, STATEMENT_CHARACTERS),
-                ])?);
-            }
+            To::Table => return self.table(document),
         }
         self.out.write_all(&document.source)?;
         Ok(self.out.write_all(b"\n")?)
+    }
+
+    fn table(&mut self, document: &Document) -> anyhow::Result<()> {
+        let source: Value = serde_json::from_slice(&document.source)?;
+        let text = |field: Field| match field.find(|name| source.get(name)) {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => String::new(),
+        };
+        let first = |fields: &[Field]| {
+            fields.iter().map(|field| text(*field)).find(|text| !text.is_empty()).unwrap_or_default()
+        };
+        let statement = match document.format {
+            Format::General | Format::Slow | Format::Audit => first(&[Field::Statement, Field::Argument]),
+            Format::Text | Format::Error => text(Field::Message),
+            Format::Json | Format::Pattern => String::from_utf8_lossy(&document.source).into_owned(),
+        };
+        let time = first(&[Field::Time, Field::Timestamp]);
+        let statement = output::one_line(&statement, STATEMENT_CHARACTERS);
+        Ok(self.table_row([&time, &text(Field::Pid), &text(Field::Perform), &statement])?)
     }
 
     fn table_row(&mut self, [time, pid, perform, statement]: [&str; 4]) -> io::Result<()> {
@@ -123,13 +173,39 @@ impl<W: Write> Printer<W> {
 }
 
 impl Counts {
+    fn fail(&mut self, failure: &Failure) {
+        self.failed += 1;
+        output::notice(&format!("failed: {}: {}", failure.reason.code, failure.reason.message));
+    }
+
+    fn drop(&mut self, reasons: &[DropReason]) {
+        for reason in reasons {
+            *self.dropped.entry(reason.clone()).or_default() += 1;
+        }
+    }
+
+    /// `501 entries: 498 documents (496 general, 2 unparsed), 1 of them partial, 3 dropped (banner)`.
     fn text(&self) -> String {
-        let dropped: u64 = self.dropped.iter().map(|(_, count)| count).sum();
-        let mut text = format!(
-            "{} entries: {} documents",
-            grouped(self.documents + self.failed + dropped),
-            grouped(self.documents)
-        );
+        let dropped: u64 = self.dropped.values().sum();
+        let all = self.documents + self.failed + dropped + self.again;
+        let mut text = format!("{} entries: {} documents", grouped(all), grouped(self.documents));
+        let formats: Vec<String> = self
+            .formats
+            .iter()
+            .map(|(format, count)| {
+                let name = if *format == Format::Text { "unparsed" } else { format.name() };
+                format!("{} {name}", grouped(*count))
+            })
+            .collect();
+        if !formats.is_empty() {
+            text.push_str(&format!(" ({})", formats.join(", ")));
+        }
+        if self.partial > 0 {
+            text.push_str(&format!(", {} of them partial", grouped(self.partial)));
+        }
+        if self.again > 0 {
+            text.push_str(&format!(", {} to be sent again", grouped(self.again)));
+        }
         for (reason, count) in &self.dropped {
             text.push_str(&format!(", {} dropped ({})", grouped(*count), reason.name().replace('_', " ")));
         }

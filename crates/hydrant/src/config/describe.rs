@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use hydrant_transform::entry::Format;
+use hydrant_transform::entry::pattern::Source;
 use hydrant_transform::record::{Action, Filter};
 
 use super::{Config, FormatChoice, units};
@@ -25,7 +27,11 @@ impl Config {
                 writeln!(out, "log_stream = {log_stream:?}")?;
             }
             let zone = tail.time_zone.iana_name().unwrap_or("local");
-            writeln!(out, "time_zone = {zone:?}\nformat = {:?}", tail.format.unwrap_or(self.transform.format).name())?;
+            writeln!(
+                out,
+                "time_zone = {zone:?}\nformat = {:?}",
+                name_of(tail.format.map_or(self.transform.format, FormatChoice::fixed))
+            )?;
         }
         let stream = &self.stream;
         let (kept, bytes) = (units::duration_text(stream.retention), units::bytes_text(stream.retention_bytes));
@@ -35,15 +41,19 @@ impl Config {
             stream.shards
         )?;
         let (redact, digest) = (self.transform.redact.name(), self.transform.digest);
-        let noise = self.filters.noise.name();
+        let noise = self.transform.filters.noise.name();
+        let profile = self.transform.profile.name();
         let pid = if self.transform.pid_as_string { "string" } else { "number" };
-        let format = self.transform.format.name();
+        let format = name_of(self.transform.format);
         writeln!(
             out,
-            "\n[transform]\nformat = {format:?}\nprofile = \"classic\"\nredact = {redact:?}\ndigest = {digest}\nnoise = {noise:?}\npid = {pid:?}"
+            "\n[transform]\nformat = {format:?}\nprofile = {profile:?}\nredact = {redact:?}\ndigest = {digest}\nnoise = {noise:?}\npid = {pid:?}"
         )?;
-        for filter in self.filters.filters.iter() {
+        for filter in self.transform.filters.filters.iter() {
             write_filter(out, filter)?;
+        }
+        for pattern in self.transform.patterns.iter() {
+            write_pattern(out, pattern.source())?;
         }
         writeln!(out, "\n[index]\nengine = \"embedded\"")?;
         writeln!(out, "name = {:?}\nrotation = {:?}", self.naming.pattern(), self.naming.rotation().name())?;
@@ -77,8 +87,21 @@ fn write_filter(out: &mut String, filter: &Filter) -> std::fmt::Result {
     }
 }
 
-impl FormatChoice {
-    fn name(self) -> &'static str {
-        self.fixed().map_or("auto", |format| format.name())
+fn write_pattern(out: &mut String, source: &Source) -> std::fmt::Result {
+    writeln!(out, "\n[[pattern]]\nregex = {:?}", source.regex)?;
+    if let Some(time) = &source.time {
+        writeln!(out, "time = {time:?}")?;
     }
+    let format = if source.time_format.is_empty() { "rfc3339" } else { &source.time_format };
+    writeln!(out, "time_format = {format:?}")?;
+    writeln!(out, "time_zone = {:?}", source.time_zone.0.iana_name().unwrap_or("local"))?;
+    let typed = [("integers", &source.integers), ("floats", &source.floats), ("booleans", &source.booleans)];
+    for (name, groups) in typed.into_iter().filter(|(_, groups)| !groups.is_empty()) {
+        writeln!(out, "{name} = {groups:?}")?;
+    }
+    Ok(())
+}
+
+fn name_of(format: Option<Format>) -> &'static str {
+    format.map_or("auto", Format::name)
 }

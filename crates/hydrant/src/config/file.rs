@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use hydrant_transform::document::Rotation;
+use hydrant_transform::document::{Profile, Rotation};
+use hydrant_transform::entry::Format;
 use hydrant_transform::record::Noise;
 use hydrant_transform::sql::redact::Redact;
 use jiff::tz::TimeZone;
@@ -25,10 +26,10 @@ pub(super) fn read(text: &str) -> Result<Config, ConfigError> {
     if reader.problems.is_empty() { Ok(config) } else { Err(ConfigError { problems: reader.problems }) }
 }
 
-/// Walks the tables. A value that does not fit becomes a problem and leaves the default.
 /// Arrays of tables.
-const ARRAYS: [&str; 2] = ["tail", "filter"];
+const ARRAYS: [&str; 3] = ["tail", "filter", "pattern"];
 
+/// Walks the tables. A value that does not fit becomes a problem and leaves the default.
 pub(super) struct Reader<'t> {
     text: &'t str,
     problems: Vec<String>,
@@ -102,11 +103,11 @@ impl Reader<'_> {
             });
         }
         if let Some(transform) = table(root, "transform") {
-            self.set(transform, "format", &mut config.transform.format, format);
-            self.only(transform, "profile", "classic");
+            self.set(transform, "format", &mut config.transform.format, |value| format(value).map(FormatChoice::fixed));
+            self.set(transform, "profile", &mut config.transform.profile, |value| profile(string(value)?));
             self.set(transform, "redact", &mut config.transform.redact, |value| redact(string(value)?));
             self.set(transform, "digest", &mut config.transform.digest, boolean);
-            self.set(transform, "noise", &mut config.filters.noise, noise);
+            self.set(transform, "noise", &mut config.transform.filters.noise, noise);
             self.set(transform, "pid", &mut config.transform.pid_as_string, |value| match string(value)? {
                 "number" => Ok(false),
                 "string" => Ok(true),
@@ -136,7 +137,14 @@ impl Reader<'_> {
         let filters = root.get("filter").and_then(|value| value.get_ref().as_array());
         let filters = filters.into_iter().flat_map(|items| items.iter());
         let filters = filters.filter_map(|item| self.filter(item.span().start, item.get_ref().as_table()?));
-        config.filters.filters = filters.collect();
+        config.transform.filters.filters = filters.collect();
+        let patterns = root.get("pattern").and_then(|value| value.get_ref().as_array());
+        let patterns = patterns.into_iter().flat_map(|items| items.iter());
+        let patterns = patterns.filter_map(|item| self.pattern(item.span().start, item.get_ref().as_table()?));
+        config.transform.patterns = patterns.collect();
+        if config.transform.format == Some(Format::Pattern) && config.transform.patterns.is_empty() {
+            self.problem(0, "the format `pattern` needs a `[[pattern]]` table");
+        }
     }
 
     fn index_naming(&mut self, index: &DeTable<'_>, config: &mut Config) {
@@ -220,15 +228,19 @@ fn boolean(value: &Value<'_>) -> Result<bool, String> {
 }
 
 fn format(value: &Value<'_>) -> Result<FormatChoice, String> {
-    let name = string(value)?;
-    FormatChoice::from_name(name)
-        .ok_or_else(|| format!("`{name}` is none of auto, general, slow, error, audit, json, text"))
+    FormatChoice::from_name(string(value)?)
 }
 
 /// What is hidden, by its name.
 pub(crate) fn redact(name: &str) -> Result<Redact, String> {
     let found = Redact::ALL.into_iter().find(|redact| redact.name() == name);
     found.ok_or_else(|| format!("`{name}` is none of `secrets`, `literals`, `off`"))
+}
+
+/// A field profile, by its name.
+pub(crate) fn profile(name: &str) -> Result<Profile, String> {
+    let found = Profile::ALL.into_iter().find(|profile| profile.name() == name);
+    found.ok_or_else(|| format!("`{name}` is none of `classic`, `otel`, `ecs`"))
 }
 
 fn address(value: &Value<'_>) -> Result<SocketAddr, String> {

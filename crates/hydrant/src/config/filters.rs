@@ -6,6 +6,7 @@ use regex::bytes::RegexBuilder;
 use toml::de::DeTable;
 
 use super::file::{Reader, Value, string};
+use super::format_names;
 
 /// Bytes that the program of a regular expression may take, so that none takes the memory of all else.
 const REGEX_BYTES_MAX: usize = 1024 * 1024;
@@ -43,7 +44,7 @@ impl Reader<'_> {
 }
 
 /// A string, or an array of some.
-fn texts(value: &Value<'_>) -> Result<Vec<String>, String> {
+pub(super) fn texts(value: &Value<'_>) -> Result<Vec<String>, String> {
     let items = match value.get_ref().as_array() {
         Some(items) => items.iter().map(|item| string(item).map(str::to_owned)).collect(),
         None => string(value).map(|text| vec![text.to_owned()]),
@@ -55,5 +56,5 @@ fn texts(value: &Value<'_>) -> Result<Vec<String>, String> {
 
 fn format(name: &str) -> Result<Format, String> {
     let found = Format::ALL.into_iter().find(|format| format.name() == name);
-    found.ok_or_else(|| format!("`{name}` is none of general, slow, error, audit, json, text"))
+    found.ok_or_else(|| format!("`{name}` is none of {}", format_names()))
 }

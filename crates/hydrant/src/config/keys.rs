@@ -37,7 +37,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "tail.format",
         "the value of `transform.format`",
-        "Format of this file's entries: `auto`, `general`, `slow`, `error`, `audit`, `json`, `text`. It says where the tail cuts.",
+        "Format of this file's entries: `auto`, `general`, `slow`, `error`, `audit`, `json`, `pattern`, `text`. It says where the tail cuts.",
     ),
     key("stream.engine", "\"embedded\"", "`embedded` is the only engine of this version."),
     key("stream.shards", "1", "Number of shards, 1 to 64. A stream that holds data keeps the number it was made with."),
@@ -51,9 +51,13 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "transform.format",
         "\"auto\"",
-        "`auto` goes by the log group's name where RDS made it, else by each entry's own bytes; else `general`, `slow`, `error`, `audit`, `json`, `text`.",
+        "`auto` goes by the log group's name where RDS made it, else by each entry's own bytes; else `general`, `slow`, `error`, `audit`, `json`, `pattern`, `text`.",
     ),
-    key("transform.profile", "\"classic\"", "Field names: `classic` is the only profile of this version."),
+    key(
+        "transform.profile",
+        "\"classic\"",
+        "Field names: `classic`, `otel` (OpenTelemetry) or `ecs` (Elastic Common Schema); docs/fields.md.",
+    ),
     key(
         "transform.redact",
         "\"secrets\"",
@@ -82,6 +86,21 @@ pub(super) const KEYS: &[Key] = &[
     key("filter.statement_type", "", "Condition: one of these types: `SELECT`, `CREATE TABLE`."),
     key("filter.digest", "", "Condition: one of these digests, by text or hash."),
     key("filter.statement", "", "Condition: a regular expression that is found in the statement."),
+    key(
+        "pattern.regex",
+        "",
+        "Lines of your own: one `[[pattern]]` table for each expression, which matches a whole entry; its named groups are fields (docs/formats.md).",
+    ),
+    key("pattern.time", "", "The group that holds the entry's time."),
+    key(
+        "pattern.time_format",
+        "\"rfc3339\"",
+        "`rfc3339`, `epoch_second`, `epoch_millis`, or the letters of strftime: `%d/%b/%Y:%H:%M:%S %z`.",
+    ),
+    key("pattern.time_zone", "\"UTC\"", "Zone of times that name none."),
+    key("pattern.integers", "[]", "Groups that are whole numbers. This and the following take a string or an array."),
+    key("pattern.floats", "[]", "Groups that are numbers with a fraction."),
+    key("pattern.booleans", "[]", "Groups that are `true`, `yes`, `1` or `false`, `no`, `0`."),
     key("index.engine", "\"embedded\"", "`embedded` is the only engine of this version."),
     key(
         "index.name",
@@ -103,8 +122,16 @@ pub(super) const KEYS: &[Key] = &[
 
 /// The key that the user most likely meant.
 pub(super) fn nearest(unknown: &str) -> Option<&'static str> {
-    let known =
-        KEYS.iter().map(|key| key.path).chain(["tail", "stream", "transform", "filter", "index", "failed", "listen"]);
+    let known = KEYS.iter().map(|key| key.path).chain([
+        "tail",
+        "stream",
+        "transform",
+        "filter",
+        "pattern",
+        "index",
+        "failed",
+        "listen",
+    ]);
     known
         // The table that a key stands in is right already.
         .filter(|path| unknown.strip_prefix(path).is_none_or(|key| !key.starts_with('.')))

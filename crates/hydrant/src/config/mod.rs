@@ -10,6 +10,8 @@ mod filters;
 
 mod keys;
 
+mod patterns;
+
 mod units;
 
 #[cfg(test)]
@@ -21,11 +23,10 @@ use std::time::Duration;
 
 use hydrant_transform::document::{IndexNaming, Rotation};
 use hydrant_transform::entry::Format;
-use hydrant_transform::record::Filters;
-use hydrant_transform::sql::redact::Redact;
+use hydrant_transform::record::Options;
 use jiff::tz::TimeZone;
 
-pub(crate) use file::{host_time_zone, redact, time_zone};
+pub(crate) use file::{host_time_zone, profile, redact, time_zone};
 pub use keys::reference;
 
 /// The name of the file that is read when `--config` does not say otherwise.
@@ -37,8 +38,7 @@ pub struct Config {
     pub owner: String,
     pub tails: Vec<Tail>,
     pub stream: Stream,
-    pub transform: Transform,
-    pub filters: Filters,
+    pub transform: Options,
     pub naming: IndexNaming,
     pub failed: Option<PathBuf>,
     pub listen: Listen,
@@ -69,15 +69,6 @@ pub struct Stream {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transform {
-    pub format: FormatChoice,
-    pub pid_as_string: bool,
-    pub redact: Redact,
-    /// Statements have their digest, type and tables too.
-    pub digest: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listen {
     pub rest: SocketAddr,
     pub page: SocketAddr,
@@ -97,12 +88,18 @@ pub struct ConfigError {
     pub problems: Vec<String>,
 }
 
+/// The names of all formats, as messages list them.
+pub fn format_names() -> String {
+    Format::ALL.map(Format::name).join(", ")
+}
+
 impl FormatChoice {
-    pub fn from_name(name: &str) -> Option<FormatChoice> {
+    pub fn from_name(name: &str) -> Result<FormatChoice, String> {
         if name == "auto" {
-            return Some(FormatChoice::Auto);
+            return Ok(FormatChoice::Auto);
         }
-        Format::ALL.into_iter().find(|format| format.name() == name).map(FormatChoice::Fixed)
+        let found = Format::ALL.into_iter().find(|format| format.name() == name).map(FormatChoice::Fixed);
+        found.ok_or_else(|| format!("`{name}` is none of auto, {}", format_names()))
     }
 
     pub fn fixed(self) -> Option<Format> {
@@ -121,13 +118,7 @@ impl Config {
             owner: DEFAULT_OWNER.to_owned(),
             tails: Vec::new(),
             stream: Stream { shards: 1, retention: Duration::from_secs(24 * 3600), retention_bytes: 1 << 30 },
-            transform: Transform {
-                format: FormatChoice::Auto,
-                pid_as_string: false,
-                redact: Redact::default(),
-                digest: false,
-            },
-            filters: Filters::default(),
+            transform: Options::default(),
             naming,
             failed: None,
             listen: Listen { rest: ([127, 0, 0, 1], 9200).into(), page: ([127, 0, 0, 1], 5601).into() },

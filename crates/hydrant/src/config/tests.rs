@@ -169,7 +169,7 @@ fn filters_are_read_with_all_their_conditions() {
     let text = "[transform]\nnoise = \"rds\"\n\n[[filter]]\nname = \"pings\"\ncommand = [\"Ping\", \"Quit\"]\n\n[[filter]]\nname = \"mine\"\n\
         action = \"keep\"\nformat = \"slow\"\nuser = \"app\"\nstatement_type = \"SELECT\"\ndigest = \"SELECT ?\"\nstatement = '(?i)from\\s+t'\n";
     let config = Config::parse(text).unwrap();
-    let [pings, mine] = &*config.filters.filters else { panic!("two filters") };
+    let [pings, mine] = &*config.transform.filters.filters else { panic!("two filters") };
     assert_eq!(
         (&*pings.name, pings.action, &pings.commands),
         ("pings", Action::Drop, &vec!["Ping".to_owned(), "Quit".to_owned()])
@@ -180,11 +180,11 @@ fn filters_are_read_with_all_their_conditions() {
     );
     assert_eq!((mine.statement_types[0].as_str(), mine.digests[0].as_str()), ("SELECT", "SELECT ?"));
     assert!(mine.statement.as_ref().unwrap().is_match(b"SELECT a FROM  t"));
-    assert_eq!(config.filters.noise, Noise::Rds);
+    assert_eq!(config.transform.filters.noise, Noise::Rds);
     // What is printed is what was read.
     let again = Config::parse(&config.describe()).unwrap();
     assert_eq!(again.describe(), config.describe());
-    assert_eq!(format!("{:?}", again.filters), format!("{:?}", config.filters));
+    assert_eq!(format!("{:?}", again.transform.filters), format!("{:?}", config.transform.filters));
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_filter_that_is_not_sound_is_named() {
         ("[[filter]]\nname = \"x\"\n", "line 1: filter `x` has no condition: it would speak of every entry"),
         (
             "[[filter]]\nname = \"x\"\nformat = \"slwo\"\n",
-            "line 3: `format`: `slwo` is none of general, slow, error, audit, json, text",
+            "line 3: `format`: `slwo` is none of general, slow, error, audit, json, pattern, text",
         ),
         ("[[filter]]\nname = \"x\"\ncommand = []\n", "line 3: `command`: at least one is expected"),
         (
@@ -212,4 +212,34 @@ fn a_filter_that_is_not_sound_is_named() {
         problems("[[filter]]\nname = \"x\"\nstatement = \"(\"\n")[0]
             .starts_with("line 3: `statement`: it is no regular expression: ")
     );
+}
+
+#[test]
+fn patterns_and_profiles_are_read_and_checked() {
+    let text = "[transform]\nprofile = \"ecs\"\nformat = \"pattern\"\n\n[[pattern]]\nregex = '(?<t>\\S+) (?<n>\\d+) (?<f>\\S+) (?<b>\\S+)'\n\
+        time = \"t\"\ntime_format = \"%Y-%m-%d %H:%M:%S\"\ntime_zone = \"Asia/Tokyo\"\nintegers = \"n\"\nfloats = [\"f\"]\nbooleans = \"b\"\n";
+    let config = Config::parse(text).unwrap();
+    assert_eq!(config.transform.profile.name(), "ecs");
+    let [pattern] = &*config.transform.patterns else { panic!("one pattern") };
+    let source = pattern.source();
+    assert_eq!(
+        (source.regex.as_str(), source.time.as_deref()),
+        (r"(?<t>\S+) (?<n>\d+) (?<f>\S+) (?<b>\S+)", Some("t"))
+    );
+    assert_eq!((&source.integers[0][..], &source.floats[0][..], &source.booleans[0][..]), ("n", "f", "b"));
+    assert_eq!(source.time_zone.0.iana_name(), Some("Asia/Tokyo"));
+    let again = Config::parse(&config.describe()).unwrap();
+    assert_eq!(again.transform.patterns, config.transform.patterns);
+    assert_eq!(again.describe(), config.describe());
+    for (text, problem) in [
+        ("[[pattern]]\ntime = \"t\"\n", "line 1: a `[[pattern]]` needs `regex`"),
+        (
+            "\n[[pattern]]\nregex = \"(?<t>x)\"\nfloats = \"u\"\n",
+            "line 2: `floats` names the group `u`, which `regex` does not have",
+        ),
+        ("[transform]\nformat = \"pattern\"\n", "line 1: the format `pattern` needs a `[[pattern]]` table"),
+        ("[transform]\nprofile = \"x\"\n", "line 2: `profile`: `x` is none of `classic`, `otel`, `ecs`"),
+    ] {
+        assert_eq!(Config::parse(text).unwrap_err().to_string(), problem);
+    }
 }

@@ -1,5 +1,6 @@
 //! The page's HTML. Every value goes through the template engine, which escapes it.
 
+use hydrant_transform::document::Field;
 use hydrant_transform::document::timestamp::format_rfc3339;
 use maud::{DOCTYPE, Markup, html};
 use serde_json::Value;
@@ -93,17 +94,17 @@ fn total(found: &Found) -> String {
 
 fn row(hit: &Hit) -> Markup {
     let source: Value = serde_json::from_slice(&hit.source).unwrap_or(Value::Null);
-    let text = |name: &str| source.get(name).map(plain).unwrap_or_default();
+    let find = |field: Field| field.find(|name| source.get(name)).map(plain);
     let instant = source.get("@timestamp").and_then(Value::as_str).unwrap_or_default();
-    let statement = ["Statement", "message"].iter().find_map(|name| source.get(*name)).map(plain);
+    let statement = [Field::Statement, Field::Argument, Field::Message].into_iter().find_map(find);
     // A JSON line shows its own fields.
     let statement = statement.unwrap_or_else(|| String::from_utf8_lossy(&hit.source).into_owned());
     let shown: String = statement.chars().take(STATEMENT_CHARACTERS).collect();
     html! {
         a.entry href={ "/doc/" (segment(&hit.index_name)) "/" (segment(&hit.id)) } {
             time datetime=(instant) { (instant.trim_end_matches('Z').replace('T', " ")) }
-            span.pid { (text("PID")) }
-            span.perform { (text("Perform")) }
+            span.pid { (find(Field::Pid).unwrap_or_default()) }
+            span.perform { (find(Field::Perform).unwrap_or_default()) }
             code.statement { (shown) @if shown.len() < statement.len() { "…" } }
         }
     }

@@ -43,6 +43,9 @@ fn document(expected: &Map<String, Value>, log: &Path, found: &Map<String, Value
         "log_group": "/hydrant/tail",
         "log_stream": log.to_str().unwrap(),
     });
+    for (name, value) in expected["account"].as_object().unwrap() {
+        document[name] = value.clone();
+    }
     for flag in ["suspect", "message_base64"] {
         if let Some(value) = expected.get(flag) {
             document[flag] = value.clone();

@@ -21,6 +21,9 @@ mod foreign_browser;
 mod golden;
 
 #[cfg(test)]
+mod inputs;
+
+#[cfg(test)]
 mod model;
 
 #[cfg(test)]

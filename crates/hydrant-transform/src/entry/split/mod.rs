@@ -98,7 +98,7 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    /// `format`: `None` tells a general or slow log by its headers; with `Json` or `Text` every line is an entry, with
+    /// `format`: `None` tells a general or slow log by its headers; with `Json`, `Pattern` or `Text` every line is an entry, with
     /// `General` or `Slow` lines before the first header are `partial`. `state`: [`State::default`] at the start of a file, else
     /// what [`Splitter::state`] told at the place where the buffer will begin.
     pub fn new(format: Option<Format>, state: State) -> Splitter {
@@ -156,7 +156,9 @@ impl Splitter {
             Mode::Lines => Kind::Line { partial: rest_of_a_line },
         };
         Start::Runs(match self.format {
-            Some(Format::Json | Format::Text) => Running::new(Kind::Line { partial: rest_of_a_line }, &line),
+            Some(Format::Json | Format::Pattern | Format::Text) => {
+                Running::new(Kind::Line { partial: rest_of_a_line }, &line)
+            }
             _ if rest_of_a_line => Running::new(continues, &line),
             Some(Format::General | Format::Slow | Format::Error | Format::Audit) | None => {
                 match self.start_line(&line, continues, buffer, input) {
@@ -206,7 +208,7 @@ impl Splitter {
             Some(Format::General) => Kind::Continuation(Log::General),
             Some(Format::Slow) => Kind::Continuation(Log::Slow),
             Some(Format::Error) => Kind::Continuation(Log::Error),
-            Some(Format::Audit | Format::Json | Format::Text) | None => continues,
+            Some(Format::Audit | Format::Json | Format::Pattern | Format::Text) | None => continues,
         };
         Some(Running::new(kind, line))
     }

@@ -8,6 +8,7 @@ mod group;
 
 use std::collections::HashMap;
 
+use hydrant_transform::carrier::CarriedRecord;
 use hydrant_transform::document::timestamp::format_rfc3339;
 use hydrant_transform::entry::mysql::{audit, general, slow};
 use hydrant_transform::entry::{Format, detect};
@@ -32,7 +33,8 @@ const DIGEST_CHARACTERS: usize = 120;
 
 pub(super) fn digest(arguments: &super::Digest) -> anyhow::Result<()> {
     let mut digests = Digests { format: arguments.format.fixed(), redact: arguments.redact, ..Digests::default() };
-    let reading = Reading { format: digests.format, time_zone: &arguments.time_zone };
+    let reading =
+        Reading { format: digests.format, time_zone: &arguments.time_zone, log_group: None, log_stream: None };
     for file in &arguments.files {
         input::records(file, &reading, &mut |record| {
             digests.record(record);
@@ -72,8 +74,12 @@ struct Digested {
 }
 
 impl Digests {
-    fn record(&mut self, record: &[u8]) {
-        match decode(record) {
+    fn record(&mut self, record: &CarriedRecord) {
+        let Ok(data) = &record.data else {
+            output::notice("a record cannot be read: it is no base64");
+            return;
+        };
+        match decode(data) {
             Ok(Decoded::Envelopes(envelopes)) => {
                 envelopes.iter().flat_map(|envelope| &envelope.log_events).for_each(|event| self.event(event));
             }
@@ -110,7 +116,7 @@ impl Digests {
                     self.statement(&query, &measured);
                 }
             }
-            Format::Error | Format::Json | Format::Text => {}
+            Format::Error | Format::Json | Format::Pattern | Format::Text => {}
         }
     }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use hydrant_transform::record::Options;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -17,7 +16,7 @@ use super::summary::progress;
 use crate::api;
 use crate::cli::output;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, FormatChoice};
 use crate::deliver::{self, Delivery};
 use crate::door;
 use crate::index::{self, Engine as _, IndexStatus};
@@ -57,13 +56,7 @@ impl Chain {
         let naming = deliver::naming::History::open(data.join("index-names.json"), config.naming.clone())
             .context("cannot read the history of index names")?;
         let settings = deliver::Settings {
-            transform: Options {
-                format: config.transform.format.fixed(),
-                pid_as_string: config.transform.pid_as_string,
-                redact: config.transform.redact,
-                digest: config.transform.digest,
-                filters: config.filters.clone(),
-            },
+            transform: config.transform.clone(),
             limits: deliver::Limits::default(),
             cores: deliver::Cores::Spread(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
             jitter_seed: clock.now_ms().unsigned_abs(),
@@ -91,7 +84,7 @@ impl Chain {
             log_group: tail.log_group.clone(),
             log_stream: tail.log_stream.clone(),
             time_zone: tail.time_zone.clone(),
-            format: tail.format.unwrap_or(config.transform.format).fixed(),
+            format: tail.format.map_or(config.transform.format, FormatChoice::fixed),
         });
         let (packed_max, packed_bytes_max) = (stream::APPEND_RECORDS_MAX, stream::APPEND_BYTES_MAX);
         let (host, owner) = (host_name(), config.owner.clone());

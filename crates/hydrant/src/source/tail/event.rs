@@ -103,7 +103,7 @@ impl Events {
     fn stamp(&self, message: &[u8]) -> Option<i64> {
         let head = message.get(..HEADER_BYTES).unwrap_or(message);
         let (stamp, fraction_micros) = match self.format {
-            Some(Format::Json | Format::Text) => return None,
+            Some(Format::Json | Format::Pattern | Format::Text) => return None,
             Some(Format::General) => (general::parse(head)?.stamp?, 0),
             Some(Format::Slow) => slow_stamp(head)?,
             Some(Format::Error) => return self.error_micros(head, message),

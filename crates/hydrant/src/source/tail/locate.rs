@@ -233,6 +233,9 @@ fn listing(path: &Path, others: &[PathBuf]) -> Family {
     Family { files: family, has_current }
 }
 
+/// A copy of a folder makes files one after the other, and a rotation never comes so soon after another.
+const ROTATION_NANOS_MIN: i64 = 10 * 1_000_000_000;
+
 /// Whether the higher numbers are the newer files, as some tools have it: their times say so more often than not.
 fn count_up(numbered: &[Rotated]) -> bool {
     let times: Vec<i64> = numbered
@@ -241,7 +244,8 @@ fn count_up(numbered: &[Rotated]) -> bool {
         .map(|metadata| length_and_time(&metadata).1)
         .collect();
     let pairs = || times.iter().zip(times.iter().skip(1));
-    let (up, down) = (pairs().filter(|(a, b)| a > b).count(), pairs().filter(|(a, b)| a < b).count());
+    let newer = |a: &i64, b: &i64| a.saturating_sub(*b) >= ROTATION_NANOS_MIN;
+    let (up, down) = (pairs().filter(|(a, b)| newer(a, b)).count(), pairs().filter(|(a, b)| newer(b, a)).count());
     up > down
 }
 
@@ -357,13 +361,18 @@ mod tests {
         };
         let order = || names(&Family::of(&dir.path().join("a.log"), &[]).files);
         for number in 1..=3 {
-            write(&format!("a.log.{number}"), number);
+            write(&format!("a.log.{number}"), number * 60);
         }
-        write("a.log", 9);
-        write("a.log-20261123", 20);
+        write("a.log", 540);
+        write("a.log-20261123", 1200);
         assert_eq!(order(), ["a.log-20261123", "a.log.1", "a.log.2", "a.log.3", "a.log"]);
-        write("a.log.1", 5);
-        write("a.log.2", 4);
+        // As after a copy, whose times say nothing: the usual order.
+        for number in 1..=3 {
+            write(&format!("a.log.{number}"), 600 + number);
+        }
+        assert_eq!(order(), ["a.log-20261123", "a.log.3", "a.log.2", "a.log.1", "a.log"]);
+        write("a.log.1", 900);
+        write("a.log.2", 800);
         assert_eq!(order(), ["a.log-20261123", "a.log.3", "a.log.2", "a.log.1", "a.log"]);
     }
 

@@ -5,6 +5,8 @@
 //! anchored at the first byte, in one pass, without looking at the argument. Whether a stamp's digits are a real date
 //! is not judged here.
 
+mod account;
+
 mod banner;
 
 mod header;
@@ -16,6 +18,7 @@ use std::ops::Range;
 
 use memchr::memmem;
 
+pub use account::Account;
 pub use banner::is_banner;
 pub(crate) use banner::{BANNER_LINE_BYTES_MAX, BannerLine, banner_line};
 pub(crate) use header::{HEADER_BYTES_MAX, Header, header, may_become_header};

@@ -222,7 +222,7 @@ impl Reader<'_, '_> {
     /// Our formats know which of their fields are dates: a user or a database whose name looks like one is none.
     fn may_be_date(&self, name: &str) -> bool {
         match self.document.format {
-            Format::Json => true,
+            Format::Json | Format::Pattern => true,
             Format::General | Format::Slow | Format::Error | Format::Audit | Format::Text => {
                 matches!(name, "Start" | "End")
             }
@@ -234,7 +234,7 @@ impl Reader<'_, '_> {
     fn fixed(&self, name: &str, leaf: &Leaf<'_>) -> Option<Fixed> {
         let fixed = Fixed::by_name(name)?;
         let ours = match self.document.format {
-            Format::Json => fixed.is_envelope(),
+            Format::Json | Format::Pattern => fixed.is_envelope(),
             Format::General | Format::Slow | Format::Error | Format::Audit | Format::Text => true,
         };
         let fits = match (fixed.field_type(), leaf) {

@@ -1,6 +1,7 @@
 //! What a tail takes up from the marks that a stream holds, and a single pass with `once`.
 
 use std::fs;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::{A, B, C, D, E, Lab, events, line, unique_ids};
 use crate::source::tail::Settings;
@@ -63,7 +64,10 @@ async fn files_whose_numbers_count_up_are_read_in_order() {
     lab.take(&mut lab.open(), 2).await;
     for (number, entry) in [(1, B), (2, C), (3, D)] {
         lab.append(entry);
-        fs::rename(lab.log(), lab.path(&format!("a.log.{number}"))).unwrap();
+        let rotated = lab.path(&format!("a.log.{number}"));
+        fs::rename(lab.log(), &rotated).unwrap();
+        let file = fs::OpenOptions::new().append(true).open(rotated).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(number * 60)).unwrap();
     }
     lab.append(E);
     lab.take(&mut lab.open(), 3).await;

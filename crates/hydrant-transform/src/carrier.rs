@@ -1,0 +1,198 @@
+//! What carries records: an event of Firehose, of a Kinesis or CloudWatch Logs trigger, an answer of Kinesis'
+//! `GetRecords`, a file of failed documents. Told apart by content.
+//!
+//! Everything but the data of a record may be missing or of another type: real events, samples and emulators differ.
+//! Bounds: an event is parsed whole, so callers bound its bytes; a file of failed documents is read line by line.
+
+use serde_json::{Map, Value};
+
+use crate::document::Reason;
+use crate::document::timestamp::instant_micros;
+use crate::entry::mysql::general::Stamp;
+use crate::envelope::gzip;
+use crate::firehose::{self, InputRecord};
+use crate::record::{Options, RecordSource, Transformed, reason_code, transform, undecodable};
+
+/// A record and what its carrier says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CarriedRecord {
+    /// `Err`: the text that is no base64.
+    pub data: Result<Vec<u8>, String>,
+    pub shard: String,
+    pub sequence_number: String,
+    /// Milliseconds since 1970 UTC; 0 where it is not told.
+    pub arrival_ms: i64,
+}
+
+impl CarriedRecord {
+    /// A record of which nothing else is known.
+    pub fn of(data: Result<Vec<u8>, String>) -> CarriedRecord {
+        CarriedRecord { data, shard: String::new(), sequence_number: String::new(), arrival_ms: 0 }
+    }
+}
+
+impl From<InputRecord> for CarriedRecord {
+    fn from(record: InputRecord) -> CarriedRecord {
+        let InputRecord { record_id: _, data, arrival_ms, shard, sequence_number } = record;
+        CarriedRecord { data, shard, sequence_number, arrival_ms }
+    }
+}
+
+impl CarriedRecord {
+    /// Turns the record into documents; one that is no base64 is a failure, with its text as original bytes. `now_ms`:
+    /// its arrival, where its carrier does not tell it.
+    pub fn transform(&self, now_ms: i64, options: &Options) -> Transformed {
+        let arrival_ms = if self.arrival_ms == 0 { now_ms } else { self.arrival_ms };
+        let source = RecordSource { shard: &self.shard, sequence_number: &self.sequence_number, arrival_ms };
+        match &self.data {
+            Ok(data) => transform(data, source, options),
+            Err(_) => undecodable(source, Reason::new(reason_code::BASE64_INVALID, "the data is no base64")),
+        }
+    }
+}
+
+/// Who brings records.
+#[derive(Clone, Debug)]
+pub enum Carrier {
+    /// An invocation that expects an answer for each record.
+    Firehose(firehose::Event),
+    /// A trigger's event, or what `GetRecords` answers.
+    Kinesis(Vec<CarriedRecord>),
+    /// The direct subscription of a Lambda to a log group.
+    CloudWatchLogs(CarriedRecord),
+}
+
+/// Reads an event. `None`: these bytes are none.
+pub fn read(bytes: &[u8]) -> Option<Carrier> {
+    if let Ok(event) = firehose::read_event(bytes) {
+        return Some(Carrier::Firehose(event));
+    }
+    let event: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
+    if let Some(data) = event.get("awslogs").and_then(|logs| logs.get("data")).and_then(Value::as_str) {
+        return Some(Carrier::CloudWatchLogs(CarriedRecord::of(decode(data))));
+    }
+    let records = event.get("Records")?.as_array()?;
+    records.iter().map(kinesis_record).collect::<Option<_>>().map(Carrier::Kinesis)
+}
+
+/// A text that is nothing but the base64 of a gzipped record, as it is copied out of an event.
+pub fn base64_record(text: &[u8]) -> Option<CarriedRecord> {
+    let text = std::str::from_utf8(text).ok()?.trim();
+    let data = firehose::decode_base64(text).ok().filter(|data| gzip::is_gzip(data))?;
+    Some(CarriedRecord::of(Ok(data)))
+}
+
+fn kinesis_record(value: &Value) -> Option<CarriedRecord> {
+    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    // A trigger's event.
+    if let Some(kinesis) = value.get("kinesis") {
+        let event_id = text(value, "eventID");
+        let shard = event_id.split_once(':').map(|(shard, _)| shard.to_owned()).unwrap_or_default();
+        return Some(CarriedRecord {
+            data: decode(kinesis.get("data")?.as_str()?),
+            shard,
+            sequence_number: text(kinesis, "sequenceNumber"),
+            arrival_ms: time_ms(kinesis.get("approximateArrivalTimestamp")),
+        });
+    }
+    // The answer of `GetRecords`, as the API and the command line interface print it.
+    Some(CarriedRecord {
+        data: decode(value.get("Data")?.as_str()?),
+        shard: String::new(),
+        sequence_number: text(value, "SequenceNumber"),
+        arrival_ms: time_ms(value.get("ApproximateArrivalTimestamp")),
+    })
+}
+
+/// The record in a line of a file of failed documents, as Firehose writes them and Hydrant does. `None`: no such line.
+pub fn failed_document(line: &[u8]) -> Option<CarriedRecord> {
+    let object: Map<String, Value> = serde_json::from_slice(line).ok()?;
+    let data = object.get("rawData")?.as_str()?;
+    object.get("errorCode").or_else(|| object.get("attemptsMade"))?;
+    let arrival_ms = object.get("arrivalTimestamp").and_then(Value::as_i64).unwrap_or(0);
+    // Nothing else tells the records of a file apart that hold no ids of their own.
+    let id = object.get("esDocumentId").or_else(|| object.get("EventId")).and_then(Value::as_str).unwrap_or_default();
+    Some(CarriedRecord { data: decode(data), shard: String::new(), sequence_number: id.to_owned(), arrival_ms })
+}
+
+fn decode(text: &str) -> Result<Vec<u8>, String> {
+    firehose::decode_base64(text).map_err(|_| text.to_owned())
+}
+
+/// Seconds with a fraction, or RFC 3339.
+fn time_ms(value: Option<&Value>) -> i64 {
+    let told = match value {
+        Some(Value::Number(number)) => number.to_string().parse::<f64>().ok().and_then(seconds_ms),
+        Some(Value::String(text)) => {
+            instant_micros(&Stamp::Rfc3339(text), &jiff::tz::TimeZone::UTC, None).map(|micros| micros.div_euclid(1_000))
+        }
+        Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => None,
+    };
+    told.unwrap_or(0)
+}
+
+fn seconds_ms(seconds: f64) -> Option<i64> {
+    let ms = (seconds * 1_000.0).round();
+    format!("{ms:.0}").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CarriedRecord, Carrier, failed_document, read};
+
+    fn record(data: &str, shard: &str, sequence_number: &str, arrival_ms: i64) -> CarriedRecord {
+        CarriedRecord {
+            data: Ok(data.into()),
+            shard: shard.into(),
+            sequence_number: sequence_number.into(),
+            arrival_ms,
+        }
+    }
+
+    #[test]
+    fn events_of_kinesis_in_both_shapes() {
+        let trigger = br#"{"Records":[{"eventID":"shardId-000000000006:49590338271490256608559692538361571095921575989136588898","eventSource":"aws:kinesis",
+            "kinesis":{"kinesisSchemaVersion":"1.0","partitionKey":"1","sequenceNumber":"49590338271490256608559692538361571095921575989136588898",
+            "data":"aGVsbG8=","approximateArrivalTimestamp":1545084650.987}}]}"#;
+        let Some(Carrier::Kinesis(records)) = read(trigger) else { panic!("a Kinesis event") };
+        let expected = record(
+            "hello",
+            "shardId-000000000006",
+            "49590338271490256608559692538361571095921575989136588898",
+            1_545_084_650_987,
+        );
+        assert_eq!(records, [expected]);
+        let answer = br#"{"Records":[{"SequenceNumber":"495","ApproximateArrivalTimestamp":"2021-07-23T05:45:52.976000+00:00","Data":"aGVsbG8","PartitionKey":"k"},
+            {"SequenceNumber":"496","Data":"%"}],"NextShardIterator":"x","MillisBehindLatest":0}"#;
+        let Some(Carrier::Kinesis(records)) = read(answer) else { panic!("an answer of GetRecords") };
+        assert_eq!(records[0], record("hello", "", "495", 1_627_019_152_976));
+        assert_eq!((&records[1].data, records[1].arrival_ms), (&Err("%".to_owned()), 0));
+    }
+
+    #[test]
+    fn a_direct_subscription_and_firehose() {
+        let Some(Carrier::CloudWatchLogs(logs)) = read(br#"{"awslogs":{"data":"aGVsbG8="}}"#) else { panic!("logs") };
+        assert_eq!(logs, record("hello", "", "", 0));
+        let firehose = read(br#"{"records":[{"recordId":"r","data":"aGVsbG8="}]}"#);
+        let Some(Carrier::Firehose(event)) = firehose else { panic!("an event of Firehose") };
+        assert_eq!(event.records[0].record_id, "r");
+    }
+
+    #[test]
+    fn lines_of_failed_documents() {
+        let line = br#"{"attemptsMade":1,"arrivalTimestamp":1627019152976,"errorCode":"400","errorMessage":"m","attemptEndingTimestamp":1,"esDocumentId":"d","esIndexName":"i","esTypeName":"","rawData":"aGVsbG8="}"#;
+        assert_eq!(failed_document(line), Some(record("hello", "", "d", 1_627_019_152_976)));
+        for other in [&br#"{"rawData":"aGVsbG8="}"#[..], br#"{"errorCode":"400"}"#, b"x", b"[]"] {
+            assert_eq!(failed_document(other), None);
+        }
+    }
+
+    #[test]
+    fn other_json_is_no_carrier() {
+        for other in
+            [&b"{}"[..], b"[]", br#"{"Records":[{"a":1}]}"#, br#"{"Records":1}"#, br#"{"awslogs":1}"#, b"x", b""]
+        {
+            assert!(read(other).is_none(), "{}", String::from_utf8_lossy(other));
+        }
+    }
+}

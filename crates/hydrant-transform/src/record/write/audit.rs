@@ -1,0 +1,90 @@
+//! Records of the audit log.
+
+use std::borrow::Cow;
+
+use super::Writer;
+use super::conventions::Happened;
+use crate::document::timestamp::{RFC3339_BYTES, write_rfc3339};
+use crate::document::{Field, Profile};
+use crate::entry::Format;
+use crate::entry::mysql::audit::{AuditEntry, AuditStamp};
+use crate::json;
+use crate::record::event::EntryOutcome;
+
+impl Writer<'_> {
+    /// `Time`, `PID`, `Perform`, `Statement` as in the general log; what the record has beside them by names of ours.
+    pub(in crate::record) fn audit(mut self, entry: &AuditEntry<'_>) -> EntryOutcome {
+        let micros = match entry.stamp {
+            AuditStamp::Micros(micros) => Some(micros),
+            AuditStamp::Local(_) => None,
+        };
+        let mut time = Vec::with_capacity(RFC3339_BYTES);
+        let own_time = micros.filter(|micros| write_rfc3339(&mut time, *micros));
+        self.timestamp(own_time);
+        if self.key(Field::Time) {
+            match own_time {
+                Some(_) => drop(json::write_lossy(&mut self.out, &time)),
+                None => self.quoted_time(),
+            }
+        }
+        self.system();
+        self.pid(entry.connection_id);
+        self.number(Field::QueryId, entry.query_id);
+        self.text(Field::Perform, entry.operation.as_bytes());
+        self.texts([(Field::User, entry.user)]);
+        self.client(entry.host, None);
+        self.port(entry.port);
+        let is_table =
+            !matches!(entry.operation, "PROXY_CONNECT" | "CONNECT" | "DISCONNECT" | "FAILED_CONNECT" | "QUERY");
+        let object = if is_table { Field::Collection } else { Field::Object };
+        self.texts([
+            (Field::ServerHost, entry.server_host),
+            (Field::Database, entry.database),
+            (object, entry.object),
+            (Field::ConnectionType, entry.connection_type),
+        ]);
+        if let Some(code) = entry.return_code {
+            self.return_code(code);
+        }
+        let query = entry.query().unwrap_or_default();
+        let statement = self.shown(&query);
+        if entry.escaped_query.is_some() || self.profile() == Profile::Classic {
+            self.text(Field::Statement, &statement);
+        }
+        if entry.operation == "QUERY" {
+            self.statement_fields(&statement);
+        }
+        let happened = match entry.operation {
+            "CONNECT" | "FAILED_CONNECT" | "CHANGEUSER" | "PROXY_CONNECT" => Happened::Start,
+            "DISCONNECT" => Happened::End,
+            _ => Happened::Access,
+        };
+        let succeeded = entry.return_code.map(|code| code == 0);
+        self.event(Format::Audit, happened, if entry.operation == "FAILED_CONNECT" { Some(false) } else { succeeded });
+        self.related(entry.user, entry.host);
+        self.truncated |= entry.truncated;
+        self.metadata(|_| false);
+        let escaped = entry.escaped_query.unwrap_or_default();
+        let shown = if matches!(statement, Cow::Owned(_)) { &statement } else { escaped };
+        self.exact_bytes_around(escaped, shown);
+        self.end(Format::Audit)
+    }
+
+    /// A number in `classic`; elsewhere a text, and an error's only where it is one.
+    fn return_code(&mut self, code: i64) {
+        match self.profile() {
+            Profile::Classic => {
+                self.key(Field::ReturnCode);
+                self.out.extend_from_slice(code.to_string().as_bytes());
+            }
+            Profile::Otel => {
+                self.text(Field::ReturnCode, code.to_string().as_bytes());
+                if code != 0 {
+                    self.text(Field::ErrorType, code.to_string().as_bytes());
+                }
+            }
+            Profile::Ecs if code != 0 => self.text(Field::ReturnCode, code.to_string().as_bytes()),
+            Profile::Ecs => {}
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Entries of the error log: the message and what can be read of it, a crash's statement, a deadlock's transactions and
+//! locks.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::Writer;
+use super::conventions::Happened;
+use crate::document::{Field, Log};
+use crate::entry::Format;
+use crate::entry::mysql::error::{Crash, Deadlock, ErrorEntry, Lock, SinkEntry, Transaction};
+use crate::entry::mysql::general::Stamp;
+use crate::json;
+use crate::record::event::EntryOutcome;
+use crate::sql::redact::Redact;
+
+impl Writer<'_> {
+    /// The message, and what can be read of it.
+    pub(in crate::record) fn error(mut self, entry: &ErrorEntry<'_>) -> EntryOutcome {
+        self.times(entry.stamp);
+        self.system();
+        let crash = entry.crash();
+        let numeric = entry.thread_id.or(crash.and_then(|crash| crash.thread_id));
+        if let Some(id) = numeric.filter(|id| i64::try_from(*id).is_ok()) {
+            self.pid(id);
+        } else if !entry.thread_id_text.is_empty() {
+            self.text(Field::Thread, entry.thread_id_text);
+        }
+        self.texts([
+            (Field::Label, entry.label.map(str::as_bytes)),
+            (Field::ErrorCode, entry.code.map(str::as_bytes)),
+            (Field::Subsystem, entry.subsystem),
+        ]);
+        if let Some(crash) = crash {
+            self.crash(&crash);
+        }
+        if let Some(deadlock) = entry.deadlock()
+            && self.key(Field::Deadlock)
+        {
+            write_deadlock(&mut self.out, &deadlock, self.options.redact);
+        }
+        let text = self.message(entry.text);
+        self.happened(if crash.is_some() { "ERROR" } else { entry.label.unwrap_or_default() });
+        self.metadata(|_| false);
+        if let Some(text) = text {
+            self.exact_bytes_around(entry.text, &text);
+        }
+        self.end(Format::Error)
+    }
+
+    /// Under the names of the traditional log; what only the sink writes under its own.
+    pub(in crate::record) fn error_sink(mut self, entry: &SinkEntry<'_>) -> EntryOutcome {
+        self.times(Some(Stamp::Rfc3339(&entry.time)));
+        self.system();
+        if let Some(id) = entry.thread_id {
+            self.pid(id);
+        }
+        self.texts([
+            (Field::Label, Some(entry.label.as_bytes())),
+            (Field::ErrorCode, Some(format!("MY-{:06}", entry.code).as_bytes())),
+            (Field::Subsystem, entry.subsystem.as_deref().map(str::as_bytes)),
+        ]);
+        if self.options.redact != Redact::Literals {
+            self.rest(entry.rest.iter().map(|(key, value)| (key.as_ref(), *value)));
+        }
+        self.message(entry.message.as_bytes());
+        self.happened(&entry.label);
+        self.metadata(|_| false);
+        self.end(Format::Error)
+    }
+
+    fn happened(&mut self, label: &str) {
+        let is_error = label.eq_ignore_ascii_case("error");
+        self.event(Format::Error, if is_error { Happened::Error } else { Happened::Info }, None);
+    }
+
+    fn crash(&mut self, crash: &Crash<'_>) {
+        self.number(Field::Signal, crash.signal);
+        if let Some(statement) = crash.statement {
+            self.text(Field::Statement, &self.options.redact.hide(statement));
+        }
+    }
+
+    /// The members that the sink wrote beside those that every entry has, under their own names. Those whose names mean
+    /// something else in a document stand in `Sink`.
+    fn rest<'m>(&mut self, members: impl Iterator<Item = (&'m str, &'m RawValue)>) {
+        let profile = self.profile();
+        let mut written: Vec<Cow<'_, str>> = Vec::new();
+        let mut others = Vec::new();
+        for (key, value) in members {
+            let shown = profile.other(Log::Error, key);
+            if profile.is_ours(&shown) || written.contains(&shown) {
+                write_member(&mut others, key, value);
+            } else {
+                write_member(&mut self.out, &shown, value);
+                written.push(shown);
+            }
+        }
+        if !others.is_empty() {
+            self.text(Field::Sink, &others);
+        }
+    }
+}
+
+/// As an object.
+fn write_deadlock(out: &mut Vec<u8>, deadlock: &Deadlock<'_>, redact: Redact) {
+    out.push(b'{');
+    write_array(out, "transactions", &deadlock.transactions, |out, transaction| {
+        write_transaction(out, transaction, redact);
+    });
+    write_numbers(out, [("rolled_back", deadlock.rolled_back)]);
+    out.push(b'}');
+}
+
+fn write_transaction(out: &mut Vec<u8>, transaction: &Transaction<'_>, redact: Redact) {
+    write_numbers(
+        out,
+        [
+            ("number", Some(transaction.number)),
+            ("id", transaction.id),
+            ("active_seconds", transaction.active_seconds),
+            ("thread_id", transaction.thread_id),
+            ("query_id", transaction.query_id),
+        ],
+    );
+    let texts =
+        [("host", transaction.host), ("ip", transaction.ip), ("user", transaction.user), ("state", transaction.state)];
+    write_texts(out, texts);
+    if let Some(statement) = transaction.statement {
+        json::write_key(out, "statement");
+        json::write_lossy(out, &redact.hide(statement));
+    }
+    for (key, locks) in [("holds", &transaction.holds), ("waits_for", &transaction.waits_for)] {
+        write_array(out, key, locks, |out, lock: &Lock<'_>| {
+            write_texts(out, [("table", Some(lock.table)), ("index", lock.index), ("mode", Some(lock.mode))]);
+        });
+    }
+}
+
+fn write_member(out: &mut Vec<u8>, key: &str, value: &RawValue) {
+    json::write_separator(out);
+    json::write_str(out, key);
+    out.push(b':');
+    out.extend_from_slice(value.get().as_bytes());
+}
+
+fn write_array<T>(out: &mut Vec<u8>, key: &str, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {
+    if items.is_empty() {
+        return;
+    }
+    json::write_key(out, key);
+    for (idx, item) in items.iter().enumerate() {
+        out.extend_from_slice(if idx == 0 { b"[{" } else { b",{" });
+        write(out, item);
+        out.push(b'}');
+    }
+    out.push(b']');
+}
+
+fn write_numbers<const N: usize>(out: &mut Vec<u8>, members: [(&str, Option<u64>); N]) {
+    for (key, number) in members.into_iter().filter_map(|(key, number)| Some((key, number?))) {
+        json::write_key(out, key);
+        json::write_u64(out, number);
+    }
+}
+
+fn write_texts<const N: usize>(out: &mut Vec<u8>, members: [(&str, Option<&[u8]>); N]) {
+    for (key, text) in members.into_iter().filter_map(|(key, text)| Some((key, text?))) {
+        json::write_key(out, key);
+        json::write_lossy(out, text);
+    }
+}

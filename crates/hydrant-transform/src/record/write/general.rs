@@ -1,0 +1,63 @@
+//! Entries of the general log.
+
+use super::Writer;
+use super::conventions::Happened;
+use crate::document::Field;
+use crate::entry::Format;
+use crate::entry::mysql::general::{Account, GeneralEntry};
+use crate::record::event::{EntryOutcome, has_statement};
+
+impl Writer<'_> {
+    pub(in crate::record) fn general(mut self, entry: &GeneralEntry<'_>) -> EntryOutcome {
+        self.times(entry.stamp);
+        self.system();
+        self.pid(entry.thread_id);
+        self.text(Field::Perform, entry.command.as_bytes());
+        let is_statement = has_statement(entry.command);
+        let statement =
+            if is_statement { self.shown(entry.argument) } else { self.options.redact.hide_argument(entry.argument) };
+        if is_statement {
+            self.text(Field::Statement, &statement);
+            self.statement_fields(&statement);
+        } else {
+            self.argument(&statement);
+        }
+        let account = Account::of(entry.command, entry.argument).unwrap_or_default();
+        self.account(&account);
+        // The name of a database that was chosen.
+        if entry.command == "Init DB" && !account.denied && !entry.argument.is_empty() && !self.profile().is_classic() {
+            self.text(Field::Database, entry.argument);
+        }
+        let happened = match entry.command {
+            "Connect" | "Change user" => Happened::Start,
+            "Quit" => Happened::End,
+            _ => Happened::Access,
+        };
+        self.event(Format::General, happened, account.denied.then_some(false));
+        self.metadata(|_| false);
+        self.exact_bytes_around(entry.argument, &statement);
+        self.end(Format::General)
+    }
+
+    /// Of a command that has no statement. `Statement` is there even where it is empty.
+    fn argument(&mut self, argument: &[u8]) {
+        if self.profile().is_classic() || !argument.is_empty() {
+            self.text(Field::Argument, argument);
+        }
+    }
+
+    fn account(&mut self, account: &Account<'_>) {
+        self.texts([(Field::User, account.user), (Field::Account, account.privileged)]);
+        self.client(account.host, None);
+        self.texts([(Field::Database, account.database)]);
+        if let Some(transport) = account.transport {
+            self.text(Field::Transport, transport.as_bytes());
+            self.transport(transport);
+        }
+        if account.denied {
+            self.yes(Field::AccessDenied);
+            self.text(Field::ErrorType, b"access_denied");
+        }
+        self.related(account.user, account.host);
+    }
+}

@@ -1,0 +1,252 @@
+//! The JSON of a document, under the names of its field profile.
+//!
+//! Fields stand in a fixed order: what the format gives, then where the event came from, then flags, and only those
+//! that say something. Every document is one line of UTF-8. One file for each kind of log; what only a profile's
+//! conventions ask for (`event.category`, `client.domain`) is in [`conventions`].
+
+mod audit;
+
+mod conventions;
+
+mod error;
+
+mod general;
+
+mod lines;
+
+mod slow;
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::tz::TimeZone;
+
+use super::Options;
+use super::event::{EntryOutcome, Metadata};
+use crate::document::timestamp::{instant_micros, write_rfc3339};
+use crate::document::{Field, Profile};
+use crate::entry::Format;
+use crate::entry::mysql::general::Stamp;
+use crate::envelope::LogEvent;
+use crate::json;
+use crate::sql::digest::digest;
+use crate::sql::redact::{LITERAL, Redact};
+use crate::sql::summary::summary;
+
+/// Room for the keys and short values of a document, beside its message and its metadata.
+const FRAME_BYTES: usize = 256;
+
+/// Writes one document.
+pub(super) struct Writer<'a> {
+    event: &'a LogEvent,
+    ordinal: u32,
+    metadata: &'a Metadata,
+    options: &'a Options,
+    /// The event's own time in RFC 3339.
+    time: &'a [u8],
+    /// The server itself has cut what it logged.
+    truncated: bool,
+    out: Vec<u8>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(
+        event: &'a LogEvent,
+        ordinal: u32,
+        metadata: &'a Metadata,
+        time: &'a [u8],
+        options: &'a Options,
+    ) -> Writer<'a> {
+        // Escapes add an eighth at most in ordinary statements; more only costs one growth.
+        let message_bytes = event.message.len() + event.message.len() / 8;
+        let out = Vec::with_capacity(message_bytes + metadata.bytes() + event.id.len() + FRAME_BYTES);
+        Writer { event, ordinal, metadata, options, time, truncated: false, out }
+    }
+
+    fn profile(&self) -> Profile {
+        self.options.profile
+    }
+
+    /// Begins a member. Tells whether documents of the profile have it: if not, nothing was written.
+    fn key(&mut self, field: Field) -> bool {
+        let name = field.name(self.profile());
+        if !name.is_empty() {
+            json::write_key(&mut self.out, name);
+        }
+        !name.is_empty()
+    }
+
+    fn text(&mut self, field: Field, value: &[u8]) {
+        if self.key(field) {
+            json::write_lossy(&mut self.out, value);
+        }
+    }
+
+    fn texts<const N: usize>(&mut self, fields: [(Field, Option<&[u8]>); N]) {
+        for (field, value) in fields {
+            if let Some(value) = value {
+                self.text(field, value);
+            }
+        }
+    }
+
+    fn number(&mut self, field: Field, number: u64) {
+        if self.key(field) {
+            json::write_u64(&mut self.out, number);
+        }
+    }
+
+    fn yes(&mut self, field: Field) {
+        if self.key(field) {
+            self.out.extend_from_slice(b"true");
+        }
+    }
+
+    /// A statement, as it may be shown. Where its beginning or end is in doubt, nobody can tell what of it is a literal.
+    fn shown<'s>(&self, statement: &'s [u8]) -> Cow<'s, [u8]> {
+        let flags = self.event.flags;
+        if self.options.redact == Redact::Literals && (flags.suspect || flags.partial) {
+            return Cow::Borrowed(LITERAL);
+        }
+        self.options.redact.hide(statement)
+    }
+
+    /// Writes a text that is no statement, if it may be shown.
+    fn message<'m>(&mut self, text: &'m [u8]) -> Option<Cow<'m, [u8]>> {
+        let shown = self.options.redact.hide_text(text)?;
+        self.text(Field::Message, &shown);
+        Some(shown)
+    }
+
+    /// What groups statements, on request: of the statement as it is shown, so that nothing hidden comes back.
+    fn statement_fields(&mut self, statement: &[u8]) {
+        if !self.options.digest {
+            return;
+        }
+        let digest = digest(statement);
+        self.text(Field::Digest, digest.text.as_bytes());
+        self.text(Field::DigestHash, digest.hash().as_bytes());
+        let summary = summary(statement);
+        if !summary.operation.is_empty() {
+            self.text(Field::StatementType, summary.operation.as_bytes());
+        }
+        if !summary.text.is_empty() {
+            self.text(Field::Summary, summary.text.as_bytes());
+        }
+        if !summary.tables.is_empty() && self.key(Field::Tables) {
+            self.array(summary.tables.iter().map(String::as_str));
+        }
+    }
+
+    fn array<'t>(&mut self, texts: impl IntoIterator<Item = &'t str>) {
+        self.out.push(b'[');
+        for (idx, text) in texts.into_iter().enumerate() {
+            if idx > 0 {
+                self.out.push(b',');
+            }
+            json::write_str(&mut self.out, text);
+        }
+        self.out.push(b']');
+    }
+
+    /// Opens the object with the times: the entry's own stamp where it says its zone. A legacy stamp is in a zone that
+    /// only the source of the event knew; it is in the event's time.
+    fn times(&mut self, stamp: Option<Stamp<'_>>) {
+        let rfc3339 = match stamp {
+            Some(stamp @ Stamp::Rfc3339(text)) => {
+                instant_micros(&stamp, &TimeZone::UTC, None).map(|micros| (text, micros))
+            }
+            Some(Stamp::Legacy(_)) | None => None,
+        };
+        self.timestamp(rfc3339.map(|(_, micros)| micros));
+        if self.key(Field::Time) {
+            match rfc3339 {
+                Some((text, _)) => json::write_str(&mut self.out, text),
+                None => self.quoted_time(),
+            }
+        }
+    }
+
+    /// Opens the object with its instant.
+    fn timestamp(&mut self, micros: Option<i64>) {
+        self.out.push(b'{');
+        self.key(Field::Timestamp);
+        let from = self.out.len();
+        self.out.push(b'"');
+        if micros.is_some_and(|micros| write_rfc3339(&mut self.out, micros)) {
+            self.out.push(b'"');
+        } else {
+            self.out.truncate(from);
+            self.quoted_time();
+        }
+    }
+
+    fn quoted_time(&mut self) {
+        self.out.push(b'"');
+        self.out.extend_from_slice(self.time);
+        self.out.push(b'"');
+    }
+
+    fn pid(&mut self, id: u64) {
+        if !self.key(Field::Pid) {
+            return;
+        }
+        if self.options.pid_as_string {
+            json::write_str(&mut self.out, &id.to_string());
+        } else {
+            json::write_u64(&mut self.out, id);
+        }
+    }
+
+    /// Where the event came from, and what is to be said of it, except under names that are `taken`.
+    fn metadata(&mut self, taken: impl Fn(&str) -> bool) {
+        let metadata = self.metadata;
+        for (key, member) in metadata.members() {
+            if !member.is_empty() && !taken(key) {
+                json::write_separator(&mut self.out);
+                self.out.extend_from_slice(member);
+            }
+        }
+        let profile = self.profile();
+        let free = |field: Field| !taken(field.name(profile));
+        let event = self.event;
+        if !event.id.is_empty() && free(Field::EventId) {
+            self.text(Field::EventId, event.id.as_bytes());
+        }
+        if self.ordinal != 0 && free(Field::Ordinal) {
+            self.number(Field::Ordinal, u64::from(self.ordinal));
+        }
+        let flags = event.flags;
+        let set = [
+            (Field::Partial, flags.partial),
+            (Field::Suspect, flags.suspect),
+            (Field::Truncated, flags.truncated || self.truncated),
+        ];
+        for (field, _) in set.into_iter().filter(|(field, set)| *set && free(*field)) {
+            self.yes(field);
+        }
+        if let Some(bytes) = flags.bytes.filter(|_| free(Field::Bytes)) {
+            self.number(Field::Bytes, bytes);
+        }
+    }
+
+    /// What is not UTF-8 stands in the other fields with replacement characters; here the message is whole, but for the
+    /// part of it that may only be `shown` otherwise.
+    fn exact_bytes_around(&mut self, part: &[u8], shown: &[u8]) {
+        let message = &self.event.message;
+        if self.options.redact == Redact::Literals || simdutf8::basic::from_utf8(message).is_ok() {
+            return;
+        }
+        let start = (part.as_ptr().addr()).saturating_sub(message.as_ptr().addr());
+        let before = message.get(..start).unwrap_or_default();
+        let after = message.get(start + part.len()..).unwrap_or_default();
+        let exact = STANDARD.encode([before, shown, after].concat());
+        self.text(Field::MessageBase64, exact.as_bytes());
+    }
+
+    fn end(mut self, format: Format) -> EntryOutcome {
+        self.out.push(b'}');
+        EntryOutcome::Document { format, source: self.out }
+    }
+}

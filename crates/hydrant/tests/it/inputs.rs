@@ -1,0 +1,182 @@
+//! Everything that `hydrant transform` reads, told apart by content: the same log event in each wrapping is the same
+//! document.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+
+use crate::program::BINARY;
+
+const ENVELOPE: &str = r#"{"messageType":"DATA_MESSAGE","owner":"908047316593","logGroup":"/aws/rds/instance/mysql-db-for-logs/general","logStream":"mysql-db-for-logs","subscriptionFilters":["mysql-general-filter"],"logEvents":[{"id":"36283739563646893425505853973335389931765810644969062400","timestamp":1627019152976,"message":"2021-07-23T05:45:52.976229Z\t  199 Query\tUSE testdb"}]}"#;
+
+const DOCUMENT: &str = r#"{"@timestamp":"2021-07-23T05:45:52.976229Z","Time":"2021-07-23T05:45:52.976229Z","PID":199,"Perform":"Query","Statement":"USE testdb","owner":"908047316593","log_group":"/aws/rds/instance/mysql-db-for-logs/general","log_stream":"mysql-db-for-logs","event_id":"36283739563646893425505853973335389931765810644969062400"}"#;
+
+/// By a Python script over hashlib.
+const ID: &str = "337ee27551fdf57f103b21e5376c7864";
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
+struct Lab(tempfile::TempDir);
+
+impl Lab {
+    fn new() -> Lab {
+        Lab(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.path().join("input");
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn transform(&self, bytes: impl AsRef<[u8]>, to: &str) -> Output {
+        transform(&self.file(bytes), &["--to", to])
+    }
+}
+
+fn transform(path: &Path, arguments: &[&str]) -> Output {
+    Command::new(BINARY).arg("transform").args(arguments).arg(path).output().unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn events() -> Vec<(&'static str, Vec<u8>)> {
+    let data = STANDARD.encode(gzip(ENVELOPE.as_bytes()));
+    let event = |value: Value| serde_json::to_vec_pretty(&value).unwrap();
+    let failed = json!({"attemptsMade": 1, "arrivalTimestamp": 1, "errorCode": "400", "rawData": data});
+    vec![
+        ("an envelope", ENVELOPE.into()),
+        ("a gzipped envelope", gzip(ENVELOPE.as_bytes())),
+        ("base64 of it", data.clone().into_bytes()),
+        ("base64 without padding", format!("{}\n", data.trim_end_matches('=')).into_bytes()),
+        ("Firehose", event(json!({"invocationId": "i", "records": [{"recordId": "r1", "data": data}]}))),
+        ("Kinesis", event(json!({"Records": [{"kinesis": {"data": data, "sequenceNumber": "1"}, "eventID": "s:1"}]}))),
+        ("GetRecords", event(json!({"Records": [{"Data": data, "SequenceNumber": "1"}], "MillisBehindLatest": 0}))),
+        ("a direct subscription", event(json!({"awslogs": {"data": data}}))),
+        ("failed documents", format!("{failed}\n").into_bytes()),
+        ("gzipped failed documents", gzip(format!("{failed}\n\n").as_bytes())),
+    ]
+}
+
+#[test]
+fn an_event_is_the_same_document_in_every_wrapping() {
+    let lab = Lab::new();
+    let action = json!({"create": {"_index": "hydrant-general-2021-07-23", "_id": ID}});
+    for (name, bytes) in events() {
+        assert_eq!(stdout(&lab.transform(&bytes, "ndjson")), format!("{DOCUMENT}\n"), "{name}");
+        assert_eq!(stdout(&lab.transform(&bytes, "bulk")), format!("{action}\n{DOCUMENT}\n"), "{name}");
+    }
+}
+
+#[test]
+fn standard_input_is_told_apart_too() {
+    for (name, bytes) in events() {
+        let mut child = Command::new(BINARY)
+            .args(["transform", "--to", "ndjson", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(&bytes).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(stdout(&output), format!("{DOCUMENT}\n"), "{name}");
+    }
+}
+
+#[test]
+fn an_event_of_firehose_is_answered_as_the_function_does() {
+    let lab = Lab::new();
+    let one = STANDARD.encode(gzip(ENVELOPE.as_bytes()));
+    let two = ENVELOPE
+        .replace("\"logEvents\":[", "\"logEvents\":[{\"id\":\"1\",\"timestamp\":1627019152976,\"message\":\"x\"},");
+    let control = r#"{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLogs","logGroup":"","logStream":"","subscriptionFilters":[],"logEvents":[{"id":"","timestamp":1680683189085,"message":"CWL CONTROL MESSAGE: Checking health of destination Firehose."}]}"#;
+    let event = json!({"records": [
+        {"recordId": "r1", "data": one},
+        {"recordId": "r2", "data": STANDARD.encode(two)},
+        {"recordId": "r3", "data": STANDARD.encode(control)},
+    ]});
+    let output = lab.transform(event.to_string(), "firehose");
+    let answer: Value = serde_json::from_str(stdout(&output)).unwrap();
+    assert_eq!(
+        answer,
+        json!({"records": [
+            {"recordId": "r1", "result": "Ok", "data": STANDARD.encode(DOCUMENT)},
+            {"recordId": "r2", "result": "Dropped"},
+            {"recordId": "r3", "result": "Dropped"},
+        ]})
+    );
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(told, "4 entries: 1 documents, 2 to be sent again, 1 dropped (control message)\n");
+    // What cannot be decoded fails alone, and the command says so.
+    let damaged = json!({"records": [{"recordId": "r1", "data": "%"}, {"recordId": "r2", "data": one}]});
+    let output = lab.transform(damaged.to_string(), "firehose");
+    assert_eq!(output.status.code(), Some(1));
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["records"][0], json!({"recordId": "r1", "result": "ProcessingFailed"}));
+    assert_eq!(answer["records"][1]["result"], "Ok");
+    // Only an event has an answer.
+    let output = lab.transform(ENVELOPE, "firehose");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("holds no event of Firehose"), "{output:?}");
+}
+
+#[test]
+fn a_record_that_is_no_base64_is_one_failure() {
+    let event = json!({"Records": [{"Data": "%", "SequenceNumber": "1"}, {"Data": STANDARD.encode(ENVELOPE), "SequenceNumber": "2"}]});
+    let output = Lab::new().transform(event.to_string(), "ndjson");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{DOCUMENT}\n"));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        told.starts_with(
+            "failed: Hydrant.Base64Invalid: the data is no base64\n2 entries: 1 documents (1 general), 1 failed\n"
+        ),
+        "{told}"
+    );
+}
+
+#[test]
+fn names_format_and_profile_are_taken_from_the_command_line() {
+    let lab = Lab::new();
+    let log = lab.file("2021-07-23T05:45:52.976229Z\t  199 Query\tUSE testdb\n# Query_time: 1\nSELECT 1;\n");
+    let group = ["--log-group", "/aws/rds/instance/db/slowquery", "--log-stream", "db", "--profile", "otel"];
+    let output = transform(&log, &[&group[..], &["--to", "ndjson", "--format", "slow"]].concat());
+    let documents: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(documents[1]["db.query.text"], "SELECT 1");
+    assert_eq!(documents[1]["aws.log.group.names"], json!(["/aws/rds/instance/db/slowquery"]));
+    assert_eq!(documents[1]["aws.log.stream.names"], json!(["db"]));
+    assert_eq!(documents[0]["body"], "2021-07-23T05:45:52.976229Z\t  199 Query\tUSE testdb");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(told, "2 entries: 2 documents (1 slow, 1 unparsed), 1 of them partial\n");
+}
+
+#[test]
+fn the_users_own_lines_are_read_by_the_configuration() {
+    let lab = Lab::new();
+    let config = lab.0.path().join("hydrant.toml");
+    let text = "[[pattern]]\nregex = '(?<at>\\S+) (?<level>[A-Z]+) took=(?<took>[0-9.]+) (?<text>.*)'\ntime = \"at\"\nfloats = \"took\"\n";
+    std::fs::write(&config, text).unwrap();
+    let log = lab.file("2021-07-23T05:45:52.5Z INFO took=3 ready\nno such line\n");
+    let output = transform(&log, &["--to", "ndjson", "--config", config.to_str().unwrap()]);
+    let documents: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told = ["@timestamp", "level", "took", "text"].map(|name| documents[0][name].clone());
+    assert_eq!(told, [json!("2021-07-23T05:45:52.500000Z"), json!("INFO"), json!(3.0), json!("ready")]);
+    assert_eq!(documents[1]["message"], "no such line");
+    let output = transform(&log, &["--format", "pattern"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("needs a `[[pattern]]` table"), "{output:?}");
+}
