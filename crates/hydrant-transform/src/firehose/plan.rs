@@ -194,7 +194,10 @@ impl Planner<'_> {
     }
 
     fn fail(&mut self, record: &InputRecord, transformed: &Transformed, failure: Failure) {
-        let raw = failure.event_idx.map(|event_idx| raw_envelope(transformed, event_idx)).unwrap_or_default();
+        let raw = failure
+            .event_idx
+            .map(|event_idx| raw_envelope(transformed, event_idx, failure.ordinal))
+            .unwrap_or_default();
         self.plan.failed.push(Failed { failure, raw, arrival_ms: record.arrival_ms });
     }
 }

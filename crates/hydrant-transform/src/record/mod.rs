@@ -1,15 +1,18 @@
 //! One stream record to documents: envelope, entries, documents, with an account of everything that is not one.
 //!
-//! Promise: entries = documents + dropped + failed, whatever the bytes were. In this version a log event is one entry.
-//! Does not join entries that came in pieces, and keeps nothing from one record to the next. Sizes: messages of at most
+//! Promise: entries = documents + dropped + failed, whatever the bytes were. A log event is one entry, unless the
+//! configuration says that those of its log group are pieces: then they are [joined](join), here within one record,
+//! by a caller that keeps a [`join::Joiner`] over all. Keeps nothing from one record to the next. Sizes: messages of at most
 //! [`MESSAGE_BYTES_MAX`], documents of at most [`DOCUMENTS_BYTES_MAX`] together; what is beyond fails, and keeps its bytes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::document::{Document, DocumentId, EventSource, Profile, Reason, document_id};
-use crate::entry::Format;
+use crate::entry::json as json_line;
 use crate::entry::pattern::Pattern;
-use crate::envelope::{DecodeError, Decoded, Encoder, Envelope, EventFlags, Header, LogEvent, decode};
+use crate::entry::{Format, detect};
+use crate::envelope::{DecodeError, Decoded, Encoder, Envelope, Header, LogEvent, decode};
 use crate::firehose::marked;
 use crate::sql::redact::Redact;
 
@@ -17,10 +20,13 @@ mod event;
 
 mod filter;
 
+pub mod join;
+
 mod write;
 
 use event::{EntryOutcome, Metadata};
 pub use filter::{Action, Filter, Filters, Noise};
+use join::{Joined, Joiner, LogStream};
 
 /// The longest message that becomes a document. CloudWatch's events and the tail's entries end at 1 MiB, a stream's
 /// records at 10 MiB; only something packed that is no log line is longer, and escaped it could be six times as long.
@@ -30,7 +36,7 @@ pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// hold a million short events, so the bound on its own bytes does not bound these. Ordinary records stay far below.
 pub const DOCUMENTS_BYTES_MAX: usize = 512 * 1024 * 1024;
 
-/// A log event is one entry, so the first is the only one.
+/// Of the first entry of a log event.
 const ORDINAL: u32 = 0;
 
 /// What the stream says of a record, as far as it enters a document.
@@ -58,6 +64,25 @@ pub struct Options {
     /// Statements have their digest, type and tables too.
     pub digest: bool,
     pub filters: Filters,
+    pub join: Join,
+}
+
+/// Which log events are pieces of entries, and the bounds of joining them. Nothing unless configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Join {
+    /// Names of log groups; one that ends with `*` stands for all that begin so.
+    pub log_groups: Arc<[String]>,
+    pub limits: join::Limits,
+}
+
+impl Join {
+    /// Whether the log events of a log group are pieces.
+    pub fn applies(&self, log_group: &str) -> bool {
+        self.log_groups.iter().any(|name| match name.strip_suffix('*') {
+            Some(beginning) => log_group.starts_with(beginning),
+            None => log_group == name,
+        })
+    }
 }
 
 /// Why an entry is deliberately not indexed.
@@ -139,6 +164,18 @@ pub struct Transformed {
     pub documents: Vec<Document>,
     pub dropped: Vec<DropReason>,
     pub failed: Vec<Failure>,
+    /// What was left to a joiner, in order.
+    pub pieces: Vec<Piece>,
+    /// The last log event of each entry that came from several, by its first one and its ordinal.
+    joined: BTreeMap<(u32, u32), u32>,
+}
+
+/// A log event that a joiner has to take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    pub stream: LogStream,
+    pub event: LogEvent,
+    pub event_idx: u32,
 }
 
 impl Transformed {
@@ -158,9 +195,43 @@ impl Transformed {
 /// Turns one record into documents. Never fails: what cannot become a document is in `failed`.
 ///
 /// A record that is no envelope is one log event: its message is the record, its time the record's arrival, and it has
-/// no event id, owner, log group or log stream.
+/// no event id, owner, log group or log stream. It may hold several entries: JSON objects, or the lines of a log.
 pub fn transform(data: &[u8], source: RecordSource<'_>, options: &Options) -> Transformed {
-    let mut work = Work::new(source, options);
+    transform_record(data, source, options, None)
+}
+
+/// As [`transform`], but leaves the log events of some log streams to the caller's joiner.
+pub fn transform_leaving(
+    data: &[u8],
+    source: RecordSource<'_>,
+    options: &Options,
+    leaves: &dyn Fn(&LogStream) -> bool,
+) -> Transformed {
+    transform_record(data, source, options, Some(leaves))
+}
+
+/// Turns an entry that was joined over several records into its document. `source`: the record that it begins in.
+pub fn transform_joined<T>(joined: &Joined<T>, source: RecordSource<'_>, options: &Options) -> Transformed {
+    let mut work = Work::new(source, options, None);
+    let LogStream { owner, log_group, log_stream } = LogStream::clone(&joined.stream);
+    let origin = Origin { owner, log_group, log_stream, first_event_idx: 0 };
+    let metadata = Metadata::new(&origin, options.profile);
+    work.entry(&origin, &metadata, &joined.event, joined.event_idx, joined.ordinal);
+    work.out
+}
+
+/// The gzipped envelope of the log events that a joined entry came from, as they came.
+pub fn joined_envelope<T>(joined: &Joined<T>) -> Vec<u8> {
+    seal(&joined.stream, joined.pieces.iter().map(AsRef::as_ref))
+}
+
+fn transform_record(
+    data: &[u8],
+    source: RecordSource<'_>,
+    options: &Options,
+    leaves: Option<&dyn Fn(&LogStream) -> bool>,
+) -> Transformed {
+    let mut work = Work::new(source, options, leaves);
     match decode(data) {
         Ok(Decoded::Envelopes(envelopes)) => envelopes.into_iter().for_each(|envelope| work.envelope(envelope)),
         Ok(Decoded::Raw(message)) => work.raw(message),
@@ -172,7 +243,7 @@ pub fn transform(data: &[u8], source: RecordSource<'_>, options: &Options) -> Tr
 /// What becomes of a record that could not even be read: one failure.
 pub fn undecodable(source: RecordSource<'_>, reason: Reason) -> Transformed {
     let options = Options::default();
-    let mut work = Work::new(source, &options);
+    let mut work = Work::new(source, &options, None);
     work.fail_record(reason);
     work.out
 }
@@ -186,38 +257,54 @@ pub fn transform_events(
     source: RecordSource<'_>,
     options: &Options,
 ) -> Transformed {
-    let mut work = Work::new(source, options);
+    let mut work = Work::new(source, options, None);
     let (owner, log_group, log_stream) = (owner.to_owned(), log_group.to_owned(), log_stream.to_owned());
     work.events(Origin { owner, log_group, log_stream, first_event_idx: 0 }, events, false);
     work.out
 }
 
-/// The gzipped envelope of one log event alone, its bytes, id, time and flags as they came: what a failed document
-/// carries as `rawData`, so that it can be transformed again. Empty if the record has no such event.
-pub fn raw_envelope(transformed: &Transformed, event_idx: u32) -> Vec<u8> {
-    let event = usize::try_from(event_idx).ok().and_then(|idx| transformed.events.get(idx));
-    let (Some(event), Some(origin)) = (event, transformed.origin(event_idx)) else { return Vec::new() };
+/// The gzipped envelope of just the log events that an entry came from, their bytes, ids, times and flags as they came:
+/// what a failed document carries as `rawData`, so that it can be transformed again. Empty if the record has no such
+/// event.
+pub fn raw_envelope(transformed: &Transformed, event_idx: u32, ordinal: u32) -> Vec<u8> {
+    let last = transformed.joined.get(&(event_idx, ordinal)).copied().unwrap_or(event_idx);
+    let range = usize::try_from(event_idx).unwrap_or(usize::MAX)..=usize::try_from(last).unwrap_or(usize::MAX);
+    let (Some(events), Some(origin)) = (transformed.events.get(range), transformed.origin(event_idx)) else {
+        return Vec::new();
+    };
+    seal(&origin.stream(), events.iter())
+}
+
+fn seal<'e>(stream: &LogStream, events: impl Iterator<Item = &'e LogEvent>) -> Vec<u8> {
     let mut encoder = Encoder::new(&Header {
-        owner: origin.owner.clone(),
-        log_group: origin.log_group.clone(),
-        log_stream: origin.log_stream.clone(),
+        owner: stream.owner.clone(),
+        log_group: stream.log_group.clone(),
+        log_stream: stream.log_stream.clone(),
         subscription_filters: Vec::new(),
     });
-    encoder.push(event);
+    events.for_each(|event| encoder.push(event));
     encoder.seal()
+}
+
+impl Origin {
+    fn stream(&self) -> LogStream {
+        let Origin { owner, log_group, log_stream, .. } = self.clone();
+        LogStream { owner, log_group, log_stream }
+    }
 }
 
 struct Work<'a> {
     source: RecordSource<'a>,
     options: &'a Options,
+    leaves: Option<&'a dyn Fn(&LogStream) -> bool>,
     out: Transformed,
     /// What the documents may still take.
     bytes_left: usize,
 }
 
 impl<'a> Work<'a> {
-    fn new(source: RecordSource<'a>, options: &'a Options) -> Work<'a> {
-        Work { source, options, out: Transformed::default(), bytes_left: DOCUMENTS_BYTES_MAX }
+    fn new(source: RecordSource<'a>, options: &'a Options, leaves: Option<&'a dyn Fn(&LogStream) -> bool>) -> Work<'a> {
+        Work { source, options, leaves, out: Transformed::default(), bytes_left: DOCUMENTS_BYTES_MAX }
     }
 
     fn envelope(&mut self, envelope: Envelope) {
@@ -225,14 +312,30 @@ impl<'a> Work<'a> {
         self.events(Origin { owner, log_group, log_stream, first_event_idx: 0 }, log_events, control);
     }
 
+    /// A record that is no envelope: JSON objects, or the lines of a log.
     fn raw(&mut self, message: Vec<u8>) {
-        if marked::read(&message).is_some() {
-            self.out.dropped.push(DropReason::Reingested);
-            return;
+        let origin = Origin::default();
+        let metadata = Metadata::new(&origin, self.options.profile);
+        let timestamp_ms = self.source.arrival_ms;
+        let of = |message: &[u8]| LogEvent { timestamp_ms, message: message.to_vec(), ..LogEvent::default() };
+        let whole = of(&message);
+        if let Some(objects) = json_line::objects(&message) {
+            for (object, ordinal) in objects.iter().map(|object| object.as_bytes()).zip(0..) {
+                if marked::read(object).is_some() {
+                    self.out.dropped.push(DropReason::Reingested);
+                } else {
+                    self.entry(&origin, &metadata, &of(object), 0, ordinal);
+                }
+            }
+        } else if simdutf8::basic::from_utf8(&message).is_err() && detect(&message).format == Format::Text {
+            // Not the text of any log: no byte of it means the end of a line.
+            self.entry(&origin, &metadata, &whole, 0, ORDINAL);
+        } else {
+            let limits = join::Limits { entry_bytes_max: usize::MAX, ..self.options.join.limits };
+            self.join(&origin, &metadata, limits, std::iter::once((0, &whole)));
         }
-        let event =
-            LogEvent { id: String::new(), timestamp_ms: self.source.arrival_ms, message, flags: EventFlags::default() };
-        self.events(Origin::default(), vec![event], false);
+        self.out.events.push(whole);
+        self.out.origins.push(origin);
     }
 
     fn undecodable(&mut self, error: &DecodeError) {
@@ -245,22 +348,31 @@ impl<'a> Work<'a> {
     }
 
     fn fail_record(&mut self, reason: Reason) {
-        let id = self.id(&Origin::default(), "", 0);
+        let id = self.id(&Origin::default(), "", 0, ORDINAL);
         self.out.failed.push(Failure { id, ordinal: ORDINAL, format: None, reason, event_idx: None });
     }
 
     fn events(&mut self, mut origin: Origin, events: Vec<LogEvent>, control: bool) {
-        let mut event_idx = u32::try_from(self.out.events.len()).unwrap_or(u32::MAX);
-        origin.first_event_idx = event_idx;
+        let first = u32::try_from(self.out.events.len()).unwrap_or(u32::MAX);
+        origin.first_event_idx = first;
         let metadata = Metadata::new(&origin, self.options.profile);
-        self.out.documents.reserve(if control { 0 } else { events.len() });
-        for event in &events {
-            if control {
-                self.out.dropped.push(DropReason::ControlMessage);
-            } else {
-                self.event(&origin, &metadata, event, event_idx);
-            }
-            event_idx = event_idx.saturating_add(1);
+        let stream = self.leaves.map(|_| origin.stream());
+        let is_left = self.leaves.zip(stream.as_ref()).is_some_and(|(leaves, stream)| !control && leaves(stream));
+        let numbered = || (first..).zip(&events);
+        if control {
+            self.out.dropped.extend(events.iter().map(|_| DropReason::ControlMessage));
+        } else if let Some(stream) = stream.filter(|_| is_left) {
+            let left = |(event_idx, event): (u32, &LogEvent)| Piece {
+                stream: stream.clone(),
+                event: event.clone(),
+                event_idx,
+            };
+            self.out.pieces.extend(numbered().map(left));
+        } else if self.options.join.applies(&origin.log_group) {
+            self.join(&origin, &metadata, self.options.join.limits, numbered());
+        } else {
+            self.out.documents.reserve(events.len());
+            numbered().for_each(|(event_idx, event)| self.entry(&origin, &metadata, event, event_idx, ORDINAL));
         }
         if self.out.events.is_empty() {
             self.out.events = events;
@@ -270,8 +382,29 @@ impl<'a> Work<'a> {
         self.out.origins.push(origin);
     }
 
-    fn event(&mut self, origin: &Origin, metadata: &Metadata, event: &LogEvent, event_idx: u32) {
-        let ordinal = ORDINAL;
+    /// Log events that are pieces of entries, of this record alone.
+    fn join<'e>(
+        &mut self,
+        origin: &Origin,
+        metadata: &Metadata,
+        limits: join::Limits,
+        events: impl Iterator<Item = (u32, &'e LogEvent)>,
+    ) {
+        let limits = join::Limits { bytes_max: usize::MAX, ..limits };
+        let mut joiner = Joiner::new(limits, self.options.format, i64::MIN, 0);
+        let (stream, mut finished) = (origin.stream(), Vec::new());
+        events.for_each(|(event_idx, event)| joiner.push(&stream, event.clone(), event_idx, &(), &mut finished));
+        joiner.finish(&mut finished);
+        for joined in finished {
+            if let Some(more) = joined.pieces.len().checked_sub(1).filter(|more| *more > 0) {
+                let last = joined.event_idx.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
+                self.out.joined.insert((joined.event_idx, joined.ordinal), last);
+            }
+            self.entry(origin, metadata, &joined.event, joined.event_idx, joined.ordinal);
+        }
+    }
+
+    fn entry(&mut self, origin: &Origin, metadata: &Metadata, event: &LogEvent, event_idx: u32, ordinal: u32) {
         let outcome = if self.bytes_left == 0 {
             let message = format!("the documents of the record before this one have {DOCUMENTS_BYTES_MAX} bytes");
             EntryOutcome::Failed(Reason::new(reason_code::TOO_LARGE, message))
@@ -281,19 +414,19 @@ impl<'a> Work<'a> {
         match outcome {
             EntryOutcome::Document { format, source } => {
                 self.bytes_left = self.bytes_left.saturating_sub(source.len());
-                let id = self.id(origin, &event.id, event_idx);
+                let id = self.id(origin, &event.id, event_idx, ordinal);
                 let timestamp_ms = event.timestamp_ms;
                 self.out.documents.push(Document { id, format, timestamp_ms, ordinal, source, event_idx });
             }
             EntryOutcome::Dropped(reason) => self.out.dropped.push(reason),
             EntryOutcome::Failed(reason) => {
-                let id = self.id(origin, &event.id, event_idx);
+                let id = self.id(origin, &event.id, event_idx, ordinal);
                 self.out.failed.push(Failure { id, ordinal, format: None, reason, event_idx: Some(event_idx) });
             }
         }
     }
 
-    fn id(&self, origin: &Origin, event_id: &str, event_idx: u32) -> DocumentId {
+    fn id(&self, origin: &Origin, event_id: &str, event_idx: u32, ordinal: u32) -> DocumentId {
         let source = EventSource {
             owner: &origin.owner,
             log_group: &origin.log_group,
@@ -302,7 +435,7 @@ impl<'a> Work<'a> {
             shard: self.source.shard,
             sequence_number: self.source.sequence_number,
         };
-        document_id(&source, event_idx, ORDINAL)
+        document_id(&source, event_idx, ordinal)
     }
 }
 
@@ -315,7 +448,7 @@ mod tests {
         let options = Options::default();
         let source = RecordSource { shard: "s", sequence_number: "1", arrival_ms: 0 };
         let event = LogEvent { message: b"x".into(), ..LogEvent::default() };
-        let mut work = Work { bytes_left: 60, ..Work::new(source, &options) };
+        let mut work = Work { bytes_left: 60, ..Work::new(source, &options, None) };
         work.events(Origin::default(), vec![event; 4], false);
         // {"@timestamp":"1970-01-01T00:00:00.000000Z","message":"x"} has 58 bytes.
         assert_eq!((work.out.documents.len(), work.out.failed.len(), work.out.entries()), (2, 2, 4));

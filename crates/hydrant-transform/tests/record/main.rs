@@ -4,6 +4,8 @@
 
 mod formats;
 
+mod pieces;
+
 mod profiles;
 
 use hydrant_transform::document::{Document, is_cloudwatch_event_id};
@@ -304,14 +306,14 @@ fn the_raw_envelope_of_an_event_holds_it_alone_as_it_came() {
     let flags = EventFlags { partial: true, ..EventFlags::default() };
     let odd = LogEvent { flags, ..event(b"caf\xe9\n") };
     let transformed = many(vec![event(b"x"), odd.clone()], &Options::default());
-    let Ok(Decoded::Envelopes(envelopes)) = decode(&raw_envelope(&transformed, 1)) else { panic!() };
+    let Ok(Decoded::Envelopes(envelopes)) = decode(&raw_envelope(&transformed, 1, 0)) else { panic!() };
     let [envelope] = &envelopes[..] else { panic!() };
     assert_eq!((envelope.owner.as_str(), envelope.log_group.as_str()), ("908047316593", "/aws/rds/general"));
     assert_eq!((envelope.log_stream.as_str(), &envelope.log_events), ("db", &vec![odd]));
-    let again = transform(&raw_envelope(&transformed, 1), SOURCE, &Options::default());
+    let again = transform(&raw_envelope(&transformed, 1, 0), SOURCE, &Options::default());
     assert_eq!(again.documents[0].id, transformed.documents[1].id);
     assert_eq!(again.documents[0].source, transformed.documents[1].source);
-    assert!(raw_envelope(&transformed, 2).is_empty());
+    assert!(raw_envelope(&transformed, 2, 0).is_empty());
 }
 
 #[cfg(test)]
@@ -433,7 +435,7 @@ proptest! {
         let record = if packed { gzip(&bytes) } else { bytes };
         for record in [&record[..], &record[..cut.index(record.len() + 1)]] {
             let transformed = transform(record, SOURCE, &Options::default());
-            prop_assert_eq!(transformed.entries(), 1);
+            prop_assert!(transformed.entries() >= 1);
             assert_sound(&transformed)?;
         }
     }

@@ -268,6 +268,9 @@ fn settings(arguments: &Run) -> Result<Config, ConfigError> {
     if let Some(data) = &arguments.data {
         config.data.clone_from(data);
     }
+    if let Some(file) = config.joined_tail() {
+        return Err(problem(format!("`join.log_groups`: {file}")));
+    }
     config.listen.rest = arguments.rest.unwrap_or(config.listen.rest);
     config.listen.page = arguments.page.unwrap_or(config.listen.page);
     Ok(config)

@@ -1,10 +1,12 @@
 //! The settings as a configuration file would say them, every default included.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use hydrant_transform::entry::Format;
 use hydrant_transform::entry::pattern::Source;
-use hydrant_transform::record::{Action, Filter};
+use hydrant_transform::record::join::Limits;
+use hydrant_transform::record::{Action, Filter, Join};
 
 use super::{Config, FormatChoice, units};
 
@@ -49,6 +51,9 @@ impl Config {
             out,
             "\n[transform]\nformat = {format:?}\nprofile = {profile:?}\nredact = {redact:?}\ndigest = {digest}\nnoise = {noise:?}\npid = {pid:?}"
         )?;
+        if !self.transform.join.log_groups.is_empty() {
+            write_join(out, &self.transform.join)?;
+        }
         for filter in self.transform.filters.filters.iter() {
             write_filter(out, filter)?;
         }
@@ -85,6 +90,15 @@ fn write_filter(out: &mut String, filter: &Filter) -> std::fmt::Result {
         Some(regex) => writeln!(out, "statement = {:?}", regex.as_str()),
         None => Ok(()),
     }
+}
+
+fn write_join(out: &mut String, join: &Join) -> std::fmt::Result {
+    let Limits { entry_bytes_max, bytes_max, streams_max, quiet_ms, age_ms } = join.limits;
+    let duration = |ms: i64| units::duration_text(Duration::from_millis(ms.unsigned_abs()));
+    writeln!(out, "\n[join]\nlog_groups = {:?}", &join.log_groups[..])?;
+    writeln!(out, "quiet = {:?}\nage = {:?}", duration(quiet_ms), duration(age_ms))?;
+    writeln!(out, "entry_size = {:?}", units::bytes_text(entry_bytes_max as u64))?;
+    writeln!(out, "waiting_size = {:?}\nstreams = {streams_max}", units::bytes_text(bytes_max as u64))
 }
 
 fn write_pattern(out: &mut String, source: &Source) -> std::fmt::Result {

@@ -134,6 +134,9 @@ impl Reader<'_> {
                 self.tail(item.span().start, table, config);
             }
         }
+        if let Some(join) = table(root, "join") {
+            self.join(join, config);
+        }
         let filters = root.get("filter").and_then(|value| value.get_ref().as_array());
         let filters = filters.into_iter().flat_map(|items| items.iter());
         let filters = filters.filter_map(|item| self.filter(item.span().start, item.get_ref().as_table()?));

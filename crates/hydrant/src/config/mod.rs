@@ -8,6 +8,8 @@ mod file;
 
 mod filters;
 
+mod joins;
+
 mod keys;
 
 mod patterns;

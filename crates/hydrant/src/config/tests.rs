@@ -243,3 +243,27 @@ fn patterns_and_profiles_are_read_and_checked() {
         assert_eq!(Config::parse(text).unwrap_err().to_string(), problem);
     }
 }
+
+#[test]
+fn joins_are_read_and_their_bounds_checked() {
+    let text = "[join]\nlog_groups = [\"/agents/*\", \"mine\"]\nquiet = \"2s\"\nage = \"1m\"\nentry_size = \"2MiB\"\nwaiting_size = \"8MiB\"\nstreams = 7\n";
+    let config = Config::parse(text).unwrap();
+    let join = &config.transform.join;
+    assert_eq!(["/agents/x", "/agents", "mine", "mine2"].map(|name| join.applies(name)), [true, false, true, false]);
+    let limits = join.limits;
+    assert_eq!((limits.quiet_ms, limits.age_ms, limits.streams_max), (2_000, 60_000, 7));
+    assert_eq!((limits.entry_bytes_max, limits.bytes_max), (2 << 20, 8 << 20));
+    let again = Config::parse(&config.describe()).unwrap();
+    assert_eq!((&again.transform.join, again.describe()), (join, config.describe()));
+    for (text, problem) in [
+        ("[join]\nquiet = \"0s\"\n", "line 2: `quiet`: a duration from 1ms to 1d is expected"),
+        ("[join]\nentry_size = \"1GiB\"\n", "line 2: `entry_size`: a size from 1B to 16MiB is expected"),
+        ("[join]\nstreams = 0\n", "line 2: `streams`: a number from 1 to 2000 is expected"),
+        (
+            "[join]\nlog_groups = \"/hydrant/*\"\n[[tail]]\nfile = \"a.log\"\n",
+            "line 2: `log_groups`: a.log is in /hydrant/tail, and its entries are cut already",
+        ),
+    ] {
+        assert_eq!(Config::parse(text).unwrap_err().to_string(), problem);
+    }
+}

@@ -6,17 +6,20 @@
 //! batch is committed, so that what fails can be put into failed/ with its original bytes; log events are not kept.
 
 use std::collections::{BTreeMap, HashSet};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hydrant_transform::document::IndexNaming;
-use hydrant_transform::record::{DropReason, Failure, Options, RecordSource, transform};
+use hydrant_transform::document::{Document, IndexNaming};
+use hydrant_transform::record::join::LogStream;
+use hydrant_transform::record::{
+    DropReason, Failure, Options, Piece, RecordSource, Transformed, transform_joined, transform_leaving,
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::failed::Earlier;
+use super::joining::{Again, Arrived, Done, Finished, Joining};
 use super::{Delivery, End, Error, Mode};
 use crate::index::Addressed;
 use crate::stream::{Position, Read, ReadLimits, Record, ShardId};
@@ -54,15 +57,6 @@ impl Default for Limits {
     }
 }
 
-/// Where the work of the processor is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cores {
-    /// On the caller's task: for simulations, where threads would make chance.
-    Inline,
-    /// On tokio's blocking threads, a batch on so many at once.
-    Spread(NonZeroUsize),
-}
-
 /// A place between two records of a shard.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -72,6 +66,8 @@ pub(super) struct Place {
     pub(super) naming_rule: usize,
     /// Delivery has just begun here, so the batch from here may have been delivered in part before.
     pub(super) fresh: bool,
+    /// Entries that a start found finished on its way here.
+    pub(super) finished: Vec<Finished>,
 }
 
 /// Where a batch begins: enough to name its objects in failed/ alike after a crash.
@@ -82,11 +78,30 @@ pub(super) struct Begin {
     pub(super) arrival_ms: i64,
 }
 
-/// A document and the record it came from.
+/// A document and what it came from.
 #[derive(Debug)]
 pub(super) struct Offered {
     pub(super) addressed: Addressed,
-    pub(super) record_idx: usize,
+    pub(super) from: CameFrom,
+}
+
+/// What an entry came from.
+#[derive(Clone, Debug)]
+pub(super) enum CameFrom {
+    /// A record of the batch.
+    Record(usize),
+    /// Pieces, perhaps of records before the batch.
+    Joined(Arc<Finished>),
+}
+
+impl CameFrom {
+    /// Joined entries come last.
+    pub(super) fn record_idx(&self) -> usize {
+        match self {
+            CameFrom::Record(idx) => *idx,
+            CameFrom::Joined(_) => usize::MAX,
+        }
+    }
 }
 
 /// What became of entries that are not offered to the index, and the age of those that are.
@@ -101,12 +116,14 @@ pub(super) struct Tally {
 pub(super) struct Batch {
     pub(super) records: Vec<Record>,
     pub(super) documents: Vec<Offered>,
-    /// By record: what could not become a document.
-    pub(super) lost: Vec<(usize, Failure)>,
+    /// What could not become a document.
+    pub(super) lost: Vec<(CameFrom, Failure)>,
     /// What an earlier attempt at this batch has put into failed/.
     pub(super) earlier: Earlier,
     pub(super) begin: Begin,
     pub(super) end: Place,
+    /// Where the checkpoint may stand when the batch is delivered.
+    pub(super) done: Done,
     pub(super) tally: Tally,
 }
 
@@ -117,49 +134,77 @@ pub(super) enum Gathered {
 
 impl Delivery {
     /// Reads and transforms from a place on. Changes nothing, so it may be dropped, and is on a stop.
+    ///
+    /// Takes `joining` along; it is worth nothing after a stop.
     pub(super) async fn gather(
         &self,
         shard: &ShardId,
         from: &Place,
+        joining: &mut Joining,
         stop: &CancellationToken,
         mode: Mode,
     ) -> Result<Gathered, Error> {
         tokio::select! {
             biased;
             () = stop.cancelled() => Ok(Gathered::End(End::Stopped)),
-            gathered = self.gather_whole(shard, from, mode) => gathered,
+            gathered = self.gather_whole(shard, from, joining, mode) => gathered,
         }
     }
 
-    async fn gather_whole(&self, shard: &ShardId, from: &Place, mode: Mode) -> Result<Gathered, Error> {
+    async fn gather_whole(
+        &self,
+        shard: &ShardId,
+        from: &Place,
+        joining: &mut Joining,
+        mode: Mode,
+    ) -> Result<Gathered, Error> {
+        if !from.finished.is_empty() {
+            return Ok(self.begin_without_records(shard, from, joining).await?.into_batch(joining));
+        }
         let mut gathering: Option<Gathering> = None;
         loop {
             let wait = match (&gathering, mode) {
+                // What waits to be joined ends by the clock, and a drained shard is not left before.
+                (None, Mode::Drain) if joining.waits() => IDLE_WAIT,
                 (_, Mode::Drain) => Duration::ZERO,
                 (None, Mode::Follow) => IDLE_WAIT,
                 (Some(gathering), Mode::Follow) => gathering.deadline.saturating_duration_since(Instant::now()),
             };
-            let after = gathering.as_ref().map_or(from, |gathering| &gathering.batch.end).position.as_ref();
+            let asked_ms = self.clock.now_ms();
+            let after = gathering.as_ref().map_or(from, |gathering| &gathering.end).position.as_ref();
             let read = match self.read(shard, after, wait).await {
                 Ok(read) => read,
                 // What was gathered before the trouble is delivered; the next batch meets the trouble first.
-                Err(error) => return gathering.map_or(Err(error), |gathering| Ok(gathering.into())),
+                Err(error) => return gathering.map_or(Err(error), |gathering| Ok(gathering.into_batch(joining))),
             };
             let Some(first) = read.records.first() else {
+                let mut finished = Vec::new();
+                match read.ended {
+                    true => joining.end(&mut finished),
+                    false => joining.caught_up(asked_ms, &mut finished),
+                }
+                if !finished.is_empty() {
+                    let mut batch = match gathering {
+                        Some(gathering) => gathering,
+                        None => self.begin_without_records(shard, from, joining).await?,
+                    };
+                    batch.push_finished(shard, finished, &self.settings.transform);
+                    return Ok(batch.into_batch(joining));
+                }
                 match (gathering.take(), read.ended, mode) {
-                    (Some(gathering), _, _) => return Ok(gathering.into()),
+                    (Some(gathering), _, _) => return Ok(gathering.into_batch(joining)),
                     (None, true, _) => return Ok(Gathered::End(End::Closed)),
-                    (None, false, Mode::Drain) => return Ok(Gathered::End(End::Drained)),
-                    (None, false, Mode::Follow) => continue,
+                    (None, false, Mode::Drain) if !joining.waits() => return Ok(Gathered::End(End::Drained)),
+                    (None, false, Mode::Drain | Mode::Follow) => continue,
                 }
             };
             let mut batch = match gathering {
                 Some(gathering) => gathering,
-                None => self.begin(shard, from, first).await?,
+                None => self.begin(shard, from, joining, first).await?,
             };
-            self.add(shard, &mut batch, read.records).await?;
+            self.add(shard, &mut batch, read.records, joining).await?;
             if batch.is_done(&self.settings.limits) {
-                return Ok(batch.into());
+                return Ok(batch.into_batch(joining));
             }
             gathering = Some(batch);
         }
@@ -170,63 +215,168 @@ impl Delivery {
         self.patiently(shard, "read the stream", || self.stream.read(shard, after, limits)).await
     }
 
-    async fn begin(&self, shard: &ShardId, from: &Place, first: &Record) -> Result<Gathering, Error> {
+    async fn begin(
+        &self,
+        shard: &ShardId,
+        from: &Place,
+        joining: &mut Joining,
+        first: &Record,
+    ) -> Result<Gathering, Error> {
         let begin = Begin {
             after: from.position.clone(),
             sequence_number: first.sequence_number.clone(),
             arrival_ms: first.arrival_ms,
         };
-        let earlier = if from.fresh {
-            self.patiently(shard, "read failed/", || self.failed.earlier(shard, &begin)).await?
-        } else {
-            Earlier::default()
-        };
-        Ok(Gathering {
+        let mut earlier = Earlier::default();
+        let mut unmet = HashSet::new();
+        if from.fresh {
+            earlier = self.earlier(shard, &begin).await?;
+            unmet.clone_from(&earlier.ids);
+            if !joining.is_empty() {
+                // The clock may have ended entries here that a record ends now.
+                let without = self.earlier(shard, &Begin::without_records(from, joining)).await?;
+                earlier.ids.extend(without.ids);
+            }
+        }
+        let mut gathering = self.gathering(shard, from, begin, earlier, unmet);
+        gathering.end.fresh = false;
+        Ok(gathering)
+    }
+
+    /// Of what the clock has ended. Several may begin at one place, so what is in failed/ is always looked at.
+    async fn begin_without_records(
+        &self,
+        shard: &ShardId,
+        from: &Place,
+        joining: &Joining,
+    ) -> Result<Gathering, Error> {
+        let begin = Begin::without_records(from, joining);
+        let earlier = self.earlier(shard, &begin).await?;
+        Ok(self.gathering(shard, from, begin, earlier, HashSet::new()))
+    }
+
+    async fn earlier(&self, shard: &ShardId, begin: &Begin) -> Result<Earlier, Error> {
+        self.patiently(shard, "read failed/", || self.failed.earlier(shard, begin)).await
+    }
+
+    fn gathering(
+        &self,
+        shard: &ShardId,
+        from: &Place,
+        begin: Begin,
+        earlier: Earlier,
+        unmet: HashSet<String>,
+    ) -> Gathering {
+        let mut gathering = Gathering {
             deadline: Instant::now() + self.settings.limits.age_max,
             bytes: 0,
-            unmet: earlier.ids.clone(),
-            batch: Batch {
-                records: Vec::new(),
-                documents: Vec::new(),
-                lost: Vec::new(),
-                earlier,
-                begin,
-                end: Place { fresh: false, ..from.clone() },
-                tally: Tally::default(),
-            },
-        })
+            unmet,
+            records: Vec::new(),
+            documents: Vec::new(),
+            lost: Vec::new(),
+            earlier,
+            begin,
+            end: Place { finished: Vec::new(), ..from.clone() },
+            tally: Tally::default(),
+        };
+        gathering.push_finished(shard, from.finished.clone(), &self.settings.transform);
+        gathering
     }
 
     /// Transforms records, the work spread over cores, and adds what came out, in order.
-    async fn add(&self, shard: &ShardId, gathering: &mut Gathering, records: Vec<Record>) -> Result<(), Error> {
-        let rules = self.naming.rules(shard);
-        let end = &mut gathering.batch.end;
-        let mut named = Vec::with_capacity(records.len());
-        for record in records {
-            assert!(end.position.as_ref() != Some(&record.position), "positions only go on");
-            let naming = rules.naming(end.naming_rule);
-            end.position = Some(record.position.clone());
-            end.naming_rule = rules
-                .after(end.naming_rule, end.position.as_ref())
-                .map_err(|error| Error::Shard { shard: shard.clone(), problem: error.to_string() })?;
-            named.push((record, naming));
-        }
+    async fn add(
+        &self,
+        shard: &ShardId,
+        gathering: &mut Gathering,
+        records: Vec<Record>,
+        joining: &mut Joining,
+    ) -> Result<(), Error> {
+        let options = &self.settings.transform;
+        let named = self.name(shard, &mut gathering.end, records)?;
         let parts = self.settings.cores.split(named).into_iter().map(|part| {
-            let (shard, options) = (shard.clone(), self.settings.transform.clone());
+            let (shard, options) = (shard.clone(), options.clone());
             self.settings.cores.run(move || {
-                part.into_iter().map(|(record, naming)| take(&shard, record, &naming, &options)).collect::<Vec<_>>()
+                let leaves = |stream: &LogStream| options.join.applies(&stream.log_group);
+                part.into_iter().map(|named| take(&shard, named, &options, &leaves)).collect::<Vec<_>>()
             })
         });
-        for taken in join_all(parts).await.into_iter().flatten() {
+        for mut taken in join_all(parts).await.into_iter().flatten() {
+            let mut finished = Vec::new();
+            let Named { record, naming, rule_after } = &taken.named;
+            let pieces = std::mem::take(&mut taken.pieces);
+            joining.take(Arrived { record, naming, naming_rule: *rule_after, pieces }, &mut finished);
             gathering.push(taken);
+            gathering.push_finished(shard, finished, options);
+        }
+        Ok(())
+    }
+
+    /// Finds the rule for the index names of each record, and moves `place` behind the last one.
+    fn name(&self, shard: &ShardId, place: &mut Place, records: Vec<Record>) -> Result<Vec<Named>, Error> {
+        let rules = self.naming.rules(shard);
+        let mut named = Vec::with_capacity(records.len());
+        for record in records {
+            assert!(place.position.as_ref() != Some(&record.position), "positions only go on");
+            let naming = rules.naming(place.naming_rule);
+            place.position = Some(record.position.clone());
+            place.naming_rule = rules
+                .after(place.naming_rule, place.position.as_ref())
+                .map_err(|error| Error::Shard { shard: shard.clone(), problem: error.to_string() })?;
+            named.push(Named { record, naming, rule_after: place.naming_rule });
+        }
+        Ok(named)
+    }
+
+    /// Reads again what a checkpoint's joiner waits for, up to the end of what is delivered. `place`: the checkpoint's;
+    /// it is moved to that end.
+    pub(super) async fn rejoin(
+        &self,
+        shard: &ShardId,
+        place: &mut Place,
+        joining: &mut Joining,
+        mut again: Again,
+    ) -> Result<(), Error> {
+        while place.position != again.end {
+            let read = self.read(shard, place.position.as_ref(), Duration::ZERO).await?;
+            let behind = read.records.iter().position(|record| Some(&record.position) == again.end.as_ref());
+            let records: Vec<Record> =
+                read.records.into_iter().take(behind.map_or(usize::MAX, |idx| idx + 1)).collect();
+            if records.is_empty() {
+                let problem = "the stream does not hold what its checkpoint says is delivered".to_owned();
+                return Err(Error::Shard { shard: shard.clone(), problem });
+            }
+            for named in self.name(shard, place, records)? {
+                let taken = take(shard, named, &self.settings.transform, &|stream| again.wants(stream));
+                let Taken { named: Named { record, naming, rule_after }, pieces, .. } = taken;
+                let arrived = Arrived { record: &record, naming: &naming, naming_rule: rule_after, pieces };
+                joining.take_again(arrived, &mut again, &mut place.finished);
+            }
+        }
+        if self.settings.transform.join.log_groups.is_empty() {
+            // Nothing is joined any more.
+            joining.end(&mut place.finished);
         }
         Ok(())
     }
 }
 
+impl Begin {
+    /// Where a batch begins that no record belongs to.
+    fn without_records(from: &Place, joining: &Joining) -> Begin {
+        let (after, sequence_number) = (from.position.clone(), "joined".to_owned());
+        Begin { after, sequence_number, arrival_ms: joining.highest_ms() }
+    }
+}
+
 /// A batch that still grows.
 struct Gathering {
-    batch: Batch,
+    records: Vec<Record>,
+    documents: Vec<Offered>,
+    lost: Vec<(CameFrom, Failure)>,
+    earlier: Earlier,
+    begin: Begin,
+    end: Place,
+    tally: Tally,
     deadline: Instant,
     bytes: usize,
     /// Ids that an earlier attempt has put into failed/ and that have not come yet.
@@ -235,23 +385,46 @@ struct Gathering {
 
 impl Gathering {
     fn push(&mut self, taken: Taken) {
-        let record_idx = self.batch.records.len();
-        self.bytes += taken.record.data.len();
-        self.batch.records.push(taken.record);
-        for addressed in taken.documents {
-            let document = &addressed.document;
+        let Taken { named: Named { record, naming, .. }, documents, dropped, failed, pieces: _ } = taken;
+        let from = CameFrom::Record(self.records.len());
+        self.bytes += record.data.len();
+        self.records.push(record);
+        self.push_entries(&from, &naming, documents, dropped, failed);
+    }
+
+    /// Entries that were joined.
+    fn push_finished(&mut self, shard: &ShardId, finished: Vec<Finished>, options: &Options) {
+        for joined in finished {
+            let begun = Arc::clone(&joined.record);
+            let source =
+                RecordSource { shard: &shard.0, sequence_number: &begun.sequence_number, arrival_ms: begun.arrival_ms };
+            let Transformed { documents, dropped, failed, .. } = transform_joined(&joined, source, options);
+            self.bytes += joined.pieces.iter().map(|piece| piece.message.len()).sum::<usize>();
+            self.push_entries(&CameFrom::Joined(Arc::new(joined)), &begun.naming, documents, dropped, failed);
+        }
+    }
+
+    fn push_entries(
+        &mut self,
+        from: &CameFrom,
+        naming: &IndexNaming,
+        documents: Vec<Document>,
+        dropped: Vec<DropReason>,
+        failed: Vec<Failure>,
+    ) {
+        for document in documents {
             self.bytes += document.source.len();
             self.meet(document.id.as_str());
-            let newest_ms = &mut self.batch.tally.newest_ms;
-            *newest_ms = (*newest_ms).max(Some(document.timestamp_ms));
-            self.batch.documents.push(Offered { addressed, record_idx });
+            self.tally.newest_ms = self.tally.newest_ms.max(Some(document.timestamp_ms));
+            let index_name = naming.name(document.format, document.timestamp_ms);
+            self.documents.push(Offered { addressed: Addressed { index_name, document }, from: from.clone() });
         }
-        for reason in taken.dropped {
-            *self.batch.tally.dropped.entry(reason).or_default() += 1;
+        for reason in dropped {
+            *self.tally.dropped.entry(reason).or_default() += 1;
         }
-        for failure in taken.failed {
+        for failure in failed {
             self.meet(failure.id.as_str());
-            self.batch.lost.push((record_idx, failure));
+            self.lost.push((from.clone(), failure));
         }
     }
 
@@ -272,81 +445,43 @@ impl Gathering {
     }
 
     fn is_full(&self, limits: &Limits, times: usize) -> bool {
-        self.batch.documents.len() >= limits.documents_max.saturating_mul(times)
-            || self.batch.records.len() >= limits.records_max.saturating_mul(times)
+        self.documents.len() >= limits.documents_max.saturating_mul(times)
+            || self.records.len() >= limits.records_max.saturating_mul(times)
             || self.bytes >= limits.bytes_max.saturating_mul(times)
     }
 }
 
-impl From<Gathering> for Gathered {
-    fn from(gathering: Gathering) -> Gathered {
-        assert!(!gathering.batch.records.is_empty(), "a batch is never empty");
-        Gathered::Batch(Box::new(gathering.batch))
+impl Gathering {
+    fn into_batch(self, joining: &Joining) -> Gathered {
+        let Gathering { records, documents, lost, earlier, begin, end, tally, .. } = self;
+        let done = joining.done();
+        Gathered::Batch(Box::new(Batch { records, documents, lost, earlier, begin, end, done, tally }))
     }
+}
+
+/// A record, the rule for its index names, and the one behind it.
+pub(super) struct Named {
+    pub(super) record: Record,
+    naming: Arc<IndexNaming>,
+    rule_after: usize,
 }
 
 /// What became of one record.
 struct Taken {
-    record: Record,
-    documents: Vec<Addressed>,
+    named: Named,
+    documents: Vec<Document>,
     dropped: Vec<DropReason>,
     failed: Vec<Failure>,
+    pieces: Vec<Piece>,
 }
 
-fn take(shard: &ShardId, record: Record, naming: &IndexNaming, options: &Options) -> Taken {
-    let transformed = transform(&record.data, source(shard, &record), options);
-    let documents = transformed
-        .documents
-        .into_iter()
-        .map(|document| Addressed { index_name: naming.name(document.format, document.timestamp_ms), document });
-    let documents = documents.collect();
-    Taken { record, documents, dropped: transformed.dropped, failed: transformed.failed }
+fn take(shard: &ShardId, named: Named, options: &Options, leaves: &dyn Fn(&LogStream) -> bool) -> Taken {
+    let transformed = transform_leaving(&named.record.data, source(shard, &named.record), options, leaves);
+    let Transformed { documents, dropped, failed, pieces, .. } = transformed;
+    Taken { named, documents, dropped, failed, pieces }
 }
 
 /// What the stream says of a record.
 pub(super) fn source<'a>(shard: &'a ShardId, record: &'a Record) -> RecordSource<'a> {
     RecordSource { shard: &shard.0, sequence_number: &record.sequence_number, arrival_ms: record.arrival_ms }
-}
-
-type Named = (Record, Arc<IndexNaming>);
-
-impl Cores {
-    /// Cuts records into as many parts as there are cores, of about the same bytes, in order.
-    fn split(self, records: Vec<Named>) -> Vec<Vec<Named>> {
-        let n_parts = match self {
-            Cores::Inline => 1,
-            Cores::Spread(cores) => cores.get(),
-        };
-        let bytes: usize = records.iter().map(|(record, _)| record.data.len()).sum();
-        let part_bytes = bytes / n_parts + 1;
-        let mut parts = Vec::new();
-        let (mut part, mut filled) = (Vec::new(), 0);
-        for named in records {
-            filled += named.0.data.len();
-            part.push(named);
-            if filled >= part_bytes {
-                parts.push(std::mem::take(&mut part));
-                filled = 0;
-            }
-        }
-        if !part.is_empty() {
-            parts.push(part);
-        }
-        parts
-    }
-
-    /// Does work of the processor where it blocks no other task. A panic in it goes on here.
-    pub(super) async fn run<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        match self {
-            Cores::Inline => work(),
-            Cores::Spread(_) => match tokio::task::spawn_blocking(work).await {
-                Ok(done) => done,
-                Err(error) => match error.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    // The runtime is going away, and this task with it.
-                    Err(_) => std::future::pending().await,
-                },
-            },
-        }
-    }
 }

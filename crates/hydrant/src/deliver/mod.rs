@@ -20,7 +20,11 @@ mod batch;
 
 mod checkpoint;
 
+mod cores;
+
 pub mod failed;
+
+mod joining;
 
 pub mod naming;
 
@@ -45,9 +49,11 @@ use crate::clock::Clock;
 use crate::index;
 use crate::metrics::{Health, Metrics};
 use crate::stream::{self, Checkpoint, Shard, ShardId};
+pub use batch::Limits;
 use batch::{Batch, Gathered, Place};
-pub use batch::{Cores, Limits};
 use checkpoint::State;
+pub use cores::Cores;
+use joining::{Done, Joining};
 use retry::Trouble;
 
 /// Everything that delivery works on.
@@ -169,8 +175,8 @@ impl Delivery {
 
     /// Delivers one shard. May be dropped at any `.await`: what is not committed is delivered again.
     pub async fn shard(&self, shard: &ShardId, stop: &CancellationToken, mode: Mode) -> Result<End, Error> {
-        let mut place = self.resume(shard).await?;
-        let mut gathered = self.gather(shard, &place, stop, mode).await?;
+        let (mut place, mut joining) = self.resume(shard).await?;
+        let mut gathered = self.gather(shard, &place, &mut joining, stop, mode).await?;
         loop {
             let batch = match gathered {
                 Gathered::End(end) => return Ok(end),
@@ -178,7 +184,8 @@ impl Delivery {
             };
             place = batch.end.clone();
             // A failure to gather must not disturb the batch that is on its way, so each has its own result.
-            let (delivered, next) = join(self.deliver(shard, *batch), self.gather(shard, &place, stop, mode)).await;
+            let next = self.gather(shard, &place, &mut joining, stop, mode);
+            let (delivered, next) = join(self.deliver(shard, *batch), next).await;
             delivered?;
             gathered = next?;
         }
@@ -186,13 +193,12 @@ impl Delivery {
 
     /// One batch, start to end. Dropping this future at any `.await` loses nothing: the commit is last.
     async fn deliver(&self, shard: &ShardId, batch: Batch) -> Result<(), Error> {
-        let Batch { records, documents, lost, earlier, begin, end, tally } = batch;
-        assert!(!records.is_empty(), "a batch is never empty");
+        let Batch { records, documents, lost, earlier, begin, end: _, done, tally } = batch;
         let (n_documents, n_indices) = (documents.len(), count_indices(&documents));
         let written = self.write(shard, documents).await?; // every touched index is durable
         let failed = self.put_failed(shard, begin, earlier, records, lost, written.rejected).await?; // then failed/
         self.metrics.count(&tally, written.indexed, failed.added, written.duplicates + failed.repeated);
-        self.commit(shard, end).await?; // only now is the batch done
+        self.commit(shard, done).await?; // only now is the batch done
         tracing::debug!(%shard, documents = n_documents, indices = n_indices, duplicates = written.duplicates, "batch committed");
         if let Some(newest_ms) = tally.newest_ms {
             let age_ms = self.clock.now_ms().saturating_sub(newest_ms);
@@ -202,27 +208,34 @@ impl Delivery {
         Ok(())
     }
 
-    async fn commit(&self, shard: &ShardId, end: Place) -> Result<(), Error> {
-        let Some(position) = end.position else { return Ok(()) };
-        let checkpoint = Checkpoint { position, state: State { naming_rule: end.naming_rule }.to_bytes() };
+    async fn commit(&self, shard: &ShardId, done: Done) -> Result<(), Error> {
+        let Done { position, naming_rule, kept } = done;
+        let checkpoint = Checkpoint { position, state: State { naming_rule, joining: kept }.to_bytes() };
         self.patiently(shard, "commit to the stream", || self.stream.commit(shard, checkpoint.clone())).await
     }
 
     /// Where a shard's delivery goes on.
-    async fn resume(&self, shard: &ShardId) -> Result<Place, Error> {
+    async fn resume(&self, shard: &ShardId) -> Result<(Place, Joining), Error> {
         self.settle_naming(shard).await?;
         let checkpoint = self.patiently(shard, "read the checkpoint", || self.stream.checkpoint(shard)).await?;
         let rules = self.naming.rules(shard);
         let fatal = |problem: String| Error::Shard { shard: shard.clone(), problem };
-        let (position, naming_rule) = match checkpoint {
-            None => (None, 0),
+        let (position, State { naming_rule, joining }) = match checkpoint {
+            None => (None, State { naming_rule: 0, joining: None }),
             Some(Checkpoint { position, state }) => {
-                let state = State::from_bytes(&state).map_err(|error| fatal(error.to_string()))?;
-                (Some(position), state.naming_rule)
+                (position, State::from_bytes(&state).map_err(|error| fatal(error.to_string()))?)
             }
         };
         let naming_rule = rules.after(naming_rule, position.as_ref()).map_err(|error| fatal(error.to_string()))?;
-        Ok(Place { position, naming_rule, fresh: true })
+        let mut place = Place { position: position.clone(), naming_rule, fresh: true, finished: Vec::new() };
+        let waits = joining.is_some();
+        let kept = joining.unwrap_or_default();
+        let options = &self.settings.transform;
+        let (mut joining, again) = Joining::resume(options, position, naming_rule, kept, &mut place.finished);
+        if waits {
+            self.rejoin(shard, &mut place, &mut joining, again).await?;
+        }
+        Ok((place, joining))
     }
 
     /// Records the configured naming of a shard from its present end on, if it is new there.
@@ -234,7 +247,7 @@ impl Delivery {
         if end.is_none() {
             // Nothing is kept; what was there once is delivered up to the checkpoint.
             let checkpoint = self.patiently(shard, "read the checkpoint", || self.stream.checkpoint(shard)).await?;
-            end = checkpoint.map(|checkpoint| checkpoint.position);
+            end = checkpoint.and_then(|checkpoint| checkpoint.position);
         }
         self.patiently(shard, "write the history of index names", || async { self.naming.settle(shard, end.as_ref()) })
             .await

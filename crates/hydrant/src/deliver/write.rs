@@ -5,7 +5,7 @@
 
 use hydrant_transform::document::{Outcome, Reason};
 
-use super::batch::Offered;
+use super::batch::{CameFrom, Offered};
 use super::retry::Trouble;
 use super::{Delivery, Error};
 use crate::index::Addressed;
@@ -32,8 +32,8 @@ impl Delivery {
     pub(super) async fn write(&self, shard: &ShardId, documents: Vec<Offered>) -> Result<Written, Error> {
         let mut outage = self.outage(Some(shard), "write to the index");
         let mut written = Written::default();
-        let mut record_idxs: Vec<usize> = documents.iter().map(|offered| offered.record_idx).collect();
-        let mut pending: Vec<Addressed> = documents.into_iter().map(|offered| offered.addressed).collect();
+        let (mut pending, mut origins): (Vec<Addressed>, Vec<CameFrom>) =
+            documents.into_iter().map(|Offered { addressed, from }| (addressed, from)).unzip();
         // An attempt without an answer may have been carried out. A repeat that we find afterwards is most likely our
         // own, and counts as the document that it is.
         let mut unanswered = false;
@@ -54,24 +54,20 @@ impl Delivery {
                 }
             };
             assert!(outcomes.len() == pending.len(), "one outcome per document");
-            let offered = std::mem::take(&mut pending).into_iter().zip(std::mem::take(&mut record_idxs));
+            let offered = std::mem::take(&mut pending).into_iter().zip(std::mem::take(&mut origins));
             let mut busy = None;
-            for ((addressed, record_idx), outcome) in offered.zip(outcomes) {
+            for ((addressed, from), outcome) in offered.zip(outcomes) {
                 match outcome {
                     Outcome::Indexed => written.indexed += 1,
                     Outcome::Duplicate if unanswered => written.indexed += 1,
                     Outcome::Duplicate => written.duplicates += 1,
                     Outcome::Rejected(reason) => {
-                        written.rejected.push(Rejected {
-                            offered: Offered { addressed, record_idx },
-                            reason,
-                            attempts,
-                        });
+                        written.rejected.push(Rejected { offered: Offered { addressed, from }, reason, attempts });
                     }
                     Outcome::Retry(reason) => {
                         busy.get_or_insert(reason);
                         pending.push(addressed);
-                        record_idxs.push(record_idx);
+                        origins.push(from);
                     }
                 }
             }

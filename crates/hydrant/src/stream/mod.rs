@@ -53,7 +53,7 @@ pub trait Engine: Send + Sync {
     fn checkpoint<'a>(&'a self, shard: &'a ShardId) -> BoxFuture<'a, Result<Option<Checkpoint>, Error>>;
 
     /// Durably replaces the checkpoint of a shard. Its position never goes back: an earlier one is refused as
-    /// [`Error::Fatal`]. Records up to it may be trimmed from now on, none after it.
+    /// [`Error::Fatal`], and so is `None` behind one. Records up to it may be trimmed from now on, none after it.
     fn commit<'a>(&'a self, shard: &'a ShardId, checkpoint: Checkpoint) -> BoxFuture<'a, Result<(), Error>>;
 
     /// The newest mark of every producer, whatever was trimmed since.
@@ -150,8 +150,8 @@ pub struct Read {
 /// How far a shard is delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// The last record that is delivered whole.
-    pub position: Position,
+    /// The last record before which everything is delivered; `None`: not even the first record is.
+    pub position: Option<Position>,
     /// The caller's own state, versioned by it and stored unread; at most 1 MiB.
     pub state: Bytes,
 }

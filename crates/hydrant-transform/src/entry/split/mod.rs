@@ -86,6 +86,13 @@ pub struct Entry {
     pub partial: bool,
 }
 
+/// Where a message that is too long is cut: at most `bytes_max`, and not inside a character.
+pub fn boundary(message: &[u8], bytes_max: usize) -> usize {
+    let end = message.len().min(bytes_max);
+    let start = (end.saturating_sub(3)..=end).rev().find(|at| message.get(*at).is_none_or(|byte| byte & 0xC0 != 0x80));
+    start.unwrap_or(end)
+}
+
 /// The cutter of one log stream.
 #[derive(Clone, Debug)]
 pub struct Splitter {

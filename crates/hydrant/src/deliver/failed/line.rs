@@ -7,17 +7,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hydrant_transform::document::{DocumentId, Reason};
 use hydrant_transform::entry::Format;
-use hydrant_transform::record::{Failure, Options, Transformed, raw_envelope, transform};
+use hydrant_transform::record::{Failure, Options, Transformed, joined_envelope, raw_envelope, transform};
 use serde::Serialize;
 
 use super::Kind;
-use crate::deliver::batch::source;
+use crate::deliver::batch::{CameFrom, source};
 use crate::deliver::write::Rejected;
 use crate::stream::{Record, ShardId};
 
 /// An entry that is lost to the index.
 pub(super) struct Loss {
-    pub(super) record_idx: usize,
+    pub(super) from: CameFrom,
     pub(super) id: DocumentId,
     ordinal: u32,
     format: Option<Format>,
@@ -27,19 +27,19 @@ pub(super) struct Loss {
     refused: Option<(String, u32)>,
 }
 
-impl From<(usize, Failure)> for Loss {
-    fn from((record_idx, failure): (usize, Failure)) -> Loss {
+impl Loss {
+    /// Of what could not become a document.
+    pub(super) fn transforming((from, failure): (CameFrom, Failure)) -> Loss {
         let Failure { id, ordinal, format, reason, event_idx } = failure;
-        Loss { record_idx, id, ordinal, format, event_idx, reason, refused: None }
+        Loss { from, id, ordinal, format, event_idx, reason, refused: None }
     }
-}
 
-impl From<Rejected> for Loss {
-    fn from(rejected: Rejected) -> Loss {
+    /// Of what the index refused.
+    pub(super) fn indexing(rejected: Rejected) -> Loss {
         let Rejected { offered, reason, attempts } = rejected;
         let document = offered.addressed.document;
         Loss {
-            record_idx: offered.record_idx,
+            from: offered.from,
             id: document.id,
             ordinal: document.ordinal,
             format: Some(document.format),
@@ -48,9 +48,7 @@ impl From<Rejected> for Loss {
             refused: Some((offered.addressed.index_name, attempts)),
         }
     }
-}
 
-impl Loss {
     pub(super) fn kind(&self) -> Kind {
         if self.refused.is_some() { Kind::Index } else { Kind::Processing }
     }
@@ -102,8 +100,16 @@ impl<'a> Renderer<'a> {
         Renderer { shard, options, now_ms, transformed: None }
     }
 
-    pub(super) fn line(&mut self, out: &mut Vec<u8>, record: &Record, loss: &Loss) {
-        let raw_data = STANDARD.encode(self.raw_data(record, loss));
+    /// `records`: those of the batch.
+    pub(super) fn line(&mut self, out: &mut Vec<u8>, records: &[Record], loss: &Loss) {
+        let (raw, arrival_ms) = match &loss.from {
+            CameFrom::Joined(joined) => (joined_envelope(joined), joined.record.arrival_ms),
+            CameFrom::Record(idx) => {
+                let Some(record) = records.get(*idx) else { unreachable!("a loss comes from a record of its batch") };
+                (self.raw_data(*idx, record, loss), record.arrival_ms)
+            }
+        };
+        let raw_data = STANDARD.encode(raw);
         let format = loss.format.map(Format::name);
         let line = match &loss.refused {
             None => serde_json::to_writer(
@@ -113,7 +119,7 @@ impl<'a> Renderer<'a> {
                     error_code: "Hydrant.TransformFailed",
                     error_message: &loss.reason.message,
                     attempts_made: 1,
-                    arrival_timestamp: record.arrival_ms,
+                    arrival_timestamp: arrival_ms,
                     attempt_ending_timestamp: self.now_ms,
                     es_document_id: loss.id.as_str(),
                     ordinal: loss.ordinal,
@@ -125,7 +131,7 @@ impl<'a> Renderer<'a> {
                 &mut *out,
                 &IndexLine {
                     attempts_made: *attempts,
-                    arrival_timestamp: record.arrival_ms,
+                    arrival_timestamp: arrival_ms,
                     error_code: "400",
                     error_message: &loss.reason.message,
                     attempt_ending_timestamp: self.now_ms,
@@ -146,13 +152,13 @@ impl<'a> Renderer<'a> {
     }
 
     /// An envelope of the log event, or the record as it came.
-    fn raw_data(&mut self, record: &Record, loss: &Loss) -> Vec<u8> {
+    fn raw_data(&mut self, idx: usize, record: &Record, loss: &Loss) -> Vec<u8> {
         let Some(event_idx) = loss.event_idx else { return record.data.to_vec() };
-        if self.transformed.as_ref().is_none_or(|(record_idx, _)| *record_idx != loss.record_idx) {
+        if self.transformed.as_ref().is_none_or(|(last, _)| *last != idx) {
             let again = transform(&record.data, source(self.shard, record), self.options);
-            self.transformed = Some((loss.record_idx, again));
+            self.transformed = Some((idx, again));
         }
         let transformed = self.transformed.as_ref();
-        transformed.map_or_else(Vec::new, |(_, transformed)| raw_envelope(transformed, event_idx))
+        transformed.map_or_else(Vec::new, |(_, transformed)| raw_envelope(transformed, event_idx, loss.ordinal))
     }
 }

@@ -39,7 +39,7 @@ use sha2::{Digest, Sha256};
 
 pub use directory::{Directory, OpenError};
 
-use super::batch::Begin;
+use super::batch::{Begin, CameFrom};
 use super::write::Rejected;
 use super::{Delivery, Error};
 use crate::stream::{Record, ShardId};
@@ -122,7 +122,7 @@ struct Id {
 /// Everything that a batch lost.
 struct Losses {
     records: Vec<Record>,
-    lost: Vec<(usize, Failure)>,
+    lost: Vec<(CameFrom, Failure)>,
     rejected: Vec<Rejected>,
     earlier: Earlier,
 }
@@ -135,7 +135,7 @@ impl Delivery {
         begin: Begin,
         earlier: Earlier,
         records: Vec<Record>,
-        lost: Vec<(usize, Failure)>,
+        lost: Vec<(CameFrom, Failure)>,
         rejected: Vec<Rejected>,
     ) -> Result<Put, Error> {
         if lost.is_empty() && rejected.is_empty() {
@@ -167,14 +167,11 @@ impl Losses {
         let Earlier { mut processing, mut index, mut ids } = earlier;
         let mut put = Put::default();
         let mut losses: Vec<Loss> =
-            lost.into_iter().map(Loss::from).chain(rejected.into_iter().map(Loss::from)).collect();
-        losses.sort_by_key(|loss| loss.record_idx); // stable: one record is transformed again once, at most
+            lost.into_iter().map(Loss::transforming).chain(rejected.into_iter().map(Loss::indexing)).collect();
+        losses.sort_by_key(|loss| loss.from.record_idx()); // stable: one record is transformed again once, at most
         let mut touched = (false, false);
         let mut renderer = line::Renderer::new(shard, options, now_ms);
         for loss in losses {
-            let Some(record) = records.get(loss.record_idx) else {
-                unreachable!("a loss comes from a record of its batch")
-            };
             if !ids.insert(loss.id.as_str().to_owned()) {
                 put.repeated += 1;
                 continue;
@@ -183,11 +180,11 @@ impl Losses {
             match loss.kind() {
                 Kind::Processing => {
                     touched.0 = true;
-                    renderer.line(&mut processing, record, &loss);
+                    renderer.line(&mut processing, &records, &loss);
                 }
                 Kind::Index => {
                     touched.1 = true;
-                    renderer.line(&mut index, record, &loss);
+                    renderer.line(&mut index, &records, &loss);
                 }
             }
         }

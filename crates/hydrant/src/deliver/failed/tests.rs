@@ -81,12 +81,12 @@ fn rejected(id: &str) -> Rejected {
     };
     let addressed = Addressed { index_name: "hydrant-json-2026-11-23".into(), document };
     let reason = Reason::new("mapper_parsing_exception", "failed to parse field [n]");
-    Rejected { offered: Offered { addressed, record_idx: 0 }, reason, attempts: 2 }
+    Rejected { offered: Offered { addressed, from: CameFrom::Record(0) }, reason, attempts: 2 }
 }
 
 fn render(
     data: Vec<u8>,
-    lost: Vec<(usize, Failure)>,
+    lost: Vec<(CameFrom, Failure)>,
     rejected: Vec<Rejected>,
     earlier: Earlier,
 ) -> (Put, Vec<(Kind, String)>) {
@@ -112,7 +112,8 @@ fn the_key_is_firehose_s_and_depends_on_the_place_only() {
 
 #[test]
 fn a_record_that_cannot_be_decoded_is_kept_as_it_came() {
-    let (put, objects) = render(vec![0x1f, 0x8b, 0xff], vec![(0, failure("aa"))], Vec::new(), Earlier::default());
+    let (put, objects) =
+        render(vec![0x1f, 0x8b, 0xff], vec![(CameFrom::Record(0), failure("aa"))], Vec::new(), Earlier::default());
     assert_eq!(put, Put { added: 1, repeated: 0 });
     // `H4v/` is base64 of the bytes 1f 8b ff.
     let line = concat!(
@@ -152,7 +153,12 @@ fn a_rejected_document_carries_an_envelope_of_its_event_alone() {
 
 #[test]
 fn a_redelivery_keeps_what_is_there_and_adds_only_what_is_new() {
-    let (_, objects) = render(vec![1], vec![(0, failure("aa")), (0, failure("bb"))], Vec::new(), Earlier::default());
+    let (_, objects) = render(
+        vec![1],
+        vec![(CameFrom::Record(0), failure("aa")), (CameFrom::Record(0), failure("bb"))],
+        Vec::new(),
+        Earlier::default(),
+    );
     let first = objects[0].1.clone();
     let earlier = || Earlier {
         processing: first.clone().into_bytes(),
@@ -160,10 +166,15 @@ fn a_redelivery_keeps_what_is_there_and_adds_only_what_is_new() {
         ids: HashSet::from(["aa".to_owned(), "bb".to_owned()]),
     };
 
-    let (put, objects) = render(vec![1], vec![(0, failure("bb"))], Vec::new(), earlier());
+    let (put, objects) = render(vec![1], vec![(CameFrom::Record(0), failure("bb"))], Vec::new(), earlier());
     assert_eq!((put, objects), (Put { added: 0, repeated: 1 }, Vec::new()));
 
-    let (put, objects) = render(vec![1], vec![(0, failure("bb")), (0, failure("cc"))], Vec::new(), earlier());
+    let (put, objects) = render(
+        vec![1],
+        vec![(CameFrom::Record(0), failure("bb")), (CameFrom::Record(0), failure("cc"))],
+        Vec::new(),
+        earlier(),
+    );
     assert_eq!(put, Put { added: 1, repeated: 1 });
     let text = &objects[0].1;
     assert!(text.starts_with(&first), "the old lines stay");
@@ -178,7 +189,8 @@ async fn objects_are_whole_private_and_found_again() {
     let store = Store::directory(&root).unwrap();
     assert!(store.earlier(&shard(), &begin()).await.unwrap().ids.is_empty());
 
-    let (_, objects) = render(vec![1], vec![(0, failure("aa"))], vec![rejected("bb")], Earlier::default());
+    let (_, objects) =
+        render(vec![1], vec![(CameFrom::Record(0), failure("aa"))], vec![rejected("bb")], Earlier::default());
     for (kind, text) in objects {
         store.objects.put(&key(kind, &shard(), &begin()), text.into_bytes()).await.unwrap();
     }

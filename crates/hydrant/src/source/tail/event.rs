@@ -8,6 +8,7 @@ use hydrant_transform::entry::mysql::audit::{self, AuditStamp};
 use hydrant_transform::entry::mysql::error;
 use hydrant_transform::entry::mysql::general::{self, Stamp};
 use hydrant_transform::entry::mysql::slow;
+use hydrant_transform::entry::split::boundary;
 use hydrant_transform::envelope::{EventFlags, LogEvent};
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
@@ -78,7 +79,7 @@ impl Events {
         let Taken { offset, mut message, length, suspect, rest, unfinished } = taken;
         let truncated = length > ENTRY_BYTES_MAX as u64;
         if truncated {
-            message.truncate(boundary(&message));
+            message.truncate(boundary(&message, ENTRY_BYTES_MAX));
         }
         // What is not the beginning of an entry has no stamp, whatever it looks like.
         if !rest {
@@ -138,13 +139,6 @@ impl Events {
 fn slow_stamp(head: &[u8]) -> Option<(Stamp<'_>, i64)> {
     let entry = slow::parse(head)?;
     Some((entry.stamp?, entry.fraction_micros))
-}
-
-/// Where to cut so that no character is torn, if there are characters.
-fn boundary(message: &[u8]) -> usize {
-    let end = message.len().min(ENTRY_BYTES_MAX);
-    let start = (end.saturating_sub(3)..=end).rev().find(|at| message.get(*at).is_none_or(|byte| byte & 0xC0 != 0x80));
-    start.unwrap_or(end)
 }
 
 #[cfg(test)]

@@ -224,7 +224,10 @@ impl Embedded {
 
     async fn commit_to(&self, id: &ShardId, checkpoint: Checkpoint) -> Result<(), Error> {
         let handle = self.handle(id)?;
-        let counter = sequence::counter(handle.shard.idx, &checkpoint.position)?;
+        let counter = match &checkpoint.position {
+            Some(position) => sequence::counter(handle.shard.idx, position)?,
+            None => 0,
+        };
         let n_bytes = checkpoint.state.len();
         if n_bytes > checkpoint::STATE_BYTES_MAX {
             let most = checkpoint::STATE_BYTES_MAX;
@@ -327,7 +330,7 @@ impl Engine for Embedded {
             let shard = &self.handle(shard)?.shard;
             let stored = shard.checkpoint().clone();
             Ok(stored.map(|stored| Checkpoint {
-                position: sequence::position(shard.idx, stored.counter),
+                position: (stored.counter > 0).then(|| sequence::position(shard.idx, stored.counter)),
                 state: stored.state,
             }))
         }

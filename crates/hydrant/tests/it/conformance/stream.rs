@@ -91,7 +91,7 @@ fn texts(records: &[Record]) -> Vec<&str> {
 }
 
 fn checkpoint(position: &Position, state: &'static [u8]) -> Checkpoint {
-    Checkpoint { position: position.clone(), state: Bytes::from_static(state) }
+    Checkpoint { position: Some(position.clone()), state: Bytes::from_static(state) }
 }
 
 async fn records_are_read_in_order_also_over_restarts(case: Case) {
@@ -185,10 +185,15 @@ async fn a_checkpoint_is_kept_and_never_goes_back(case: Case) {
     assert_eq!(case.engine().checkpoint(&shard).await.unwrap(), None);
     case.append(vec![record("k", "a"), record("k", "b"), record("k", "c")]).await;
     let read = case.all(&shard).await;
+    // Before the first record nothing is delivered, but a state may be kept.
+    let before = Checkpoint { position: None, state: Bytes::from_static(b"before") };
+    case.engine().commit(&shard, before.clone()).await.unwrap();
+    assert_eq!(case.engine().checkpoint(&shard).await.unwrap(), Some(before.clone()));
     let second = checkpoint(&read[1].position, b"state");
     case.engine().commit(&shard, second.clone()).await.unwrap();
     let case = case.restart();
     assert_eq!(case.engine().checkpoint(&shard).await.unwrap(), Some(second.clone()));
+    assert!(matches!(case.engine().commit(&shard, before).await, Err(Error::Fatal(_))));
     let back = case.engine().commit(&shard, checkpoint(&read[0].position, b"")).await;
     assert!(matches!(back, Err(Error::Fatal(_))), "{back:?}");
     assert_eq!(case.engine().checkpoint(&shard).await.unwrap(), Some(second));

@@ -279,7 +279,8 @@ impl ShardState {
     }
 
     fn delivered(&self) -> u64 {
-        self.checkpoint.as_ref().map_or(0, |checkpoint| self.number(&checkpoint.position).unwrap())
+        let position = self.checkpoint.as_ref().and_then(|checkpoint| checkpoint.position.as_ref());
+        position.map_or(0, |position| self.number(position).unwrap())
     }
 }
 
@@ -394,7 +395,7 @@ impl Engine for Stream {
             {
                 let mut shards = self.lock();
                 let state = find(&shards, shard)?;
-                let number = state.number(&checkpoint.position)?;
+                let number = checkpoint.position.as_ref().map_or(Ok(0), |position| state.number(position))?;
                 self.witness_commit(&shards, state, number);
                 let state = shards.iter_mut().find(|state| state.shard.id == *shard).unwrap();
                 if number < state.delivered() || number > state.durable {

@@ -12,6 +12,8 @@ mod cases;
 
 mod check;
 
+mod joined;
+
 mod story;
 
 use std::panic::AssertUnwindSafe;

@@ -377,9 +377,9 @@ fn message(producer: u64, serial: u64, random: &mut Random) -> (String, Fate) {
 }
 
 /// Drops its future at a poll: a crash that can strike at any `.await`.
-struct Mortal<F> {
-    work: Pin<Box<F>>,
-    polls: Option<NonZeroU64>,
+pub(super) struct Mortal<F> {
+    pub(super) work: Pin<Box<F>>,
+    pub(super) polls: Option<NonZeroU64>,
 }
 
 impl<F: Future> Future for Mortal<F> {

@@ -67,7 +67,8 @@ impl History {
             return true;
         }
         self.commit_asked = counter;
-        let checkpoint = Checkpoint { position: sequence::position(0, counter), state: counter.to_string().into() };
+        let checkpoint =
+            Checkpoint { position: Some(sequence::position(0, counter)), state: counter.to_string().into() };
         if Engine::commit(stream, &shard(), checkpoint).await.is_err() {
             return false;
         }
@@ -78,7 +79,8 @@ impl History {
     /// Compares a reopened stream with what was acknowledged, and takes over what turned out to be there.
     async fn check(&mut self, stream: &Embedded) {
         let checkpoint = Engine::checkpoint(stream, &shard()).await.unwrap();
-        let committed = checkpoint.as_ref().map_or(0, |it| sequence::counter(0, &it.position).unwrap());
+        let committed =
+            checkpoint.as_ref().map_or(0, |it| sequence::counter(0, it.position.as_ref().unwrap()).unwrap());
         assert!([self.commit_acknowledged, self.commit_asked].contains(&committed), "checkpoint at {committed}");
         if let Some(checkpoint) = checkpoint {
             assert_eq!(checkpoint.state, committed.to_string());

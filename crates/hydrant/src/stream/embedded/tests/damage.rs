@@ -27,7 +27,7 @@ async fn whole() -> CrashStorage {
         let records = pair.iter().map(|data| record(data, Some(("log", &data[..9])))).collect();
         assert!(stream.append_records(records).await.unwrap().iter().all(Result::is_ok));
     }
-    let checkpoint = Checkpoint { position: sequence::position(0, 2), state: "state".into() };
+    let checkpoint = Checkpoint { position: Some(sequence::position(0, 2)), state: "state".into() };
     Engine::commit(&stream, &shard(), checkpoint).await.unwrap();
     let segments: Vec<_> = storage.files().into_keys().filter(|path| path.extension().is_some()).collect();
     assert_eq!(segments, [segment(1), segment(7), segment(13)]);
@@ -178,7 +178,7 @@ async fn an_older_segment_cut_between_records_or_missing_is_damage() {
 async fn committed_records_that_are_missing_are_reported_at_the_opening() {
     let storage = whole().await;
     let stream = open(&(Arc::new(storage.clone()) as Arc<dyn Storage>), Path::new(DIR)).unwrap();
-    let checkpoint = Checkpoint { position: sequence::position(0, 16), state: "state".into() };
+    let checkpoint = Checkpoint { position: Some(sequence::position(0, 16)), state: "state".into() };
     Engine::commit(&stream, &shard(), checkpoint).await.unwrap();
     drop(stream);
     let files = storage.files();

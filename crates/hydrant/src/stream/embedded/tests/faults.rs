@@ -31,7 +31,7 @@ async fn append_until_done(stream: &Embedded, data: &str) {
 }
 
 async fn commit_until_done(stream: &Embedded, counter: u64) {
-    let checkpoint = Checkpoint { position: sequence::position(0, counter), state: "state".into() };
+    let checkpoint = Checkpoint { position: Some(sequence::position(0, counter)), state: "state".into() };
     for _ in 0..ATTEMPTS_MAX {
         match Engine::commit(stream, &shard(), checkpoint.clone()).await {
             Ok(()) => return,

@@ -1,0 +1,70 @@
+//! Records whose log events are not one entry each: raw lines, JSON objects, pieces that are joined.
+
+use std::collections::BTreeSet;
+
+use hydrant_transform::entry::Format;
+use hydrant_transform::envelope::{Decoded, LogEvent, decode};
+use hydrant_transform::record::{DropReason, Join, Options, raw_envelope, transform};
+use serde_json::Value;
+
+use super::{SOURCE, event, many, source};
+
+fn raw(record: &[u8]) -> Vec<(Format, u32, Value)> {
+    let transformed = transform(record, SOURCE, &Options::default());
+    assert!(transformed.failed.is_empty());
+    let ids: BTreeSet<_> = transformed.documents.iter().map(|document| &document.id).collect();
+    assert_eq!(ids.len(), transformed.documents.len());
+    let told = transformed.documents.iter();
+    told.map(|document| (document.format, document.ordinal, serde_json::from_str(&source(document)).expect("JSON")))
+        .collect()
+}
+
+#[test]
+fn a_record_that_is_no_envelope_holds_lines_or_objects() {
+    let log =
+        b"2021-07-23T05:45:52.976229Z\t    5 Query\tSELECT a\n  FROM t\n2021-07-23T05:45:53.976229Z\t    5 Quit\t\n";
+    let told = raw(log);
+    assert_eq!((told.len(), &told[0].2["Statement"]), (2, &"SELECT a\n  FROM t".into()));
+    assert_eq!((told[1].1, &told[1].2["ordinal"], &told[1].2["Perform"]), (1, &1.into(), &"Quit".into()));
+    // A legacy entry has the time of the record's arrival.
+    let told = raw(b"a\n\nb\r\n");
+    let texts: Vec<_> = told.iter().map(|(format, _, document)| (*format, document["message"].clone())).collect();
+    assert_eq!(texts, [(Format::Text, "a".into()), (Format::Text, "b".into())]);
+    assert_eq!(told[0].2["@timestamp"], "2026-11-23T00:00:00.001000Z");
+    for objects in [&b"{\"a\":1}{\"a\":2}"[..], b"{\"a\":1}\n{\"a\":2}\n", b" {\"a\":1} \r\n\n{\"a\":\n2}"] {
+        let told: Vec<_> =
+            raw(objects).into_iter().map(|(format, _, document)| (format, document["a"].clone())).collect();
+        assert_eq!(told, [(Format::Json, 1.into()), (Format::Json, 2.into())]);
+    }
+    // Not JSON to its end: lines.
+    let told: Vec<Format> = raw(b"{\"a\":1}\n{\"a\":").iter().map(|(format, ..)| *format).collect();
+    assert_eq!(told, [Format::Json, Format::Text]);
+    // What is no text has no lines.
+    assert_eq!(raw(b"\xff\n\x00\n\x01").len(), 1);
+    let nothing = transform(b"\n\n", SOURCE, &Options::default());
+    assert_eq!((nothing.entries(), nothing.dropped.as_slice()), (1, &[DropReason::Empty][..]));
+}
+
+#[test]
+fn pieces_of_entries_are_joined_within_a_record_where_the_configuration_says_so() {
+    let lines: [&[u8]; 4] = [
+        b"2021-07-23T05:45:52.976229Z\t    5 Query\tSELECT a",
+        b"  FROM t",
+        b"",
+        b"2021-07-23T05:45:53.976229Z\t    5 Quit\t",
+    ];
+    let events: Vec<LogEvent> =
+        lines.iter().zip(0..).map(|(line, number)| LogEvent { id: format!("{number:056}"), ..event(line) }).collect();
+    let join = Join { log_groups: ["/aws/rds/gen*".to_owned()].into(), ..Join::default() };
+    let transformed = many(events.clone(), &Options { join, ..Options::default() });
+    let told: Vec<Value> =
+        transformed.documents.iter().map(|document| serde_json::from_str(&source(document)).unwrap()).collect();
+    let texts: Vec<_> =
+        told.iter().map(|document| (&document["Statement"], document["event_id"].as_str().unwrap())).collect();
+    assert_eq!(texts, [(&"SELECT a\n  FROM t".into(), &*format!("{:056}", 0)), (&"".into(), &*format!("{:056}", 3))]);
+    // Its original bytes are those of all its events.
+    let Ok(Decoded::Envelopes(envelopes)) = decode(&raw_envelope(&transformed, 0, 0)) else { panic!() };
+    assert_eq!(envelopes[0].log_events, events[..3]);
+    let join = Join { log_groups: ["/aws/rds/gen".to_owned()].into(), ..Join::default() };
+    assert_eq!(many(events, &Options { join, ..Options::default() }).entries(), 4);
+}
