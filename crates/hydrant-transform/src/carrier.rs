@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::document::Reason;
 use crate::document::timestamp::instant_micros;
 use crate::entry::mysql::general::Stamp;
-use crate::envelope::gzip;
+use crate::envelope::{decode_base64, gzip};
 use crate::firehose::{self, InputRecord};
 use crate::record::{Options, RecordSource, Transformed, reason_code, transform, undecodable};
 
@@ -77,8 +77,7 @@ pub fn read(bytes: &[u8]) -> Option<Carrier> {
 
 /// A text that is nothing but the base64 of a gzipped record, as it is copied out of an event.
 pub fn base64_record(text: &[u8]) -> Option<CarriedRecord> {
-    let text = std::str::from_utf8(text).ok()?.trim();
-    let data = firehose::decode_base64(text).ok().filter(|data| gzip::is_gzip(data))?;
+    let data = decode_base64(text.trim_ascii()).filter(|data| gzip::is_gzip(data))?;
     Some(CarriedRecord::of(Ok(data)))
 }
 
@@ -116,7 +115,7 @@ pub fn failed_document(line: &[u8]) -> Option<CarriedRecord> {
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, String> {
-    firehose::decode_base64(text).map_err(|_| text.to_owned())
+    decode_base64(text.as_bytes()).ok_or_else(|| text.to_owned())
 }
 
 /// Seconds with a fraction, or RFC 3339.

@@ -121,6 +121,10 @@ fields! {
     /// `true`: the server refused.
     AccessDenied: "Access_denied", "", "";
     ErrorType: "", "error.type", "";
+    /// How the server classes a statement (JSON audit logs).
+    CommandClass: "Command_class", "mysql.command_class", "mysql.command_class";
+    /// Members of a JSON audit record that are none of these, as JSON text.
+    Record: "Record", "mysql.audit.record", "mysql.audit.record";
     /// What an audit record is about, where that is no table.
     Object: "Object", "mysql.object", "mysql.object";
     /// The table of an audit record.
@@ -166,6 +170,15 @@ fields! {
     Owner: "owner", "cloud.account.id", "cloud.account.id";
     LogGroup: "log_group", "aws.log.group.names", "aws.cloudwatch.log_group";
     LogStream: "log_stream", "aws.log.stream.names", "aws.cloudwatch.log_stream";
+    /// Of a subscription filter: that of the account.
+    PolicyLevel: "policy_level", "aws.log.policy_level", "aws.cloudwatch.policy_level";
+    /// The account that the log event was born in.
+    SourceAccount: "aws_account", "aws.source.account", "aws.source.account";
+    Region: "aws_region", "cloud.region", "cloud.region";
+    /// What the filter pattern extracted, each value a text.
+    ExtractedFields: "extracted_fields", "aws.log.extracted_fields", "aws.cloudwatch.extracted_fields";
+    /// Members of the envelope and the log event that nobody has listed, as JSON text.
+    Envelope: "envelope", "aws.log.envelope", "aws.cloudwatch.envelope";
     EventId: "event_id", "event_id", "event_id";
     Ordinal: "ordinal", "ordinal", "ordinal";
     Partial: "partial", "partial", "partial";

@@ -23,6 +23,8 @@ pub fn detect(message: &[u8]) -> Detected {
         (Format::Error, "one JSON object with err_code, label, msg and time, as MySQL's JSON sink writes")
     } else if audit::parse(message).is_some() {
         (Format::Audit, "a record of the server_audit log: stamp, names, two ids and an operation between commas")
+    } else if audit::parse_json(message).is_some() {
+        (Format::Audit, "one JSON object of the audit log of Percona Server or MySQL Enterprise")
     } else if json::is_object(message) {
         (Format::Json, "the whole message is one JSON object")
     } else if general::is_banner(message) {

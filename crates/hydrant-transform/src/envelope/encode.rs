@@ -6,8 +6,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::LogEvent;
 use super::gzip::Compressor;
+use super::{Extra, LogEvent};
 use crate::json;
 
 const CLOSING: &[u8] = b"]}";
@@ -53,6 +53,17 @@ impl Encoder {
         json::write_key(&mut json, "logEvents");
         json.push(b'[');
         Encoder { header_bytes: json.len(), json, events: 0, compressor: Compressor::new() }
+    }
+
+    /// As [`Encoder::new`], with members of the envelope that are none of the known.
+    pub fn with_extra(header: &Header, extra: &Extra) -> Encoder {
+        let mut encoder = Encoder::new(header);
+        if !extra.is_empty() {
+            let members = format!("{{{},", extra.members());
+            encoder.json.splice(..1, members.into_bytes());
+            encoder.header_bytes = encoder.json.len();
+        }
+        encoder
     }
 
     /// Adds one event.
@@ -119,6 +130,10 @@ fn write_event(out: &mut Vec<u8>, event: &LogEvent) {
         json::write_key(out, "bytes");
         json::write_u64(out, bytes);
     }
+    if !event.extra.is_empty() {
+        json::write_separator(out);
+        out.extend_from_slice(event.extra.members().as_bytes());
+    }
     out.push(b'}');
 }
 
@@ -140,7 +155,13 @@ mod tests {
     }
 
     fn event(id: &str, timestamp_ms: i64, message: &[u8]) -> LogEvent {
-        LogEvent { id: id.into(), timestamp_ms, message: message.into(), flags: EventFlags::default() }
+        LogEvent {
+            id: id.into(),
+            timestamp_ms,
+            message: message.into(),
+            flags: EventFlags::default(),
+            ..LogEvent::default()
+        }
     }
 
     fn unpacked(sealed: &[u8]) -> String {
@@ -180,6 +201,7 @@ mod tests {
             .prop_map(|(partial, truncated, suspect, bytes)| EventFlags { partial, truncated, suspect, bytes });
         let message = prop_oneof![any::<Vec<u8>>(), any::<String>().prop_map(String::into_bytes)];
         (any::<String>(), any::<i64>(), message, flags).prop_map(|(id, timestamp_ms, message, flags)| LogEvent {
+            extra: Extra::default(),
             id,
             timestamp_ms,
             message,
@@ -194,6 +216,7 @@ mod tests {
             let mut encoder = Encoder::new(&header);
             events.iter().for_each(|event| encoder.push(event));
             let expected = Envelope {
+                extra: Extra::default(),
                 control: false,
                 owner: header.owner.clone(),
                 log_group: header.log_group.clone(),

@@ -1,7 +1,7 @@
 //! The gzipped JSON that a CloudWatch Logs subscription delivers: reading it and, for our own sources, writing it.
 //!
-//! Unknown keys are ignored (AWS adds some: `policyLevel`, `extractedFields`, `@aws.account`), so no new field of
-//! theirs can stop a batch. Sizes: at most [`DECOMPRESSED_BYTES_MAX`] and [`EVENTS_MAX`] log events a record, names of at
+//! Keys that are none of ours are kept as they are (AWS adds some: `policyLevel`, `extractedFields`, `@aws.account`), so
+//! no new field of theirs can stop a batch or be lost. Sizes: at most [`DECOMPRESSED_BYTES_MAX`] and [`EVENTS_MAX`] log events a record, names of at
 //! most [`NAME_BYTES_MAX`].
 
 pub mod gzip;
@@ -10,10 +10,14 @@ mod decode;
 
 mod encode;
 
+mod extra;
+
 mod read;
 
+pub(crate) use decode::decode_base64;
 pub use decode::{DecodeError, Decoded, Envelope, decode};
 pub use encode::{Encoder, Header};
+pub use extra::{EXTRA_BYTES_MAX, Extra};
 
 /// What one record may inflate to, all gzip members together. A 10 MiB Kinesis record of ordinary log lines stays
 /// far below; a gzip bomb does not.
@@ -37,6 +41,7 @@ pub struct LogEvent {
     /// The bytes of the event. CloudWatch's are always UTF-8; the tail's are what the file holds.
     pub message: Vec<u8>,
     pub flags: EventFlags,
+    pub extra: Extra,
 }
 
 /// What a source of ours knows of an event beyond CloudWatch's fields. All absent on events of CloudWatch's own.

@@ -10,9 +10,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::decode::Envelope;
-use super::{EVENTS_MAX, EventFlags, LogEvent, NAME_BYTES_MAX};
+use super::{EVENTS_MAX, EventFlags, Extra, LogEvent, NAME_BYTES_MAX};
 
 /// 2^53: up to here a float holds whole numbers exactly.
 const FLOAT_EXACT_MAX: f64 = 9_007_199_254_740_992.0;
@@ -45,8 +46,7 @@ impl Reading {
     }
 }
 
-#[derive(Clone, Copy, Deserialize)]
-#[serde(field_identifier, rename_all = "camelCase")]
+#[derive(Clone, Copy)]
 enum ObjectKey {
     MessageType,
     Owner,
@@ -54,21 +54,19 @@ enum ObjectKey {
     LogStream,
     SubscriptionFilters,
     LogEvents,
-    #[serde(other)]
-    Other,
 }
 
 impl ObjectKey {
-    fn name(self) -> &'static str {
-        match self {
-            ObjectKey::MessageType => "messageType",
-            ObjectKey::Owner => "owner",
-            ObjectKey::LogGroup => "logGroup",
-            ObjectKey::LogStream => "logStream",
-            ObjectKey::SubscriptionFilters => "subscriptionFilters",
-            ObjectKey::LogEvents => "logEvents",
-            ObjectKey::Other => "",
-        }
+    fn of(name: &str) -> Option<ObjectKey> {
+        Some(match name {
+            "messageType" => ObjectKey::MessageType,
+            "owner" => ObjectKey::Owner,
+            "logGroup" => ObjectKey::LogGroup,
+            "logStream" => ObjectKey::LogStream,
+            "subscriptionFilters" => ObjectKey::SubscriptionFilters,
+            "logEvents" => ObjectKey::LogEvents,
+            _ => return None,
+        })
     }
 }
 
@@ -86,24 +84,25 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
         let mut envelope = Envelope::default();
         let mut message_type = None;
         let mut seen = KeySet::default();
-        while let Some(key) = map.next_key::<ObjectKey>()? {
-            if !matches!(key, ObjectKey::Other) && !seen.insert(key as u8) {
-                reading.note(|| format!("`{}` is there twice", key.name()));
+        while let Some(Name(name_of)) = map.next_key::<Name<'de>>()? {
+            let Some(key) = ObjectKey::of(&name_of) else {
+                envelope.extra.push(&name_of, map.next_value::<&RawValue>()?);
+                continue;
+            };
+            if !seen.insert(key as u8) {
+                reading.note(|| format!("`{name_of}` is there twice"));
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
             match key {
                 ObjectKey::MessageType => message_type = Some(map.next_value::<Scalar<'de>>()?),
-                ObjectKey::Owner => envelope.owner = name(map.next_value()?, key.name(), reading),
-                ObjectKey::LogGroup => envelope.log_group = name(map.next_value()?, key.name(), reading),
-                ObjectKey::LogStream => envelope.log_stream = name(map.next_value()?, key.name(), reading),
+                ObjectKey::Owner => envelope.owner = name(map.next_value()?, &name_of, reading),
+                ObjectKey::LogGroup => envelope.log_group = name(map.next_value()?, &name_of, reading),
+                ObjectKey::LogStream => envelope.log_stream = name(map.next_value()?, &name_of, reading),
                 ObjectKey::SubscriptionFilters => {
                     envelope.subscription_filters = map.next_value_seed(Filters(reading))?;
                 }
                 ObjectKey::LogEvents => envelope.log_events = map.next_value_seed(LogEvents(reading))?,
-                ObjectKey::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                }
             }
         }
         let kind = match &message_type {
@@ -119,6 +118,33 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
         }
         reading.note(|| "`messageType` is neither DATA_MESSAGE nor CONTROL_MESSAGE".into());
         Ok(Some(envelope))
+    }
+}
+
+/// The name of a member, borrowed where it has no escapes.
+struct Name<'de>(Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Name<'de>, D::Error> {
+        json.deserialize_str(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl<'de> Visitor<'de> for NameVisitor {
+    type Value = Name<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Name<'de>, E> {
+        Ok(Name(Cow::Borrowed(name)))
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Name<'de>, E> {
+        Ok(Name(Cow::Owned(name.to_owned())))
     }
 }
 
@@ -211,8 +237,7 @@ impl<'de> Visitor<'de> for LogEvents<'_> {
     }
 }
 
-#[derive(Clone, Copy, Deserialize)]
-#[serde(field_identifier, rename_all = "camelCase")]
+#[derive(Clone, Copy)]
 enum EventKey {
     Id,
     Timestamp,
@@ -222,23 +247,21 @@ enum EventKey {
     Truncated,
     Suspect,
     Bytes,
-    #[serde(other)]
-    Other,
 }
 
 impl EventKey {
-    fn name(self) -> &'static str {
-        match self {
-            EventKey::Id => "id",
-            EventKey::Timestamp => "timestamp",
-            EventKey::Message => "message",
-            EventKey::MessageBase64 => "messageBase64",
-            EventKey::Partial => "partial",
-            EventKey::Truncated => "truncated",
-            EventKey::Suspect => "suspect",
-            EventKey::Bytes => "bytes",
-            EventKey::Other => "",
-        }
+    fn of(name: &str) -> Option<EventKey> {
+        Some(match name {
+            "id" => EventKey::Id,
+            "timestamp" => EventKey::Timestamp,
+            "message" => EventKey::Message,
+            "messageBase64" => EventKey::MessageBase64,
+            "partial" => EventKey::Partial,
+            "truncated" => EventKey::Truncated,
+            "suspect" => EventKey::Suspect,
+            "bytes" => EventKey::Bytes,
+            _ => return None,
+        })
     }
 }
 
@@ -267,16 +290,16 @@ impl<'de> Visitor<'de> for OneEvent<'_> {
         let OneEvent { reading, idx } = self;
         let mut fields = EventFields::default();
         let mut seen = KeySet::default();
-        while let Some(key) = map.next_key::<EventKey>()? {
-            if matches!(key, EventKey::Other) {
-                map.next_value::<IgnoredAny>()?;
+        while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
+            let Some(key) = EventKey::of(&name) else {
+                fields.extra.push(&name, map.next_value::<&RawValue>()?);
                 continue;
-            }
+            };
             let value = map.next_value::<Scalar<'de>>()?;
             if !seen.insert(key as u8) {
-                reading.note(|| format!("`logEvents[{idx}].{}` is there twice", key.name()));
+                reading.note(|| format!("`logEvents[{idx}].{name}` is there twice"));
             } else if let Err(problem) = fields.set(key, value) {
-                reading.note(|| format!("`logEvents[{idx}].{}` {problem}", key.name()));
+                reading.note(|| format!("`logEvents[{idx}].{name}` {problem}"));
             }
         }
         for (key, there) in [("timestamp", fields.timestamp_ms.is_some()), ("message", fields.has_message())] {
@@ -295,6 +318,7 @@ struct EventFields {
     message: Option<Vec<u8>>,
     exact: Option<Vec<u8>>,
     flags: EventFlags,
+    extra: Extra,
 }
 
 impl EventFields {
@@ -311,7 +335,6 @@ impl EventFields {
             EventKey::Truncated => self.flags.truncated = value.boolean()?,
             EventKey::Suspect => self.flags.suspect = value.boolean()?,
             EventKey::Bytes => self.flags.bytes = value.length()?,
-            EventKey::Other => {}
         }
         Ok(())
     }
@@ -326,6 +349,7 @@ impl EventFields {
             timestamp_ms: self.timestamp_ms.unwrap_or_default(),
             message: self.exact.or(self.message).unwrap_or_default(),
             flags: self.flags,
+            extra: self.extra,
         }
     }
 }

@@ -1,18 +1,10 @@
 //! Reading an event leniently: real events, AWS's samples and emulators differ in what they write and in its types.
 
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 
 use crate::document::timestamp::instant_micros;
 use crate::entry::mysql::general::Stamp;
-
-/// With padding or without.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+use crate::envelope::decode_base64;
 
 /// An event of Firehose.
 #[derive(Clone, Debug, Default)]
@@ -48,11 +40,6 @@ pub enum EventError {
     NoRecordId(usize),
 }
 
-/// Base64 with its padding or without.
-pub(crate) fn decode_base64(text: &str) -> std::result::Result<Vec<u8>, base64::DecodeError> {
-    BASE64.decode(text)
-}
-
 /// Reads an event. Of everything but `records`, `recordId` and `data` only what is there counts.
 pub fn read_event(bytes: &[u8]) -> std::result::Result<Event, EventError> {
     let event: Map<String, Value> =
@@ -70,7 +57,7 @@ pub fn read_event(bytes: &[u8]) -> std::result::Result<Event, EventError> {
 fn record(value: &Value) -> Option<InputRecord> {
     let record_id = value.get("recordId")?.as_str()?.to_owned();
     let data = value.get("data").and_then(Value::as_str).unwrap_or_default();
-    let data = decode_base64(data).map_err(|_| data.to_owned());
+    let data = decode_base64(data.as_bytes()).ok_or_else(|| data.to_owned());
     let metadata = value.get("kinesisRecordMetadata");
     let of_stream = |name: &str| metadata.and_then(|metadata| metadata.get(name));
     let text = |name: &str| of_stream(name).and_then(Value::as_str).unwrap_or_default();

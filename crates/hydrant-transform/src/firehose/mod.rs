@@ -22,6 +22,5 @@ pub mod marked;
 mod plan;
 
 pub use answer::{ANSWER_BYTES_MAX, Answer, Result, serialize};
-pub(crate) use event::decode_base64;
 pub use event::{Event, EventError, InputRecord, read_event};
 pub use plan::{Again, Destination, Failed, Plan, PlanError, Settings, batches, plan};

@@ -8,10 +8,11 @@ use super::{DropReason, MESSAGE_BYTES_MAX, Options, Origin, filter, reason_code}
 use crate::document::timestamp::{RFC3339_BYTES, write_rfc3339};
 use crate::document::{Field, Profile, Reason};
 use crate::entry::json as json_line;
+use crate::entry::mysql::audit::JsonAuditEntry;
 use crate::entry::mysql::general::{self, Account, GeneralEntry};
 use crate::entry::mysql::{audit, error, slow};
 use crate::entry::{Format, of_log_group};
-use crate::envelope::LogEvent;
+use crate::envelope::{Extra, LogEvent};
 use crate::json;
 
 /// Fraction digits of the event's own time beyond its milliseconds.
@@ -29,6 +30,7 @@ pub(super) struct Metadata {
     members: [(&'static str, Vec<u8>); 3],
     /// As the log group's name says.
     format: Option<Format>,
+    extra: Extra,
 }
 
 impl Metadata {
@@ -51,12 +53,17 @@ impl Metadata {
             }
             (key, member)
         });
-        Metadata { members, format: of_log_group(&origin.log_group) }
+        Metadata { members, format: of_log_group(&origin.log_group), extra: origin.extra.clone() }
     }
 
     /// Each with its key alone before it.
     pub(super) fn members(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
         self.members.iter().map(|(key, member)| (*key, member.as_slice()))
+    }
+
+    /// Members of the envelope that are none of the known.
+    pub(super) fn extra(&self) -> &Extra {
+        &self.extra
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -117,6 +124,9 @@ pub(super) fn entry(event: &LogEvent, ordinal: u32, metadata: &Metadata, options
         };
         return kept(options, facts).unwrap_or_else(|| writer.audit(&entry));
     }
+    if let Some(entry) = audit.then(|| audit::parse_json(message)).flatten() {
+        return kept(options, || json_audit_facts(&entry)).unwrap_or_else(|| writer.audit_json(&entry));
+    }
     if let Some(object) = json.then(|| json_line::object(message)).flatten() {
         return kept(options, || filter::Entry::of(Format::Json)).unwrap_or_else(|| writer.json(&object));
     }
@@ -128,6 +138,13 @@ pub(super) fn entry(event: &LogEvent, ordinal: u32, metadata: &Metadata, options
         return EntryOutcome::Dropped(DropReason::Banner);
     }
     kept(options, || filter::Entry::of(Format::Text)).unwrap_or_else(|| writer.plain_text())
+}
+
+fn json_audit_facts(entry: &JsonAuditEntry) -> filter::Entry<'_> {
+    filter::Entry::of(Format::Audit)
+        .command(Some(entry.operation.as_bytes()))
+        .user(entry.user.as_deref().map(str::as_bytes))
+        .statement(entry.query.as_deref().map(str::as_bytes))
 }
 
 /// `None` where no filter drops the entry.

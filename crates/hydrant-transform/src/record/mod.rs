@@ -12,7 +12,7 @@ use crate::document::{Document, DocumentId, EventSource, Profile, Reason, docume
 use crate::entry::json as json_line;
 use crate::entry::pattern::Pattern;
 use crate::entry::{Format, detect};
-use crate::envelope::{DecodeError, Decoded, Encoder, Envelope, Header, LogEvent, decode};
+use crate::envelope::{DecodeError, Decoded, Encoder, Envelope, Extra, Header, LogEvent, decode};
 use crate::firehose::marked;
 use crate::sql::redact::Redact;
 
@@ -150,6 +150,8 @@ pub struct Origin {
     pub owner: String,
     pub log_group: String,
     pub log_stream: String,
+    /// Members of the envelope that are none of the known.
+    pub extra: Extra,
     /// Index into the events of the record; the run ends where the next one begins.
     pub first_event_idx: u32,
 }
@@ -214,7 +216,7 @@ pub fn transform_leaving(
 pub fn transform_joined<T>(joined: &Joined<T>, source: RecordSource<'_>, options: &Options) -> Transformed {
     let mut work = Work::new(source, options, None);
     let LogStream { owner, log_group, log_stream } = LogStream::clone(&joined.stream);
-    let origin = Origin { owner, log_group, log_stream, first_event_idx: 0 };
+    let origin = Origin { owner, log_group, log_stream, ..Origin::default() };
     let metadata = Metadata::new(&origin, options.profile);
     work.entry(&origin, &metadata, &joined.event, joined.event_idx, joined.ordinal);
     work.out
@@ -222,7 +224,7 @@ pub fn transform_joined<T>(joined: &Joined<T>, source: RecordSource<'_>, options
 
 /// The gzipped envelope of the log events that a joined entry came from, as they came.
 pub fn joined_envelope<T>(joined: &Joined<T>) -> Vec<u8> {
-    seal(&joined.stream, joined.pieces.iter().map(AsRef::as_ref))
+    seal(&joined.stream, &Extra::default(), joined.pieces.iter().map(AsRef::as_ref))
 }
 
 fn transform_record(
@@ -259,7 +261,7 @@ pub fn transform_events(
 ) -> Transformed {
     let mut work = Work::new(source, options, None);
     let (owner, log_group, log_stream) = (owner.to_owned(), log_group.to_owned(), log_stream.to_owned());
-    work.events(Origin { owner, log_group, log_stream, first_event_idx: 0 }, events, false);
+    work.events(Origin { owner, log_group, log_stream, ..Origin::default() }, events, false);
     work.out
 }
 
@@ -272,16 +274,17 @@ pub fn raw_envelope(transformed: &Transformed, event_idx: u32, ordinal: u32) -> 
     let (Some(events), Some(origin)) = (transformed.events.get(range), transformed.origin(event_idx)) else {
         return Vec::new();
     };
-    seal(&origin.stream(), events.iter())
+    seal(&origin.stream(), &origin.extra, events.iter())
 }
 
-fn seal<'e>(stream: &LogStream, events: impl Iterator<Item = &'e LogEvent>) -> Vec<u8> {
-    let mut encoder = Encoder::new(&Header {
+fn seal<'e>(stream: &LogStream, extra: &Extra, events: impl Iterator<Item = &'e LogEvent>) -> Vec<u8> {
+    let header = Header {
         owner: stream.owner.clone(),
         log_group: stream.log_group.clone(),
         log_stream: stream.log_stream.clone(),
         subscription_filters: Vec::new(),
-    });
+    };
+    let mut encoder = Encoder::with_extra(&header, extra);
     events.for_each(|event| encoder.push(event));
     encoder.seal()
 }
@@ -308,8 +311,8 @@ impl<'a> Work<'a> {
     }
 
     fn envelope(&mut self, envelope: Envelope) {
-        let Envelope { control, owner, log_group, log_stream, subscription_filters: _, log_events } = envelope;
-        self.events(Origin { owner, log_group, log_stream, first_event_idx: 0 }, log_events, control);
+        let Envelope { control, owner, log_group, log_stream, subscription_filters: _, log_events, extra } = envelope;
+        self.events(Origin { owner, log_group, log_stream, extra, first_event_idx: 0 }, log_events, control);
     }
 
     /// A record that is no envelope: JSON objects, or the lines of a log.
@@ -364,7 +367,8 @@ impl<'a> Work<'a> {
         } else if let Some(stream) = stream.filter(|_| is_left) {
             let left = |(event_idx, event): (u32, &LogEvent)| Piece {
                 stream: stream.clone(),
-                event: event.clone(),
+                // An entry may have pieces of several envelopes.
+                event: LogEvent { extra: origin.extra.and(&event.extra), ..event.clone() },
                 event_idx,
             };
             self.out.pieces.extend(numbered().map(left));

@@ -147,6 +147,17 @@ fn a_record_of_the_audit_log_has_the_four_names_and_its_own() {
 }
 
 #[test]
+fn a_record_of_a_json_audit_log_has_the_same_names() {
+    let percona = br#"{"audit_record":{"name":"Query","record":"4_2","timestamp":"2021-07-23T05:45:52 UTC","command_class":"set_option","connection_id":"37","status":0,"sqltext":"SET PASSWORD = 'x1y2'","user":"app[app] @ web []","host":"web","os_user":"","ip":"","db":"d"}}"#;
+    let expected = format!(
+        r#"{{"@timestamp":"2021-07-23T05:45:52.000000Z","Time":"2021-07-23T05:45:52.000000Z","PID":37,"Perform":"Query","User":"app","Host":"web","Database":"d","Command_class":"set_option","Return_code":0,"Statement":"SET PASSWORD = <secret>","Record":"{{\"record\":\"4_2\"}}",{TAIL}}}"#
+    );
+    assert_eq!(one(event(percona), &Options::default()), (Format::Audit, expected));
+    let as_json = Options { format: Some(Format::Json), ..Options::default() };
+    assert_eq!(one(event(percona), &as_json).0, Format::Json);
+}
+
+#[test]
 fn the_name_of_an_rds_log_group_says_the_format() {
     let general = b"2021-07-23T05:45:52.976229Z\t    5 Query\tSELECT 1";
     let slow = b"# Query_time: 1\nSELECT 1;\n";

@@ -11,7 +11,9 @@ mod profiles;
 use hydrant_transform::document::{Document, is_cloudwatch_event_id};
 use hydrant_transform::entry::{Format, detect};
 use hydrant_transform::envelope::gzip::Compressor;
-use hydrant_transform::envelope::{DECOMPRESSED_BYTES_MAX, Decoded, Encoder, EventFlags, Header, LogEvent, decode};
+use hydrant_transform::envelope::{
+    DECOMPRESSED_BYTES_MAX, Decoded, Encoder, EventFlags, Extra, Header, LogEvent, decode,
+};
 use hydrant_transform::record::{
     DropReason, MESSAGE_BYTES_MAX, Options, RecordSource, Transformed, raw_envelope, reason_code, transform,
     transform_events,
@@ -33,6 +35,7 @@ const TAIL: &str = r#""owner":"908047316593","log_group":"/aws/rds/general","log
 
 fn event(message: &[u8]) -> LogEvent {
     LogEvent {
+        extra: Extra::default(),
         id: EVENT_ID.into(),
         timestamp_ms: 1_627_019_152_976,
         message: message.into(),
@@ -76,7 +79,7 @@ fn an_envelope_of_cloudwatch_becomes_its_document() {
     assert_eq!((document.ordinal, document.event_idx), (0, 0));
     assert_eq!(
         source(document),
-        r#"{"@timestamp":"2021-07-23T05:45:52.976229Z","Time":"2021-07-23T05:45:52.976229Z","PID":199,"Perform":"Query","Statement":"USE testdb","owner":"908047316593","log_group":"/aws/rds/instance/mysql-db-for-logs/general","log_stream":"mysql-db-for-logs","event_id":"36283739563646893425505853973335389931765810644969062400"}"#
+        r#"{"@timestamp":"2021-07-23T05:45:52.976229Z","Time":"2021-07-23T05:45:52.976229Z","PID":199,"Perform":"Query","Statement":"USE testdb","owner":"908047316593","log_group":"/aws/rds/instance/mysql-db-for-logs/general","log_stream":"mysql-db-for-logs","policy_level":"ACCOUNT_LEVEL_POLICY","event_id":"36283739563646893425505853973335389931765810644969062400"}"#
     );
 }
 
@@ -397,6 +400,7 @@ fn any_event() -> impl Strategy<Value = LogEvent> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<Option<u64>>())
         .prop_map(|(partial, truncated, suspect, bytes)| EventFlags { partial, truncated, suspect, bytes });
     (id, time, any_message(), flags).prop_map(|(id, timestamp_ms, message, flags)| LogEvent {
+        extra: Extra::default(),
         id,
         timestamp_ms,
         message,

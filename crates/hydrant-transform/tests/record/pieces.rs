@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hydrant_transform::entry::Format;
 use hydrant_transform::envelope::{Decoded, LogEvent, decode};
 use hydrant_transform::record::{DropReason, Join, Options, raw_envelope, transform};
+use hydrant_transform::sql::redact::Redact;
 use serde_json::Value;
 
-use super::{SOURCE, event, many, source};
+use super::{SOURCE, event, gzip, many, source};
 
 fn raw(record: &[u8]) -> Vec<(Format, u32, Value)> {
     let transformed = transform(record, SOURCE, &Options::default());
@@ -67,4 +70,44 @@ fn pieces_of_entries_are_joined_within_a_record_where_the_configuration_says_so(
     assert_eq!(envelopes[0].log_events, events[..3]);
     let join = Join { log_groups: ["/aws/rds/gen".to_owned()].into(), ..Join::default() };
     assert_eq!(many(events, &Options { join, ..Options::default() }).entries(), 4);
+}
+
+#[test]
+fn what_an_envelope_has_beside_is_kept() {
+    let envelope = r#"{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","subscriptionFilters":[],"policyLevel":"ACCOUNT_LEVEL_POLICY",
+        "newKey":{"a":[1,
+        2]},"logEvents":[{"id":"1","timestamp":1,"message":"x","@aws.region":"eu-west-2","extractedFields":{"@aws.account":"2","ip":"10.0.0.1","n":5},"other":null},
+        {"id":"2","timestamp":1,"message":"y"}]}"#;
+    let told: Vec<Value> = raw(envelope.as_bytes()).into_iter().map(|(_, _, document)| document).collect();
+    let names = ["policy_level", "aws_account", "aws_region", "extracted_fields", "envelope"];
+    let of = |document: &Value| names.map(|name| document.get(name).cloned().unwrap_or(Value::Null));
+    let first = serde_json::json!(["ACCOUNT_LEVEL_POLICY", "2", "eu-west-2", {"ip": "10.0.0.1", "n": "5"}, "{\"newKey\":{\"a\":[1,2]},\"other\":null}"]);
+    assert_eq!(serde_json::json!(of(&told[0])), first);
+    let second = serde_json::json!(["ACCOUNT_LEVEL_POLICY", null, null, null, "{\"newKey\":{\"a\":[1,2]}}"]);
+    assert_eq!(serde_json::json!(of(&told[1])), second);
+    // What a failed document carries has them too.
+    let transformed = transform(envelope.as_bytes(), SOURCE, &Options::default());
+    let again = transform(&raw_envelope(&transformed, 0, 0), SOURCE, &Options::default());
+    assert_eq!(again.documents[0].source, transformed.documents[0].source);
+    // With literals hidden what may be one is not shown.
+    let options = Options { redact: Redact::Literals, ..Options::default() };
+    let hidden = transform(envelope.as_bytes(), SOURCE, &options).documents.remove(0);
+    let hidden: Value = serde_json::from_slice(&hidden.source).unwrap();
+    assert_eq!(
+        (&hidden["aws_account"], hidden.get("extracted_fields"), hidden.get("envelope")),
+        (&"2".into(), None, None)
+    );
+    // A member that is too long to stand in every document is left out, and stops nothing.
+    let long = envelope.replace("ACCOUNT_LEVEL_POLICY", &"x".repeat(5_000));
+    assert_eq!(raw(long.as_bytes())[1].2.get("policy_level"), None);
+}
+
+#[test]
+fn a_record_may_be_base64_of_gzip() {
+    let envelope = br#"{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","subscriptionFilters":[],"logEvents":[{"id":"1","timestamp":1,"message":"x"}]}"#;
+    let text = STANDARD.encode(gzip(envelope));
+    for text in [text.clone(), format!("{}\n", text.trim_end_matches('='))] {
+        assert_eq!(raw(text.as_bytes())[0].2["message"], "x");
+    }
+    assert_eq!(raw(b"H4sI no base64")[0].2["message"], "H4sI no base64");
 }

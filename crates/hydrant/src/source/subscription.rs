@@ -108,7 +108,7 @@ mod tests {
     }
 
     fn event(timestamp_ms: i64, message: Vec<u8>) -> LogEvent {
-        LogEvent { id: "1".to_owned(), timestamp_ms, message, flags: EventFlags::default() }
+        LogEvent { id: "1".to_owned(), timestamp_ms, message, flags: EventFlags::default(), ..LogEvent::default() }
     }
 
     #[test]

@@ -1,18 +1,35 @@
 //! From the bytes of a record to log events.
 //!
-//! A record is gunzipped where it is gzip, then read as one or several JSON objects. It holds envelopes if its first
+//! A record is gunzipped where it is gzip, or base64 of it, then read as one or several JSON objects. It holds envelopes if its first
 //! object says so: `messageType` is `DATA_MESSAGE` or `CONTROL_MESSAGE`, or there are both `messageType` and
 //! `logEvents`. Everything else is not an error but [`Decoded::Raw`].
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use memchr::memmem;
 
 use crate::envelope::gzip::{GzipError, gunzip};
 use crate::envelope::read::Reading;
-use crate::envelope::{DECOMPRESSED_BYTES_MAX, LogEvent};
+use crate::envelope::{DECOMPRESSED_BYTES_MAX, Extra, LogEvent};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What gzip begins with in base64.
+const BASE64_GZIP: &[u8] = b"H4sI";
+
+/// With padding or without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Base64 with its padding or without. `None`: it is none.
+pub(crate) fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
+    BASE64.decode(text).ok()
+}
 
 /// What one record holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +50,7 @@ pub struct Envelope {
     pub log_stream: String,
     pub subscription_filters: Vec<String>,
     pub log_events: Vec<LogEvent>,
+    pub extra: Extra,
 }
 
 /// Why a record could not be decoded. No message quotes the record's contents.
@@ -66,7 +84,9 @@ pub fn decode(record: &[u8]) -> Result<Decoded, DecodeError> {
 }
 
 fn decode_capped(record: &[u8], bytes_max: usize) -> Result<Decoded, DecodeError> {
-    let data = gunzip(record, bytes_max)?;
+    // Some producers put into a stream what the API's JSON has: base64.
+    let decoded = record.starts_with(BASE64_GZIP).then(|| decode_base64(record.trim_ascii())).flatten();
+    let data = gunzip(decoded.as_deref().unwrap_or(record), bytes_max)?;
     match envelopes(&data)? {
         Some(envelopes) => Ok(Decoded::Envelopes(envelopes)),
         None => Ok(Decoded::Raw(data.into_owned())),

@@ -12,12 +12,14 @@ const CONTROL: &str = r#"{"messageType":"CONTROL_MESSAGE","owner":"CloudwatchLog
 
 fn data_envelope() -> Envelope {
     Envelope {
+        extra: Extra::default(),
         control: false,
         owner: "908047316593".into(),
         log_group: "/aws/rds/instance/mysql-db-for-logs/general".into(),
         log_stream: "mysql-db-for-logs".into(),
         subscription_filters: vec!["mysql-general-filter".into()],
         log_events: vec![LogEvent {
+            extra: Extra::default(),
             id: "36283739563646893425505853973335389931765810644969062400".into(),
             timestamp_ms: 1_627_019_152_976,
             message: b"2021-07-23T05:45:52.976229Z\t  199 Query\tUSE testdb".into(),
@@ -74,15 +76,20 @@ fn envelopes_follow_each_other_as_members_or_as_objects() {
 }
 
 #[test]
-fn unknown_keys_and_any_order_are_fine() {
+fn unknown_keys_are_kept_and_any_order_is_fine() {
     let record = DATA
         .replacen(
             r#"{"messageType""#,
             r#"{"policyLevel":"ACCOUNT_LEVEL_POLICY","@aws.account":"1","x":[{"id":1}],"messageType""#,
             1,
         )
-        .replace(r#"{"id""#, r#"{"extractedFields":{"id":"1","message":5},"@aws.region":null,"id""#);
-    assert_eq!(envelopes_of(record.as_bytes()), [data_envelope()]);
+        .replace(r#"{"id":""#, "{\"extractedFields\":{\"id\":\"1\",\r\n\"message\":5},\"@aws.region\":null,\"id\":\"");
+    let mut envelopes = envelopes_of(record.as_bytes());
+    let extra = std::mem::take(&mut envelopes[0].extra);
+    assert_eq!(extra.members(), r#""policyLevel":"ACCOUNT_LEVEL_POLICY","@aws.account":"1","x":[{"id":1}]"#);
+    let extra = std::mem::take(&mut envelopes[0].log_events[0].extra);
+    assert_eq!(extra.members(), r#""extractedFields":{"id":"1","message":5},"@aws.region":null"#);
+    assert_eq!(envelopes, [data_envelope()]);
     let reordered =
         r#"{"logEvents":[{"message":"m","timestamp":5,"id":"7"}],"owner":"o","messageType":"DATA_MESSAGE"}"#;
     let [envelope] = &envelopes_of(reordered.as_bytes())[..] else { panic!() };

@@ -207,6 +207,7 @@ impl<T: Clone> Open<T> {
         let (ordinal, event_idx, record) = (first.ordinals, first.event_idx, first.record.clone());
         first.ordinals += 1;
         let (id, timestamp_ms) = (first.event.id.clone(), first.event.timestamp_ms);
+        let extra = first.event.extra.clone();
         let (mut flags, mut pieces) = (first.event.flags, Vec::new());
         for piece in self.pieces.iter().take_while(|piece| piece.from < to) {
             flags.partial |= piece.event.flags.partial;
@@ -221,7 +222,7 @@ impl<T: Clone> Open<T> {
         };
         self.drop_pieces(to);
         self.ended_at = to;
-        let event = LogEvent { id, timestamp_ms, message, flags };
+        let event = LogEvent { id, timestamp_ms, message, flags, extra };
         Some(Joined { stream: Arc::clone(&self.stream), record, event_idx, ordinal, event, pieces })
     }
 

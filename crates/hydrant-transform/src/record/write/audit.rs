@@ -7,7 +7,7 @@ use super::conventions::Happened;
 use crate::document::timestamp::{RFC3339_BYTES, write_rfc3339};
 use crate::document::{Field, Profile};
 use crate::entry::Format;
-use crate::entry::mysql::audit::{AuditEntry, AuditStamp};
+use crate::entry::mysql::audit::{AuditEntry, AuditStamp, JsonAuditEntry};
 use crate::json;
 use crate::record::event::EntryOutcome;
 
@@ -67,6 +67,63 @@ impl Writer<'_> {
         let escaped = entry.escaped_query.unwrap_or_default();
         let shown = if matches!(statement, Cow::Owned(_)) { &statement } else { escaped };
         self.exact_bytes_around(escaped, shown);
+        self.end(Format::Audit)
+    }
+
+    /// A record of the JSON audit logs, under the same names.
+    pub(in crate::record) fn audit_json(mut self, entry: &JsonAuditEntry) -> EntryOutcome {
+        let text =
+            |text: &'_ Option<String>| -> Option<Vec<u8>> { text.as_ref().map(|text| text.clone().into_bytes()) };
+        let mut time = Vec::with_capacity(RFC3339_BYTES);
+        let own_time = entry.micros.filter(|micros| write_rfc3339(&mut time, *micros));
+        self.timestamp(own_time);
+        if self.key(Field::Time) {
+            match own_time {
+                Some(_) => drop(json::write_lossy(&mut self.out, &time)),
+                None => self.quoted_time(),
+            }
+        }
+        self.system();
+        if let Some(id) = entry.connection_id.filter(|id| i64::try_from(*id).is_ok()) {
+            self.pid(id);
+        }
+        self.text(Field::Perform, entry.operation.as_bytes());
+        let (user, account) = (text(&entry.user), text(&entry.account));
+        let (host, ip) = (text(&entry.host), text(&entry.ip));
+        self.texts([(Field::User, user.as_deref()), (Field::Account, account.as_deref())]);
+        self.client(host.as_deref(), ip.as_deref());
+        self.texts([
+            (Field::Database, text(&entry.database).as_deref()),
+            (Field::Collection, text(&entry.table).as_deref()),
+            (Field::ConnectionType, text(&entry.connection_type).as_deref()),
+            (Field::CommandClass, text(&entry.command_class).as_deref()),
+        ]);
+        if let Some(status) = entry.status {
+            self.return_code(status);
+        }
+        let query = entry.query.as_deref().unwrap_or_default().as_bytes();
+        let statement = self.shown(query);
+        if entry.query.is_some() || self.profile() == Profile::Classic {
+            self.text(Field::Statement, &statement);
+        }
+        if entry.query.is_some() {
+            self.statement_fields(&statement);
+        }
+        if !entry.rest.is_empty() {
+            let rest = serde_json::Value::Object(entry.rest.clone()).to_string();
+            // It may quote what a statement said.
+            if let Some(shown) = self.options.redact.hide_text(rest.as_bytes()) {
+                self.text(Field::Record, &shown);
+            }
+        }
+        let happened = match entry.operation.as_str() {
+            "Connect" | "Change user" | "connection connect" | "connection change_user" => Happened::Start,
+            "Quit" | "connection disconnect" => Happened::End,
+            _ => Happened::Access,
+        };
+        self.event(Format::Audit, happened, entry.status.map(|status| status == 0));
+        self.related(user.as_deref(), ip.as_deref().or(host.as_deref()));
+        self.metadata(|_| false);
         self.end(Format::Audit)
     }
 

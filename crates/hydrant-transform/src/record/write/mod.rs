@@ -10,6 +10,8 @@ mod conventions;
 
 mod error;
 
+mod extra;
+
 mod general;
 
 mod lines;
@@ -211,6 +213,9 @@ impl<'a> Writer<'a> {
         let profile = self.profile();
         let free = |field: Field| !taken(field.name(profile));
         let event = self.event;
+        if !(metadata.extra().is_empty() && event.extra.is_empty()) {
+            self.extra(&free);
+        }
         if !event.id.is_empty() && free(Field::EventId) {
             self.text(Field::EventId, event.id.as_bytes());
         }

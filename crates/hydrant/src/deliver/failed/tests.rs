@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use hydrant_transform::document::{Document, DocumentId, Reason};
 use hydrant_transform::entry::Format;
-use hydrant_transform::envelope::{Encoder, EventFlags, Header, LogEvent};
+use hydrant_transform::envelope::{Encoder, EventFlags, Extra, Header, LogEvent};
 use hydrant_transform::record::Options;
 
 use super::super::batch::Offered;
@@ -41,6 +41,7 @@ fn record(data: Vec<u8>) -> Record {
 
 fn event() -> LogEvent {
     LogEvent {
+        extra: Extra::default(),
         id: EVENT_ID.into(),
         timestamp_ms: 1_795_478_279_000,
         message: br#"{"n":"x"}"#.to_vec(),

@@ -9,7 +9,7 @@ use hydrant_transform::entry::mysql::error;
 use hydrant_transform::entry::mysql::general::{self, Stamp};
 use hydrant_transform::entry::mysql::slow;
 use hydrant_transform::entry::split::boundary;
-use hydrant_transform::envelope::{EventFlags, LogEvent};
+use hydrant_transform::envelope::{EventFlags, Extra, LogEvent};
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
@@ -89,6 +89,7 @@ impl Events {
         let timestamp_ms = self.last_stamp.map_or(now_ms, |micros| micros.div_euclid(1_000));
         let timestamp_ms = timestamp_ms.clamp(0, TIMESTAMP_MS_MAX);
         LogEvent {
+            extra: Extra::default(),
             id: event_id(timestamp_ms, generation, offset, self.path_hash),
             timestamp_ms,
             message,

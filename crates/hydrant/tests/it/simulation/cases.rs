@@ -75,7 +75,13 @@ impl Machine {
             let id =
                 format!("{:056}", message.bytes().fold(7_u64, |hash, byte| hash * 31 % 1_000_003 + u64::from(byte)));
             let flags = EventFlags::default();
-            encoder.push(&LogEvent { id, timestamp_ms: BASE_MS, message: message.as_bytes().to_vec(), flags });
+            encoder.push(&LogEvent {
+                id,
+                timestamp_ms: BASE_MS,
+                message: message.as_bytes().to_vec(),
+                flags,
+                ..LogEvent::default()
+            });
         }
         NewRecord {
             partition_key: "key".into(),

@@ -353,7 +353,13 @@ fn plan(producer: u64, random: &mut Random) -> Vec<Envelope> {
             let id = format!("{:040}{producer:08}{serial:08}", timestamp_ms);
             let (message, fate) = message(producer, serial, random);
             let flags = EventFlags::default();
-            encoder.push(&LogEvent { id: id.clone(), timestamp_ms, message: message.clone().into_bytes(), flags });
+            encoder.push(&LogEvent {
+                id: id.clone(),
+                timestamp_ms,
+                message: message.clone().into_bytes(),
+                flags,
+                ..LogEvent::default()
+            });
             events.push(Planned { id, message, fate });
         }
         envelopes.push(Envelope { data: Bytes::from(encoder.seal()), events });

@@ -10,6 +10,8 @@
 //! numbers and a name of the closed set in a row, and what stands around it is read from there. The dialect is told
 //! from each record, never from the name of an engine.
 
+mod json;
+
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +20,7 @@ use std::borrow::Cow;
 use memchr::{memchr, memchr2, memmem};
 
 use super::general::{Stamp, byte_order_mark};
+pub use json::{JsonAuditEntry, parse_json};
 
 const OPERATIONS: [&str; 12] = [
     "QUERY",
