@@ -114,6 +114,8 @@ def words(statement):
         ({"match": {"Statement": "AUTOCOMMIT"}}, lambda time, pid, perform, statement: "autocommit" in words(statement)),
         ({"match_phrase": {"Statement": "set names utf8mb4"}}, lambda time, pid, perform, statement: " set names utf8mb4 " in f" {' '.join(words(statement))} "),
         ({"range": {"PID": {"gte": 60, "lt": 70}}}, lambda time, pid, perform, statement: 60 <= pid < 70),
+        ({"range": {"Time": {"gt": "2026-11-23T03:07:00.000Z"}}}, lambda time, pid, perform, statement: time > "2026-11-23T03:07:00.000"),
+        ({"range": {"Time": {"lte": "2026-11-23T03:07:00.000Z"}}}, lambda time, pid, perform, statement: time <= "2026-11-23T03:07:00.000"),
         ({"range": {"Time": {"gt": "2026-11-23T03:08:00Z"}}}, lambda time, pid, perform, statement: time > "2026-11-23T03:08:00"),
         ({"exists": {"field": "PID"}}, lambda time, pid, perform, statement: True),
         ({"exists": {"field": "nope"}}, lambda time, pid, perform, statement: False),

@@ -49,6 +49,14 @@ pub fn is_gzip(data: &[u8]) -> bool {
     data.starts_with(&MAGIC)
 }
 
+/// What data inflates to, as its end says: a hint, since a lie is as easy as several members. At most what deflate can
+/// do; the length of data that is not gzip.
+pub fn inflated_bytes(data: &[u8]) -> usize {
+    let told = data.last_chunk::<4>().filter(|_| is_gzip(data));
+    let told = told.and_then(|size| usize::try_from(u32::from_le_bytes(*size)).ok());
+    told.unwrap_or(0).min(data.len().saturating_mul(EXPANSION_MAX)).max(data.len())
+}
+
 /// Inflates all members of `data`, to at most `max` bytes together. What is not gzip is handed back as it is,
 /// whatever its size.
 ///

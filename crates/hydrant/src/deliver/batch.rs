@@ -1,24 +1,24 @@
 //! Gathering one batch: records of a shard, read in chunks, transformed and addressed, until it is full or old enough.
 //!
-//! A batch is full at [`Limits`], of which the last chunk may go over: a chunk is at most [`READ_RECORDS_MAX`] records
-//! of [`READ_BYTES_MAX`] together, as stored, or one larger record; and a record inflates to no more than
-//! `hydrant_transform::envelope::DECOMPRESSED_BYTES_MAX`. Records are kept as they are stored (compressed) until their
-//! batch is committed, so that what fails can be put into failed/ with its original bytes; log events are not kept.
+//! A batch is full at [`Limits`], of which the last slice may go over: records are read in chunks of at most
+//! [`READ_RECORDS_MAX`] records of [`READ_BYTES_MAX`] together, as stored, and transformed in slices that inflate to
+//! [`SLICE_BYTES_MAX`], or of one larger record, which inflates to no more than
+//! `hydrant_transform::envelope::DECOMPRESSED_BYTES_MAX`; what a full batch leaves of a chunk is read again. Records are
+//! kept as they are stored (compressed) until their batch is committed, so that what fails can be put into failed/ with
+//! its original bytes; log events are not kept.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hydrant_transform::document::{Document, IndexNaming};
 use hydrant_transform::record::join::LogStream;
-use hydrant_transform::record::{
-    DropReason, Failure, Options, Piece, RecordSource, Transformed, transform_joined, transform_leaving,
-};
+use hydrant_transform::record::{DropReason, Failure};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::failed::Earlier;
+use super::gathering::{Gathering, Named, Taken, slice, take};
 use super::joining::{Again, Arrived, Done, Finished, Joining};
 use super::{Delivery, End, Error, Mode};
 use crate::index::Addressed;
@@ -29,6 +29,10 @@ const READ_RECORDS_MAX: usize = 500;
 
 /// See [`READ_RECORDS_MAX`].
 const READ_BYTES_MAX: usize = 512 * 1024;
+
+/// What one core is given at a time, as its records say that they inflate to: entries may pack a thousand to one, and
+/// a batch must not grow by a whole chunk of them.
+const SLICE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// How long one read waits where nothing has been gathered yet. A stop does not wait for it.
 const IDLE_WAIT: Duration = Duration::from_secs(1);
@@ -292,21 +296,25 @@ impl Delivery {
         joining: &mut Joining,
     ) -> Result<(), Error> {
         let options = &self.settings.transform;
-        let named = self.name(shard, &mut gathering.end, records)?;
-        let parts = self.settings.cores.split(named).into_iter().map(|part| {
-            let (shard, options) = (shard.clone(), options.clone());
-            self.settings.cores.run(move || {
-                let leaves = |stream: &LogStream| options.join.applies(&stream.log_group);
-                part.into_iter().map(|named| take(&shard, named, &options, &leaves)).collect::<Vec<_>>()
-            })
-        });
-        for mut taken in join_all(parts).await.into_iter().flatten() {
-            let mut finished = Vec::new();
-            let Named { record, naming, rule_after } = &taken.named;
-            let pieces = std::mem::take(&mut taken.pieces);
-            joining.take(Arrived { record, naming, naming_rule: *rule_after, pieces }, &mut finished);
-            gathering.push(taken);
-            gathering.push_finished(shard, finished, options);
+        let mut records = records.into_iter().peekable();
+        while records.peek().is_some() && !gathering.is_full(&self.settings.limits) {
+            let slice = slice(&mut records, self.settings.cores.count() * SLICE_BYTES_MAX);
+            let named = self.name(shard, &mut gathering.end, slice)?;
+            let parts = self.settings.cores.split(named).into_iter().map(|part| {
+                let (shard, options) = (shard.clone(), options.clone());
+                self.settings.cores.run(move || {
+                    let leaves = |stream: &LogStream| options.join.applies(&stream.log_group);
+                    part.into_iter().map(|named| take(&shard, named, &options, &leaves)).collect::<Vec<_>>()
+                })
+            });
+            for mut taken in join_all(parts).await.into_iter().flatten() {
+                let mut finished = Vec::new();
+                let Named { record, naming, rule_after } = &taken.named;
+                let pieces = std::mem::take(&mut taken.pieces);
+                joining.take(Arrived { record, naming, naming_rule: *rule_after, pieces }, &mut finished);
+                gathering.push(taken);
+                gathering.push_finished(shard, finished, options);
+            }
         }
         Ok(())
     }
@@ -366,122 +374,4 @@ impl Begin {
         let (after, sequence_number) = (from.position.clone(), "joined".to_owned());
         Begin { after, sequence_number, arrival_ms: joining.highest_ms() }
     }
-}
-
-/// A batch that still grows.
-struct Gathering {
-    records: Vec<Record>,
-    documents: Vec<Offered>,
-    lost: Vec<(CameFrom, Failure)>,
-    earlier: Earlier,
-    begin: Begin,
-    end: Place,
-    tally: Tally,
-    deadline: Instant,
-    bytes: usize,
-    /// Ids that an earlier attempt has put into failed/ and that have not come yet.
-    unmet: HashSet<String>,
-}
-
-impl Gathering {
-    fn push(&mut self, taken: Taken) {
-        let Taken { named: Named { record, naming, .. }, documents, dropped, failed, pieces: _ } = taken;
-        let from = CameFrom::Record(self.records.len());
-        self.bytes += record.data.len();
-        self.records.push(record);
-        self.push_entries(&from, &naming, documents, dropped, failed);
-    }
-
-    /// Entries that were joined.
-    fn push_finished(&mut self, shard: &ShardId, finished: Vec<Finished>, options: &Options) {
-        for joined in finished {
-            let begun = Arc::clone(&joined.record);
-            let source =
-                RecordSource { shard: &shard.0, sequence_number: &begun.sequence_number, arrival_ms: begun.arrival_ms };
-            let Transformed { documents, dropped, failed, .. } = transform_joined(&joined, source, options);
-            self.bytes += joined.pieces.iter().map(|piece| piece.message.len()).sum::<usize>();
-            self.push_entries(&CameFrom::Joined(Arc::new(joined)), &begun.naming, documents, dropped, failed);
-        }
-    }
-
-    fn push_entries(
-        &mut self,
-        from: &CameFrom,
-        naming: &IndexNaming,
-        documents: Vec<Document>,
-        dropped: Vec<DropReason>,
-        failed: Vec<Failure>,
-    ) {
-        for document in documents {
-            self.bytes += document.source.len();
-            self.meet(document.id.as_str());
-            self.tally.newest_ms = self.tally.newest_ms.max(Some(document.timestamp_ms));
-            let index_name = naming.name(document.format, document.timestamp_ms);
-            self.documents.push(Offered { addressed: Addressed { index_name, document }, from: from.clone() });
-        }
-        for reason in dropped {
-            *self.tally.dropped.entry(reason).or_default() += 1;
-        }
-        for failure in failed {
-            self.meet(failure.id.as_str());
-            self.lost.push((from.clone(), failure));
-        }
-    }
-
-    fn meet(&mut self, id: &str) {
-        if !self.unmet.is_empty() {
-            self.unmet.remove(id);
-        }
-    }
-
-    /// The first batch after a start reaches at least as far as the one that a crash cut off, as far as failed/ tells:
-    /// else that part would be gathered later, when its failed documents are no longer looked up. Only settings
-    /// that changed in between can leave an id unmet, so twice the limits are enough.
-    fn is_done(&self, limits: &Limits) -> bool {
-        if !self.unmet.is_empty() {
-            return self.is_full(limits, 2);
-        }
-        self.is_full(limits, 1) || Instant::now() >= self.deadline
-    }
-
-    fn is_full(&self, limits: &Limits, times: usize) -> bool {
-        self.documents.len() >= limits.documents_max.saturating_mul(times)
-            || self.records.len() >= limits.records_max.saturating_mul(times)
-            || self.bytes >= limits.bytes_max.saturating_mul(times)
-    }
-}
-
-impl Gathering {
-    fn into_batch(self, joining: &Joining) -> Gathered {
-        let Gathering { records, documents, lost, earlier, begin, end, tally, .. } = self;
-        let done = joining.done();
-        Gathered::Batch(Box::new(Batch { records, documents, lost, earlier, begin, end, done, tally }))
-    }
-}
-
-/// A record, the rule for its index names, and the one behind it.
-pub(super) struct Named {
-    pub(super) record: Record,
-    naming: Arc<IndexNaming>,
-    rule_after: usize,
-}
-
-/// What became of one record.
-struct Taken {
-    named: Named,
-    documents: Vec<Document>,
-    dropped: Vec<DropReason>,
-    failed: Vec<Failure>,
-    pieces: Vec<Piece>,
-}
-
-fn take(shard: &ShardId, named: Named, options: &Options, leaves: &dyn Fn(&LogStream) -> bool) -> Taken {
-    let transformed = transform_leaving(&named.record.data, source(shard, &named.record), options, leaves);
-    let Transformed { documents, dropped, failed, pieces, .. } = transformed;
-    Taken { named, documents, dropped, failed, pieces }
-}
-
-/// What the stream says of a record.
-pub(super) fn source<'a>(shard: &'a ShardId, record: &'a Record) -> RecordSource<'a> {
-    RecordSource { shard: &shard.0, sequence_number: &record.sequence_number, arrival_ms: record.arrival_ms }
 }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use super::batch::Named;
+use super::gathering::Named;
 
 /// Where the work of the processor is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,12 +14,16 @@ pub enum Cores {
 }
 
 impl Cores {
-    /// Cuts records into as many parts as there are cores, of about the same bytes, in order.
-    pub(super) fn split(self, records: Vec<Named>) -> Vec<Vec<Named>> {
-        let n_parts = match self {
+    pub(super) fn count(self) -> usize {
+        match self {
             Cores::Inline => 1,
             Cores::Spread(cores) => cores.get(),
-        };
+        }
+    }
+
+    /// Cuts records into as many parts as there are cores, of about the same bytes, in order.
+    pub(super) fn split(self, records: Vec<Named>) -> Vec<Vec<Named>> {
+        let n_parts = self.count();
         let bytes: usize = records.iter().map(|named| named.record.data.len()).sum();
         let part_bytes = bytes / n_parts + 1;
         let mut parts = Vec::new();

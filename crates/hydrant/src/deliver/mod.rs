@@ -5,7 +5,7 @@
 //!         └──────── batch N+1 ────────┘            └─────────── batch N ─────────┘
 //! ```
 //!
-//! One pull loop per shard. While a batch is delivered the next one is gathered, by a join of the two and without a
+//! One pull loop per shard. While a batch is delivered the next one is gathered, by waiting for both and without a
 //! channel; so at most two batches of a shard are in memory, and their order is kept. The order within a batch is what
 //! makes a crash harmless: every touched index is durable, then failed/, then the checkpoint. A crash in between
 //! delivers the batch again, and its ids, which are pure functions of the log events, meet what is there already.
@@ -24,6 +24,8 @@ mod cores;
 
 pub mod failed;
 
+mod gathering;
+
 mod joining;
 
 pub mod naming;
@@ -36,10 +38,11 @@ mod write;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use futures_util::future::join;
+use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use hydrant_transform::record::Options;
 use tokio::sync::watch;
@@ -183,11 +186,22 @@ impl Delivery {
                 Gathered::Batch(batch) => batch,
             };
             place = batch.end.clone();
-            // A failure to gather must not disturb the batch that is on its way, so each has its own result.
+            // A failure to gather must not disturb the batch that is on its way; one to deliver ends the shard at once.
             let next = self.gather(shard, &place, &mut joining, stop, mode);
-            let (delivered, next) = join(self.deliver(shard, *batch), next).await;
-            delivered?;
-            gathered = next?;
+            let (delivering, gathering) = (pin!(self.deliver(shard, *batch)), pin!(next));
+            gathered = match select(delivering, gathering).await {
+                Either::Left((delivered, gathering)) => {
+                    delivered?;
+                    gathering.await?
+                }
+                Either::Right((gathered, delivering)) => {
+                    if let Err(error) = &gathered {
+                        tracing::error!(%error, "the batch before is still on its way");
+                    }
+                    delivering.await?;
+                    gathered?
+                }
+            };
         }
     }
 
@@ -266,7 +280,7 @@ impl Delivery {
     }
 
     fn outage(&self, shard: Option<&ShardId>, what: &'static str) -> retry::Outage {
-        retry::Outage::new(self.settings.jitter_seed, shard, what)
+        retry::Outage::new(self.settings.jitter_seed, shard, what, self.health.clone())
     }
 }
 

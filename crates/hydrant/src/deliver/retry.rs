@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::index;
-use crate::metrics::Metrics;
+use crate::metrics::{Health, Metrics};
 use crate::stream::{self, ShardId};
 
 /// The first wait, before jitter.
@@ -15,6 +16,9 @@ pub(super) const DELAY_MIN: Duration = Duration::from_millis(50);
 
 /// No wait is longer.
 pub(super) const DELAY_MAX: Duration = Duration::from_secs(5);
+
+/// `/health` is told of what lasts so long.
+const SAID_AFTER: Duration = Duration::from_secs(1);
 
 /// A failed call, in the two kinds that a loop tells apart.
 pub(super) enum Trouble {
@@ -79,17 +83,20 @@ pub(super) struct Outage {
     began: Option<Instant>,
     delay: Duration,
     random: u64,
+    /// Is told what lasts longer than [`SAID_AFTER`].
+    health: watch::Sender<Health>,
+    is_said: bool,
 }
 
 impl Outage {
     /// `what` completes "cannot …".
-    pub(super) fn new(seed: u64, shard: Option<&ShardId>, what: &'static str) -> Outage {
+    pub(super) fn new(seed: u64, shard: Option<&ShardId>, what: &'static str, health: watch::Sender<Health>) -> Outage {
         let shard = shard.map_or_else(|| "all".to_owned(), ShardId::to_string);
         // FNV-1a, so that the shards of one process do not wait in step.
         let random = shard.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
-        Outage { what, shard, began: None, delay: DELAY_MIN, random }
+        Outage { what, shard, began: None, delay: DELAY_MIN, random, health, is_said: false }
     }
 
     /// Sleeps before the next attempt. The problem never quotes payload.
@@ -98,11 +105,30 @@ impl Outage {
             self.began = Some(Instant::now());
             tracing::warn!(shard = self.shard, problem, "cannot {}: delivery waits and tries again", self.what);
         }
+        if !self.is_said && self.began.is_some_and(|began| began.elapsed() >= SAID_AFTER) {
+            self.is_said = true;
+            let sentence = format!("cannot {}: {problem}; delivery waits and tries again", self.what);
+            let part = self.part();
+            self.health.send_modify(|health| drop(health.problems.insert(part, sentence)));
+        }
         let delay = self.next_delay();
         tokio::time::sleep(delay).await;
     }
 
+    fn unsay(&mut self) {
+        if std::mem::take(&mut self.is_said) {
+            let part = self.part();
+            self.health.send_modify(|health| drop(health.problems.remove(&part)));
+        }
+    }
+
+    /// As `/health` names it.
+    fn part(&self) -> String {
+        format!("delivery of shard {}, {}", self.shard, self.what)
+    }
+
     pub(super) fn over(&mut self) {
+        self.unsay();
         if let Some(began) = self.began.take() {
             let seconds = began.elapsed().as_secs_f64();
             tracing::info!(shard = self.shard, seconds, "can {} again: delivery goes on", self.what);
@@ -122,6 +148,13 @@ impl Outage {
     }
 }
 
+impl Drop for Outage {
+    /// Whoever stops to try does not wait any more.
+    fn drop(&mut self) {
+        self.unsay();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,7 +163,7 @@ mod tests {
     fn delays_double_to_the_bound_and_are_jittered_alike_for_one_seed() {
         let shard = ShardId("s".into());
         let delays = |seed| {
-            let mut outage = Outage::new(seed, Some(&shard), "test");
+            let mut outage = Outage::new(seed, Some(&shard), "test", watch::Sender::default());
             (0..12).map(|_| outage.next_delay()).collect::<Vec<_>>()
         };
         for (attempt, delay) in delays(1).into_iter().enumerate() {
@@ -142,11 +175,37 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_lasts_is_told_to_health_until_it_is_over() {
+        let (health, metrics) = (watch::Sender::new(Health::default()), Metrics::default());
+        let shard = ShardId("s".into());
+        let outage = || Outage::new(0, Some(&shard), "write to failed/", health.clone());
+        let said = || health.borrow().problems.clone();
+        let mut calls = 0;
+        let done = patiently(outage(), &metrics, || {
+            calls += 1;
+            let expected = if calls < 4 { "" } else { "cannot write to failed/: full; delivery waits and tries again" };
+            // Four attempts take less than a second, a dozen more.
+            if !(4..=9).contains(&calls) {
+                let told = said().into_values().next().unwrap_or_default();
+                assert_eq!(told, expected, "call {calls}");
+            }
+            let answer = if calls < 12 { Err(std::io::Error::other("full")) } else { Ok(()) };
+            std::future::ready(answer)
+        });
+        assert_eq!((done.await, said().len()), (Ok(()), 0));
+        // Whoever stops to try does not wait any more.
+        let never =
+            patiently::<(), _, _>(outage(), &metrics, || std::future::ready(Err(std::io::Error::other("full"))));
+        assert!(tokio::time::timeout(Duration::from_secs(60), never).await.is_err());
+        assert_eq!(said().len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_outage_is_waited_out_and_a_fatal_error_is_not() {
         let metrics = Metrics::default();
         let began = Instant::now();
         let mut left = 20;
-        let done = patiently(Outage::new(0, None, "test"), &metrics, || {
+        let done = patiently(Outage::new(0, None, "test", watch::Sender::default()), &metrics, || {
             left -= 1;
             let result = if left == 0 { Ok(7) } else { Err(stream::Error::Retry("disk full".into())) };
             async move { result }
@@ -155,7 +214,7 @@ mod tests {
         assert_eq!(metrics.retries.get(), 19);
         assert!(began.elapsed() > Duration::from_secs(30), "{:?}", began.elapsed());
 
-        let fatal = patiently(Outage::new(0, None, "test"), &metrics, || async {
+        let fatal = patiently(Outage::new(0, None, "test", watch::Sender::default()), &metrics, || async {
             Err::<(), _>(stream::Error::Fatal("record 7 is damaged".into()))
         });
         assert_eq!(fatal.await, Err("record 7 is damaged".into()));

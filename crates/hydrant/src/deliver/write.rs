@@ -72,6 +72,8 @@ impl Delivery {
                 }
             }
             if let Some(reason) = busy {
+                // Nothing is known of these: an engine may have written them before it failed.
+                unanswered = true;
                 self.metrics.retries.inc();
                 outage.wait(&format!("{}: {}", reason.code, reason.message)).await;
             }

@@ -5,6 +5,7 @@ use hydrant_transform::document::timestamp::format_rfc3339;
 use maud::{DOCTYPE, Markup, html};
 use serde_json::Value;
 
+use super::document;
 use super::search::{Found, PAGE_SIZE, Parameters, SPANS};
 use crate::index::Hit;
 
@@ -93,7 +94,7 @@ fn total(found: &Found) -> String {
 }
 
 fn row(hit: &Hit) -> Markup {
-    let source: Value = serde_json::from_slice(&hit.source).unwrap_or(Value::Null);
+    let source = document::parse(&hit.source);
     let find = |field: Field| field.find(|name| source.get(name)).map(plain);
     let instant = source.get("@timestamp").and_then(Value::as_str).unwrap_or_default();
     let statement = [Field::Statement, Field::Argument, Field::Message].into_iter().find_map(find);

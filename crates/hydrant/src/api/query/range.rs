@@ -81,7 +81,8 @@ impl Reader<'_> {
         let Some(dates) = dates else { return Ok(Some(self.value(node).ok_or_else(wrong)?)) };
         let text = node.as_text().ok_or_else(wrong)?;
         match dates.resolve(&text, up) {
-            Ok(instant) => Ok(Some(Value::String(instant.to_string()))),
+            // With a fraction, so that it is this instant and not the whole second.
+            Ok(instant) => Ok(Some(Value::String(format!("{instant:.9}")))),
             Err(NoDate(reason)) => Err(ApiError::search_phase("parse_exception", reason, self.indices)),
         }
     }

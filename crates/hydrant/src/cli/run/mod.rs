@@ -14,11 +14,11 @@ mod signals;
 mod summary;
 
 use std::convert::Infallible;
+use std::mem::ManuallyDrop;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
@@ -64,7 +64,9 @@ pub(super) fn run(config: &Config, once: bool, json: bool) -> anyhow::Result<End
 /// Each file to its present end. No port is opened.
 async fn run_once(config: &Config, signals: &mut Signals, json: bool) -> anyhow::Result<Ended> {
     let start = Instant::now();
-    let chain = Chain::open(config).await?;
+    let chain = Arc::new(Chain::open(config).await?);
+    // Keeps the stream's threads from being waited for, where a disk hangs.
+    let kept = ManuallyDrop::new(chain.clone());
     let stop = CancellationToken::new();
     let work = async {
         let pump = chain.pump(config, true).await?;
@@ -100,7 +102,15 @@ async fn run_once(config: &Config, signals: &mut Signals, json: bool) -> anyhow:
             never = &mut progress => match never {},
         }
     };
-    finish(&chain, start, json, note).await
+    drop(work);
+    let ended = tokio::select! {
+        ended = finish(&chain, start, json, note) => ended?,
+        () = signals.next() => return Ok(Ended::Interrupted),
+    };
+    if note.is_empty() {
+        drop(ManuallyDrop::into_inner(kept));
+    }
+    Ok(ended)
 }
 
 /// Calls every [`PROGRESS_EVERY`]. To be waited for beside the signals, not before them: an index or a disk that hangs
@@ -142,14 +152,24 @@ async fn follow(config: &Config, signals: &mut Signals, json: bool) -> anyhow::R
     let failed = watch(&chain, signals, &mut source, &mut delivery, &mut serving).await;
     output::notice("stopping: the batch in flight ends");
     stop_source.cancel();
+    // Keeps the stream's threads from being waited for, where a disk hangs.
+    let kept = ManuallyDrop::new(chain.clone());
     let ending = async {
-        while source.join_next().await.is_some() {}
+        let mut first_error = None;
+        while let Some(ended) = source.join_next().await {
+            let ended = ended.map_err(anyhow::Error::new).flatten();
+            first_error = first_error.or(ended.err().map(|error| error.context("reading has ended")));
+        }
         stop_delivery.cancel();
-        while delivery.join_next().await.is_some() {}
+        while let Some(ended) = delivery.join_next().await {
+            let ended = ended.map_err(anyhow::Error::new).and_then(|ended| ended.map_err(anyhow::Error::new));
+            first_error = first_error.or(ended.err().map(|error| error.context("the batch in flight")));
+        }
+        first_error
     };
-    let note = tokio::select! {
-        () = ending => "",
-        () = overdue(&stop_source) => NOT_ENDED,
+    let (note, late) = tokio::select! {
+        late = ending => ("", late),
+        () = overdue(&stop_source) => (NOT_ENDED, None),
         () = signals.next() => return Ok(Ended::Interrupted),
     };
     close.cancel();
@@ -158,8 +178,14 @@ async fn follow(config: &Config, signals: &mut Signals, json: bool) -> anyhow::R
     if quick.is_err() {
         serving.abort_all();
     }
-    let ended = finish(&chain, start, json, note).await?;
-    failed.map_or(Ok(ended), Err)
+    let ended = tokio::select! {
+        ended = finish(&chain, start, json, note) => ended?,
+        () = signals.next() => return Ok(Ended::Interrupted),
+    };
+    if note.is_empty() {
+        drop(ManuallyDrop::into_inner(kept));
+    }
+    failed.or(late).map_or(Ok(ended), Err)
 }
 
 /// Waits for a signal, or for a part to end that never should. Answers why, if it was not a signal.
@@ -217,8 +243,13 @@ fn started(config: &Config, rest: &str, page: &str, json: bool) -> anyhow::Resul
 }
 
 async fn finish(chain: &Chain, start: Instant, json: bool, note: &str) -> anyhow::Result<Ended> {
-    let status = chain.stream.status().await.context("cannot tell what waits")?;
-    let waiting = status.iter().map(|shard| shard.records_waiting).sum();
+    // What was done is said even where a disk does not answer; what waited a moment ago is known.
+    let status = timeout(Duration::from_secs(1), chain.stream.status()).await;
+    let known = chain.metrics.records_waiting.get().max(0).unsigned_abs();
+    let waiting = match status {
+        Ok(Ok(status)) => status.iter().map(|shard| shard.records_waiting).sum(),
+        Ok(Err(_)) | Err(_) => known,
+    };
     let summary = Summary::of(&chain.metrics, &chain.delivery.settings.transform.filters, start.elapsed(), waiting);
     if json {
         output::line(&summary.json()?)?;

@@ -62,8 +62,8 @@ impl Directory {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{key}` names no object")));
         };
-        make_folder(folder)?;
-        make_folder(&self.root.join(TEMPORARY))?;
+        make_folders(folder)?;
+        make_folders(&self.root.join(TEMPORARY))?;
         // The two kinds of object of one batch have one name.
         let kind = key.split('/').next().unwrap_or_default();
         let temporary = self.root.join(TEMPORARY).join(format!("{kind}-{}", name.to_string_lossy()));
@@ -75,19 +75,29 @@ impl Directory {
     }
 }
 
-/// Makes a folder and those above it, each durable in its parent.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    if folder.as_os_str().is_empty() || folder.is_dir() {
-        return Ok(());
+/// Makes a folder and those above it, each durable in its parent. That it is there already says nothing: another shard,
+/// or a process that was killed, may have made it a moment ago.
+fn make_folders(folder: &Path) -> io::Result<()> {
+    for folder in folder.ancestors().collect::<Vec<_>>().into_iter().rev() {
+        if folder.as_os_str().is_empty() || folder.parent().is_none() {
+            continue;
+        }
+        let made = DirBuilder::new().mode(0o700).create(folder);
+        let is_made = match made {
+            Ok(()) => true,
+            Err(error) if folder.is_dir() => error.kind() == io::ErrorKind::AlreadyExists,
+            Err(error) => return Err(error),
+        };
+        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if is_made {
+            // A folder far above may be closed to us; it was there before.
+            match File::open(parent).and_then(|parent| parent.sync_all()) {
+                Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
     }
-    let parent = folder.parent().unwrap_or(Path::new(""));
-    make_folder(parent)?;
-    match DirBuilder::new().mode(0o700).create(folder) {
-        // Two shards may come here at once.
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    File::open(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?.sync_all()
+    Ok(())
 }
 
 fn check_version(marker: &Path, bytes: &[u8]) -> Result<(), OpenError> {

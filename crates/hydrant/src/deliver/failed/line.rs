@@ -11,7 +11,8 @@ use hydrant_transform::record::{Failure, Options, Transformed, joined_envelope, 
 use serde::Serialize;
 
 use super::Kind;
-use crate::deliver::batch::{CameFrom, source};
+use crate::deliver::batch::CameFrom;
+use crate::deliver::gathering::source;
 use crate::deliver::write::Rejected;
 use crate::stream::{Record, ShardId};
 

@@ -48,6 +48,9 @@ const OPEN_MAX: usize = 64;
 /// Writers that stay open.
 const WRITERS_MAX: usize = 4;
 
+/// Searches at once, also of those whose askers are gone. Each may take a hundred megabytes at worst.
+const SEARCHES_AT_ONCE: usize = 8;
+
 /// Batches that are indexed at the same time; each takes memory.
 const WRITES_AT_ONCE: usize = 2;
 
@@ -55,6 +58,7 @@ const WRITES_AT_ONCE: usize = 2;
 pub struct Embedded {
     store: Arc<Store>,
     writes: Semaphore,
+    searches: Arc<Semaphore>,
 }
 
 /// What blocking calls share.
@@ -79,7 +83,11 @@ impl Embedded {
     pub fn open(root: &Path, clock: Clock) -> Result<Embedded, Error> {
         let store = Store { root: root.to_owned(), clock, open: Mutex::default() };
         store.prepare()?;
-        Ok(Embedded { store: Arc::new(store), writes: Semaphore::new(WRITES_AT_ONCE) })
+        Ok(Embedded {
+            store: Arc::new(store),
+            writes: Semaphore::new(WRITES_AT_ONCE),
+            searches: Arc::new(Semaphore::new(SEARCHES_AT_ONCE)),
+        })
     }
 
     /// Runs on a thread for blocking work. Dropping the future leaves the work running to its end.
@@ -139,7 +147,18 @@ impl Engine for Embedded {
     }
 
     fn search(&self, search: Search) -> BoxFuture<'_, Result<SearchResult, Error>> {
-        self.blocking(move |store| store.search(&search)).boxed()
+        async move {
+            let permit = Arc::clone(&self.searches).acquire_owned().await;
+            let permit = permit.map_err(|error| Error::Fatal(error.to_string()))?;
+            // It goes along: a search whose asker is gone runs to its end all the same.
+            let work = move |store: &Store| {
+                let found = store.search(&search);
+                drop(permit);
+                found
+            };
+            self.blocking(work).await
+        }
+        .boxed()
     }
 
     fn get<'a>(&'a self, index_name: &'a str, id: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, Error>> {

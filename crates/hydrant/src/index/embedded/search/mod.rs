@@ -57,6 +57,9 @@ impl OpenIndex {
     }
 }
 
+/// Sources of all hits together; answers hold them twice.
+pub(super) const HITS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Answers `search` over `indices`, in their order. `search.indices` is not looked at: the
 /// caller chose the indices and knows which could not be opened.
 ///
@@ -76,9 +79,16 @@ pub(super) fn search(indices: &[OpenIndex], search: &Search) -> Result<SearchRes
     sort::merge(&mut candidates, &search.sort, limit);
     let scored = sort::needs_score(&search.sort);
     let max_score = candidates.iter().map(|hit| hit.score).max_by(f32::total_cmp).filter(|_| scored);
-    let mut hits = Vec::new();
+    let (mut hits, mut bytes) = (Vec::new(), 0);
     for candidate in candidates.into_iter().skip(search.from) {
-        hits.push(hit(indices, candidate, scored)?);
+        let hit = hit(indices, candidate, scored)?;
+        bytes += hit.source.len();
+        if bytes > HITS_BYTES_MAX {
+            let message =
+                format!("[request] Data too large: the hits have more than [{HITS_BYTES_MAX}] bytes; ask for fewer");
+            return Err(Error::BadRequest { code: "circuit_breaking_exception", message });
+        }
+        hits.push(hit);
     }
     Ok(SearchResult {
         indices_searched: indices.len(),

@@ -4,6 +4,7 @@
 //! boost, 1.0 by default, and filters score nothing, as in OpenSearch. A term of a number, date or boolean is a span of
 //! its column.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::{ops, slice};
 
@@ -29,12 +30,17 @@ type Boxed = Box<dyn TantivyQuery>;
 pub(super) const DEPTH_MAX: usize = 64;
 
 pub(super) fn build(index: &OpenIndex, query: &Query) -> Result<Boxed, Error> {
-    Builder { index }.build(query, 0)
+    Builder { index, scans: Cell::new(0) }.build(query, 0)
 }
 
 struct Builder<'a> {
     index: &'a OpenIndex,
+    /// So far.
+    scans: Cell<usize>,
 }
+
+/// Every scan of a query has a bit for each document of a segment, all of them at once.
+const SCAN_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 impl Builder<'_> {
     fn build(&self, query: &Query, depth: usize) -> Result<Boxed, Error> {
@@ -85,6 +91,22 @@ impl Builder<'_> {
         }
     }
 
+    /// A scan, if there is room for it.
+    fn scan(&self, scan: Scan) -> Result<Boxed, Error> {
+        let segments = self.index.searcher.segment_readers().iter();
+        let documents = segments.map(|reader| reader.max_doc()).max().unwrap_or(0);
+        let bytes = usize::try_from(documents / 8).unwrap_or(usize::MAX).saturating_add(1);
+        let scans = self.scans.replace(self.scans.get() + 1) + 1;
+        if scans.saturating_mul(bytes) > SCAN_BYTES_MAX {
+            let most = SCAN_BYTES_MAX / bytes;
+            let message = format!(
+                "maxClauseCount is set to {most} for numbers, dates and patterns in an index of this size: ask for fewer"
+            );
+            return Err(Error::BadRequest { code: "too_many_nested_clauses", message });
+        }
+        Ok(Box::new(scan))
+    }
+
     fn boolean(
         &self,
         [must, filter, should, must_not]: [&Vec<Query>; 4],
@@ -94,7 +116,9 @@ impl Builder<'_> {
         if must.is_empty() && filter.is_empty() && should.is_empty() && must_not.is_empty() {
             return Ok(constant(Box::new(AllQuery), 1.0));
         }
-        let minimum = minimum.unwrap_or(usize::from(must.is_empty() && filter.is_empty() && !should.is_empty()));
+        // One has to match where nothing else is asked for, whatever a percentage comes to.
+        let least = usize::from(must.is_empty() && filter.is_empty() && !should.is_empty());
+        let minimum = minimum.unwrap_or(0).max(least);
         if minimum > should.len() {
             return Ok(Box::new(EmptyQuery));
         }
@@ -179,7 +203,7 @@ impl Builder<'_> {
             return Ok(None);
         }
         let span = value::term(target, value)?;
-        Ok(Some(constant(Box::new(Scan::Column { target: Arc::clone(target), span }), 1.0)))
+        Ok(Some(constant(self.scan(Scan::Column { target: Arc::clone(target), spans: vec![span] })?, 1.0)))
     }
 
     /// `_id` and `_index`, which no mapping names.
@@ -200,6 +224,10 @@ impl Builder<'_> {
         if target.has_terms() {
             let terms = values.iter().map(|value| target.term(&plain(value)));
             return Ok(constant(Box::new(TermSetQuery::new(terms)), boost));
+        }
+        if target.kind != FieldType::Unindexed {
+            let spans = values.iter().map(|value| value::term(&target, value)).collect::<Result<Vec<_>, _>>()?;
+            return Ok(constant(self.scan(Scan::Column { target, spans })?, boost));
         }
         let mut each = Vec::new();
         for value in values {
@@ -222,7 +250,7 @@ impl Builder<'_> {
             Scan::Terms { target, lower: end(lower), upper: end(upper), pattern: None }
         } else {
             let span = value::range(&target, lower, upper)?;
-            Scan::Column { target, span }
+            Scan::Column { target, spans: vec![span] }
         };
         Ok(constant(Box::new(scan), boost))
     }

@@ -22,7 +22,7 @@ const DOCUMENTS_AT_ONCE: u32 = 65_536;
 /// Which documents of a segment match.
 #[derive(Clone, Debug)]
 pub(super) enum Scan {
-    Column { target: Arc<Target>, span: Span },
+    Column { target: Arc<Target>, spans: Vec<Span> },
     HasColumn { target: Arc<Target> },
     Terms { target: Arc<Target>, lower: Bound<String>, upper: Bound<String>, pattern: Option<Arc<Pattern>> },
 }
@@ -37,7 +37,11 @@ impl Weight for Scan {
     fn scorer(&self, reader: &SegmentReader, boost: f32) -> tantivy::Result<Box<dyn Scorer>> {
         let mut matches = BitSet::with_max_value(reader.max_doc());
         match self {
-            Scan::Column { target, span } => by_span(target, *span, reader, &mut matches)?,
+            Scan::Column { target, spans } => {
+                for span in spans {
+                    by_span(target, *span, reader, &mut matches)?;
+                }
+            }
             Scan::HasColumn { target } => {
                 let column = Column::open(target, reader)?;
                 for document in 0..reader.max_doc() {

@@ -207,3 +207,16 @@ async fn a_folder_without_its_manifest_or_segments_is_refused() {
     assert!(!opened);
     assert!(error.unwrap().to_string().contains("holds no segment"));
 }
+
+/// What waits is counted, whatever state it is in: somebody has to be told how much it is.
+#[tokio::test(start_paused = true)]
+async fn a_damaged_record_still_waits() {
+    let files = whole().await.files();
+    let storage = CrashStorage::holding(&files);
+    // The third of six records behind a header of 44 bytes: the first that waits.
+    let each = (files[&segment(1)].len() - 44) / 6;
+    storage.flip(&segment(1), 44 + 2 * each + each / 2);
+    let stream = open(&(Arc::new(storage) as Arc<dyn Storage>), Path::new(DIR)).unwrap();
+    let status = Engine::status(&stream).await.unwrap();
+    assert_eq!((status[0].records_waiting, status[0].oldest_waiting_ms), (14, None));
+}

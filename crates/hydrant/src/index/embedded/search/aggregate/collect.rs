@@ -175,7 +175,8 @@ impl Buckets {
         let place = match self.places.get(&key) {
             Some(place) => *place,
             None => {
-                if !budget.take() {
+                // Each has a state for each aggregation in it.
+                if !budget.take_all(1 + plan.sub.len()) {
                     return None;
                 }
                 let place = self.all.len();

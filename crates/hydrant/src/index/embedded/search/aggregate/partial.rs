@@ -151,7 +151,11 @@ impl Partial {
                 mine.max = mine.max.max(theirs.max);
                 mine.dates |= theirs.dates;
             }
-            (Partial::Distinct(mine), Partial::Distinct(theirs)) => mine.merge(theirs),
+            (Partial::Distinct(mine), Partial::Distinct(theirs)) => {
+                let before = mine.size();
+                mine.merge(theirs);
+                budget.take_all(mine.size().saturating_sub(before));
+            }
             // Both sides were made for the same aggregation.
             (Partial::Buckets(_), Partial::Numbers(_) | Partial::Distinct(_))
             | (Partial::Numbers(_), Partial::Buckets(_) | Partial::Distinct(_))
@@ -168,7 +172,7 @@ impl PartialBucket {
             Partial::Distinct(sketch) => sketch.size(),
             Partial::Numbers(_) => 0,
         });
-        within.sum::<usize>() + 1
+        within.sum::<usize>() + 1 + self.sub.len()
     }
 
     fn merge(&mut self, other: PartialBucket, budget: &mut Budget) {

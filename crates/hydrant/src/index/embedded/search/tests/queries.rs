@@ -190,7 +190,7 @@ fn bool_counts_what_should_match() {
     assert_eq!(minimum(3), "a2 a3");
     assert_eq!(minimum(2), "a1 a2 a3 a5 a6 a8 a9 b1 b4 b5");
     assert_eq!(minimum(4), "");
-    assert_eq!(minimum(0).split(' ').count(), 22);
+    assert_eq!(minimum(0), minimum(1));
     assert_eq!(find(boolean(vec![], vec![], vec![], vec![])).split(' ').count(), 22);
 }
 
