@@ -7,6 +7,8 @@ mod chain;
 
 mod data_dir;
 
+mod open_files;
+
 mod pump;
 
 mod signals;
@@ -51,6 +53,7 @@ pub(super) enum Ended {
 
 /// Runs until a signal, or with `once` until every file is delivered to its present end.
 pub(super) fn run(config: &Config, once: bool, json: bool) -> anyhow::Result<Ended> {
+    open_files::allow_all();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let mut signals = Signals::new()?;
