@@ -3,8 +3,7 @@
 //! Keys stand in CloudWatch's order, ours behind `message`, and only where they say something. Does not decide when
 //! an envelope is full: the caller watches [`Encoder::json_bytes`].
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 
 use super::gzip::Compressor;
 use super::{Extra, LogEvent};
@@ -118,7 +117,7 @@ fn write_event(out: &mut Vec<u8>, event: &LogEvent) {
     json::write_key(out, "message");
     if !json::write_lossy(out, &event.message) {
         json::write_key(out, "messageBase64");
-        json::write_str(out, &STANDARD.encode(&event.message));
+        json::write_str(out, &STANDARD.encode_to_string(&event.message));
     }
     let flags = event.flags;
     let set = [("partial", flags.partial), ("truncated", flags.truncated), ("suspect", flags.suspect)];

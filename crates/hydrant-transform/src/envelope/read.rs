@@ -6,8 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -328,7 +327,7 @@ impl EventFields {
             EventKey::Timestamp => self.timestamp_ms = Some(value.integer()?),
             EventKey::Message => self.message = value.text()?.map(|text| text.into_owned().into_bytes()),
             EventKey::MessageBase64 => {
-                let exact = value.text()?.map(|text| STANDARD.decode(text.as_bytes())).transpose();
+                let exact = value.text()?.map(|text| STANDARD.decode_to_vec(text.as_bytes())).transpose();
                 self.exact = exact.map_err(|_| "is not base64")?;
             }
             EventKey::Partial => self.flags.partial = value.boolean()?,

@@ -142,7 +142,14 @@ impl Planner<'_> {
     fn answer(&mut self, documents: &[Document]) -> Option<Result> {
         let data = match (documents, self.settings.destination) {
             ([document], Destination::Documents) => document.source.clone(),
-            _ => documents.iter().flat_map(|document| [&document.source[..], b"\n"].concat()).collect(),
+            _ => {
+                let bytes = documents.iter().map(|document| document.source.len() + 1).sum();
+                documents.iter().fold(Vec::with_capacity(bytes), |mut data, document| {
+                    data.extend_from_slice(&document.source);
+                    data.push(b'\n');
+                    data
+                })
+            }
         };
         let bytes = data_bytes(&data);
         if self.bytes + bytes > self.settings.answer_bytes_max {

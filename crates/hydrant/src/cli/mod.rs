@@ -185,6 +185,20 @@ enum ConfigCommand {
 enum Bench {
     /// The whole embedded chain: write entries into a file that it follows, deliver, check every one, report
     Chain(BenchChain),
+    /// The transformation on one core: events of Firehose in, answers out, beside gunzip alone
+    Transform(BenchTransform),
+}
+
+#[derive(Debug, Args)]
+struct BenchTransform {
+    /// Folder of events of Firehose, one in each *.json file
+    dir: PathBuf,
+    /// Give statements their digests too
+    #[arg(long)]
+    digest: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -240,6 +254,7 @@ fn dispatch(command: Command) -> anyhow::Result<Ended> {
         }
         Command::Config(ConfigCommand::Reference) => output::line(config::reference().trim_end())?,
         Command::Bench(Bench::Chain(arguments)) => bench::chain::run(&arguments)?,
+        Command::Bench(Bench::Transform(arguments)) => bench::transform::run(&arguments)?,
     }
     Ok(Ended::Done)
 }

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::program::BINARY;
 
@@ -179,4 +180,25 @@ fn the_users_own_lines_are_read_by_the_configuration() {
     let output = transform(&log, &["--format", "pattern"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("needs a `[[pattern]]` table"), "{output:?}");
+}
+
+/// What is measured is the real work: its documents are those that `transform` prints.
+#[test]
+fn the_benchmark_tells_what_it_made() {
+    let lab = Lab::new();
+    let folder = lab.0.path().join("corpus");
+    std::fs::create_dir(&folder).unwrap();
+    let event = json!({"records": [{"recordId": "r1", "data": STANDARD.encode(gzip(ENVELOPE.as_bytes()))}]});
+    std::fs::write(folder.join("a.json"), event.to_string()).unwrap();
+    std::fs::write(folder.join("manifest.json"), "{}").unwrap();
+    let output = Command::new(BINARY).args(["bench", "transform", "--json"]).arg(&folder).output().unwrap();
+    let report: Value = serde_json::from_str(stdout(&output)).unwrap();
+    let hash = Sha256::digest(format!("{DOCUMENT}\n"));
+    let hash: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!((&report["documents"], &report["documents_hash"]), (&json!(1), &json!(hash)));
+    assert_eq!((&report["entries"], &report["inflated_bytes"]), (&json!(1), &json!(ENVELOPE.len())));
+    assert!(["ratio_to_gunzip", "mb_per_s", "entries_per_s"].iter().all(|key| report[key].as_f64().unwrap() > 0.0));
+    let nothing = Command::new(BINARY).args(["bench", "transform"]).arg(lab.0.path()).output().unwrap();
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("holds no event of Firehose"));
 }

@@ -6,9 +6,7 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64_simd::STANDARD_NO_PAD;
 use memchr::memmem;
 
 use crate::envelope::gzip::{GzipError, gunzip};
@@ -20,15 +18,10 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// What gzip begins with in base64.
 const BASE64_GZIP: &[u8] = b"H4sI";
 
-/// With padding or without.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
 /// Base64 with its padding or without. `None`: it is none.
 pub(crate) fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
-    BASE64.decode(text).ok()
+    let padding = text.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
+    STANDARD_NO_PAD.decode_to_vec(text.get(..text.len() - padding)?).ok()
 }
 
 /// What one record holds.

@@ -20,8 +20,7 @@ mod slow;
 
 use std::borrow::Cow;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use jiff::tz::TimeZone;
 
 use super::Options;
@@ -246,7 +245,7 @@ impl<'a> Writer<'a> {
         let start = (part.as_ptr().addr()).saturating_sub(message.as_ptr().addr());
         let before = message.get(..start).unwrap_or_default();
         let after = message.get(start + part.len()..).unwrap_or_default();
-        let exact = STANDARD.encode([before, shown, after].concat());
+        let exact = STANDARD.encode_to_string([before, shown, after].concat());
         self.text(Field::MessageBase64, exact.as_bytes());
     }
 

@@ -1,0 +1,161 @@
+//! `hydrant bench transform DIR`: events of Firehose in, answers out, on one core, beside gunzip alone on the same records.
+//!
+//! Each `*.json` file of the folder is one event. Documents stand newline-delimited in place and the answer has no limit;
+//! everything else is as it is by default. Times are of the processor and of this thread, the median of
+//! [`PASSES`] passes over all events after [`WARM_UPS`]; only their ratio holds from one machine to the next.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use hydrant_transform::envelope::{DECOMPRESSED_BYTES_MAX, gzip::gunzip};
+use hydrant_transform::firehose::{self, Destination, Event, Settings};
+use hydrant_transform::record::Options;
+use rustix::time::{ClockId, clock_gettime};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::cli::BenchTransform;
+use crate::cli::output::{self, grouped};
+
+const WARM_UPS: usize = 2;
+
+const PASSES: usize = 7;
+
+#[derive(Serialize)]
+struct Report {
+    ratio_to_gunzip: f64,
+    /// Of what the records inflate to.
+    mb_per_s: f64,
+    gunzip_mb_per_s: f64,
+    entries_per_s: f64,
+    events: usize,
+    records: usize,
+    entries: usize,
+    documents: usize,
+    /// 128 bits of SHA-256 over all documents, in order.
+    documents_hash: String,
+    inflated_bytes: usize,
+    peak_memory_bytes: Option<u64>,
+}
+
+pub(in crate::cli) fn run(arguments: &BenchTransform) -> anyhow::Result<()> {
+    let events = read(&arguments.dir)?;
+    let options = Options { digest: arguments.digest, ..Options::default() };
+    let settings =
+        Settings { options, destination: Destination::Lines, answer_bytes_max: usize::MAX, ..Settings::default() };
+    let parsed = events.iter().map(|event| firehose::read_event(event)).collect::<Result<Vec<Event>, _>>()?;
+    let records: Vec<&[u8]> =
+        parsed.iter().flat_map(|event| &event.records).filter_map(|record| record.data.as_deref().ok()).collect();
+    let inflate =
+        || records.iter().map(|record| gunzip(record, DECOMPRESSED_BYTES_MAX).map_or(0, |data| data.len())).sum();
+    let inflated_bytes: usize = inflate();
+    let (mut hash, mut documents, mut entries) = (Sha256::new(), 0, 0);
+    for event in &parsed {
+        let plan = firehose::plan(event, &settings)?;
+        documents += plan.answered;
+        entries += plan.answered + plan.dropped.len() + plan.failed.len();
+        for answer in &plan.answers {
+            if let firehose::Result::Ok(data) = &answer.result {
+                hash.update(data);
+            }
+        }
+    }
+    let gunzip_time = median(|| {
+        std::hint::black_box(inflate());
+    });
+    let time = median(|| {
+        for event in &events {
+            let answer = firehose::read_event(event).ok().and_then(|event| firehose::plan(&event, &settings).ok());
+            std::hint::black_box(answer.map(|plan| firehose::serialize(&plan.answers)));
+        }
+    });
+    let per_second = |count: usize, time: Duration| count as f64 / time.as_secs_f64();
+    let rounded = |number: f64, places: f64| (number * places).round() / places;
+    let report = Report {
+        ratio_to_gunzip: rounded(gunzip_time.as_secs_f64() / time.as_secs_f64(), 1e3),
+        mb_per_s: rounded(per_second(inflated_bytes, time) / 1e6, 10.0),
+        gunzip_mb_per_s: rounded(per_second(inflated_bytes, gunzip_time) / 1e6, 10.0),
+        entries_per_s: per_second(entries, time).round(),
+        events: events.len(),
+        records: records.len(),
+        entries,
+        documents,
+        documents_hash: hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect(),
+        inflated_bytes,
+        peak_memory_bytes: peak_memory(),
+    };
+    output::line(&if arguments.json { serde_json::to_string(&report)? } else { report.text() })?;
+    Ok(())
+}
+
+fn read(dir: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
+    let unreadable = || format!("cannot read {}", dir.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).with_context(unreadable)? {
+        let path = entry.with_context(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let mut events = Vec::new();
+    for file in files {
+        let bytes = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        // Other JSON may lie beside.
+        if firehose::read_event(&bytes).is_ok() {
+            events.push(bytes);
+        }
+    }
+    if events.is_empty() {
+        bail!("{} holds no event of Firehose (*.json)", dir.display());
+    }
+    Ok(events)
+}
+
+fn median(mut pass: impl FnMut()) -> Duration {
+    (0..WARM_UPS).for_each(|_| pass());
+    let mut times: Vec<Duration> = (0..PASSES)
+        .map(|_| {
+            let began = thread_time();
+            pass();
+            thread_time().saturating_sub(began)
+        })
+        .collect();
+    times.sort();
+    times.get(PASSES / 2).copied().unwrap_or_default().max(Duration::from_nanos(1))
+}
+
+/// Time of the processor that this thread has taken.
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// `None` where the system does not tell.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+impl Report {
+    fn text(&self) -> String {
+        let memory =
+            self.peak_memory_bytes.map_or_else(String::new, |bytes| format!("{} MB at most", bytes / 1_000_000));
+        format!(
+            "{:.3} of gunzip alone: {:.0} of {:.0} MB/s of inflated envelopes on one core\n{} entries/s; {} entries of {} \
+             records in {} events; {} documents, hash {}\n{memory}",
+            self.ratio_to_gunzip,
+            self.mb_per_s,
+            self.gunzip_mb_per_s,
+            self.entries_per_s,
+            grouped(self.entries as u64),
+            grouped(self.records as u64),
+            self.events,
+            grouped(self.documents as u64),
+            self.documents_hash,
+        )
+    }
+}
