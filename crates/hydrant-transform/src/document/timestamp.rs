@@ -11,7 +11,7 @@ use crate::entry::mysql::general::Stamp;
 use crate::entry::split::BACKWARDS_MICROS_MAX;
 
 /// 2101-01-01T00:00:00Z, the first instant that is not taken.
-const MICROS_END: i64 = 4_133_980_800_000_000;
+pub(crate) const MICROS_END: i64 = 4_133_980_800_000_000;
 
 /// `2026-11-23T08:41:28.188252Z` has this many bytes.
 pub const RFC3339_BYTES: usize = 27;

@@ -8,11 +8,10 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
 
+use crate::document::timestamp::MICROS_END;
+
 /// What a compiled expression may take.
 pub const REGEX_BYTES_MAX: usize = 1 << 20;
-
-/// 2101-01-01T00:00:00Z, the first instant that is not taken.
-const MICROS_END: i64 = 4_133_980_800_000_000;
 
 /// An expression as the configuration has it. Plain data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -126,13 +126,12 @@ pub(super) struct Batch {
     pub(super) earlier: Earlier,
     pub(super) begin: Begin,
     pub(super) end: Place,
-    /// Where the checkpoint may stand when the batch is delivered.
-    pub(super) done: Done,
     pub(super) tally: Tally,
 }
 
 pub(super) enum Gathered {
-    Batch(Box<Batch>),
+    /// And where the checkpoint may stand when it is delivered.
+    Batch(Box<Batch>, Done),
     End(End),
 }
 
@@ -175,7 +174,7 @@ impl Delivery {
                 (Some(gathering), Mode::Follow) => gathering.deadline.saturating_duration_since(Instant::now()),
             };
             let asked_ms = self.clock.now_ms();
-            let after = gathering.as_ref().map_or(from, |gathering| &gathering.end).position.as_ref();
+            let after = gathering.as_ref().map_or(from, |gathering| &gathering.batch.end).position.as_ref();
             let read = match self.read(shard, after, wait).await {
                 Ok(read) => read,
                 // What was gathered before the trouble is delivered; the next batch meets the trouble first.
@@ -243,7 +242,7 @@ impl Delivery {
             }
         }
         let mut gathering = self.gathering(shard, from, begin, earlier, unmet);
-        gathering.end.fresh = false;
+        gathering.batch.end.fresh = false;
         Ok(gathering)
     }
 
@@ -271,10 +270,7 @@ impl Delivery {
         earlier: Earlier,
         unmet: HashSet<String>,
     ) -> Gathering {
-        let mut gathering = Gathering {
-            deadline: Instant::now() + self.settings.limits.age_max,
-            bytes: 0,
-            unmet,
+        let batch = Batch {
             records: Vec::new(),
             documents: Vec::new(),
             lost: Vec::new(),
@@ -283,6 +279,8 @@ impl Delivery {
             end: Place { finished: Vec::new(), ..from.clone() },
             tally: Tally::default(),
         };
+        let deadline = Instant::now() + self.settings.limits.age_max;
+        let mut gathering = Gathering { batch, deadline, bytes: 0, unmet };
         gathering.push_finished(shard, from.finished.clone(), &self.settings.transform);
         gathering
     }
@@ -299,7 +297,7 @@ impl Delivery {
         let mut records = records.into_iter().peekable();
         while records.peek().is_some() && !gathering.is_full(&self.settings.limits) {
             let slice = slice(&mut records, self.settings.cores.count() * SLICE_BYTES_MAX);
-            let named = self.name(shard, &mut gathering.end, slice)?;
+            let named = self.name(shard, &mut gathering.batch.end, slice)?;
             let parts = self.settings.cores.split(named).into_iter().map(|part| {
                 let (shard, options) = (shard.clone(), options.clone());
                 self.settings.cores.run(move || {

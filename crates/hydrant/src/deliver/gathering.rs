@@ -12,8 +12,7 @@ use hydrant_transform::record::{
 };
 use tokio::time::Instant;
 
-use super::batch::{Batch, Begin, CameFrom, Gathered, Limits, Offered, Place, Tally};
-use super::failed::Earlier;
+use super::batch::{Batch, CameFrom, Gathered, Limits, Offered};
 use super::joining::{Finished, Joining};
 use crate::index::Addressed;
 use crate::stream::{Record, ShardId};
@@ -23,13 +22,7 @@ const UNMET_TIMES: usize = 4;
 
 /// A batch that still grows.
 pub(super) struct Gathering {
-    pub(super) records: Vec<Record>,
-    pub(super) documents: Vec<Offered>,
-    pub(super) lost: Vec<(CameFrom, Failure)>,
-    pub(super) earlier: Earlier,
-    pub(super) begin: Begin,
-    pub(super) end: Place,
-    pub(super) tally: Tally,
+    pub(super) batch: Batch,
     pub(super) deadline: Instant,
     pub(super) bytes: usize,
     /// Ids that an earlier attempt has put into failed/ and that have not come yet.
@@ -39,9 +32,9 @@ pub(super) struct Gathering {
 impl Gathering {
     pub(super) fn push(&mut self, taken: Taken) {
         let Taken { named: Named { record, naming, .. }, documents, dropped, failed, pieces: _ } = taken;
-        let from = CameFrom::Record(self.records.len());
+        let from = CameFrom::Record(self.batch.records.len());
         self.bytes += record.data.len();
-        self.records.push(record);
+        self.batch.records.push(record);
         self.push_entries(&from, &naming, documents, dropped, failed);
     }
 
@@ -68,16 +61,16 @@ impl Gathering {
         for document in documents {
             self.bytes += document.source.len();
             self.meet(document.id.as_str());
-            self.tally.newest_ms = self.tally.newest_ms.max(Some(document.timestamp_ms));
+            self.batch.tally.newest_ms = self.batch.tally.newest_ms.max(Some(document.timestamp_ms));
             let index_name = naming.name(document.format, document.timestamp_ms);
-            self.documents.push(Offered { addressed: Addressed { index_name, document }, from: from.clone() });
+            self.batch.documents.push(Offered { addressed: Addressed { index_name, document }, from: from.clone() });
         }
         for reason in dropped {
-            *self.tally.dropped.entry(reason).or_default() += 1;
+            *self.batch.tally.dropped.entry(reason).or_default() += 1;
         }
         for failure in failed {
             self.meet(failure.id.as_str());
-            self.lost.push((from.clone(), failure));
+            self.batch.lost.push((from.clone(), failure));
         }
     }
 
@@ -96,9 +89,13 @@ impl Gathering {
     /// limits by less than a slice. Only settings that changed in between can leave an id unmet.
     pub(super) fn is_full(&self, limits: &Limits) -> bool {
         let times = if self.unmet.is_empty() { 1 } else { UNMET_TIMES };
-        self.documents.len() >= limits.documents_max.saturating_mul(times)
-            || self.records.len() >= limits.records_max.saturating_mul(times)
+        self.batch.documents.len() >= limits.documents_max.saturating_mul(times)
+            || self.batch.records.len() >= limits.records_max.saturating_mul(times)
             || self.bytes >= limits.bytes_max.saturating_mul(times)
+    }
+
+    pub(super) fn into_batch(self, joining: &Joining) -> Gathered {
+        Gathered::Batch(Box::new(self.batch), joining.done())
     }
 }
 
@@ -114,14 +111,6 @@ pub(super) fn slice(records: &mut Peekable<impl Iterator<Item = Record>>, bytes_
         records.next()
     })
     .collect()
-}
-
-impl Gathering {
-    pub(super) fn into_batch(self, joining: &Joining) -> Gathered {
-        let Gathering { records, documents, lost, earlier, begin, end, tally, .. } = self;
-        let done = joining.done();
-        Gathered::Batch(Box::new(Batch { records, documents, lost, earlier, begin, end, done, tally }))
-    }
 }
 
 /// A record, the rule for its index names, and the one behind it.

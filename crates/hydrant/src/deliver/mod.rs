@@ -181,14 +181,14 @@ impl Delivery {
         let (mut place, mut joining) = self.resume(shard).await?;
         let mut gathered = self.gather(shard, &place, &mut joining, stop, mode).await?;
         loop {
-            let batch = match gathered {
+            let (batch, done) = match gathered {
                 Gathered::End(end) => return Ok(end),
-                Gathered::Batch(batch) => batch,
+                Gathered::Batch(batch, done) => (batch, done),
             };
             place = batch.end.clone();
             // A failure to gather must not disturb the batch that is on its way; one to deliver ends the shard at once.
             let next = self.gather(shard, &place, &mut joining, stop, mode);
-            let (delivering, gathering) = (pin!(self.deliver(shard, *batch)), pin!(next));
+            let (delivering, gathering) = (pin!(self.deliver(shard, *batch, done)), pin!(next));
             gathered = match select(delivering, gathering).await {
                 Either::Left((delivered, gathering)) => {
                     delivered?;
@@ -206,8 +206,8 @@ impl Delivery {
     }
 
     /// One batch, start to end. Dropping this future at any `.await` loses nothing: the commit is last.
-    async fn deliver(&self, shard: &ShardId, batch: Batch) -> Result<(), Error> {
-        let Batch { records, documents, lost, earlier, begin, end: _, done, tally } = batch;
+    async fn deliver(&self, shard: &ShardId, batch: Batch, done: Done) -> Result<(), Error> {
+        let Batch { records, documents, lost, earlier, begin, end: _, tally } = batch;
         let (n_documents, n_indices) = (documents.len(), count_indices(&documents));
         let written = self.write(shard, documents).await?; // every touched index is durable
         let failed = self.put_failed(shard, begin, earlier, records, lost, written.rejected).await?; // then failed/

@@ -203,14 +203,17 @@ impl<T: Clone> Joiner<T> {
 
     /// Ends all entries, as at the end of a record that stands for itself.
     pub fn finish(&mut self, out: &mut Vec<Joined<T>>) {
-        let all: Vec<StreamKey> = self.open.keys().cloned().collect();
-        all.iter().for_each(|key| self.close(key, false, out));
+        self.close_all(false, out);
     }
 
     /// Ends all entries, as at the end of all records.
     pub fn expire(&mut self, out: &mut Vec<Joined<T>>) {
+        self.close_all(true, out);
+    }
+
+    fn close_all(&mut self, expired: bool, out: &mut Vec<Joined<T>>) {
         let all: Vec<StreamKey> = self.open.keys().cloned().collect();
-        all.iter().for_each(|key| self.close(key, true, out));
+        all.iter().for_each(|key| self.close(key, expired, out));
     }
 
     fn begin(&mut self, key: StreamKey, state: State, out: &mut Vec<Joined<T>>) {

@@ -4,11 +4,9 @@ use std::borrow::Cow;
 
 use super::Writer;
 use super::conventions::Happened;
-use crate::document::timestamp::{RFC3339_BYTES, write_rfc3339};
 use crate::document::{Field, Profile};
 use crate::entry::Format;
 use crate::entry::mysql::audit::{AuditEntry, AuditStamp, JsonAuditEntry};
-use crate::json;
 use crate::record::event::EntryOutcome;
 
 impl Writer<'_> {
@@ -18,15 +16,7 @@ impl Writer<'_> {
             AuditStamp::Micros(micros) => Some(micros),
             AuditStamp::Local(_) => None,
         };
-        let mut time = Vec::with_capacity(RFC3339_BYTES);
-        let own_time = micros.filter(|micros| write_rfc3339(&mut time, *micros));
-        self.timestamp(own_time);
-        if self.key(Field::Time) {
-            match own_time {
-                Some(_) => drop(json::write_lossy(&mut self.out, &time)),
-                None => self.quoted_time(),
-            }
-        }
+        self.times_of(micros);
         self.system();
         self.pid(entry.connection_id);
         self.number(Field::QueryId, entry.query_id);
@@ -72,31 +62,20 @@ impl Writer<'_> {
 
     /// A record of the JSON audit logs, under the same names.
     pub(in crate::record) fn audit_json(mut self, entry: &JsonAuditEntry) -> EntryOutcome {
-        let text =
-            |text: &'_ Option<String>| -> Option<Vec<u8>> { text.as_ref().map(|text| text.clone().into_bytes()) };
-        let mut time = Vec::with_capacity(RFC3339_BYTES);
-        let own_time = entry.micros.filter(|micros| write_rfc3339(&mut time, *micros));
-        self.timestamp(own_time);
-        if self.key(Field::Time) {
-            match own_time {
-                Some(_) => drop(json::write_lossy(&mut self.out, &time)),
-                None => self.quoted_time(),
-            }
-        }
+        self.times_of(entry.micros);
         self.system();
         if let Some(id) = entry.connection_id.filter(|id| i64::try_from(*id).is_ok()) {
             self.pid(id);
         }
         self.text(Field::Perform, entry.operation.as_bytes());
-        let (user, account) = (text(&entry.user), text(&entry.account));
-        let (host, ip) = (text(&entry.host), text(&entry.ip));
-        self.texts([(Field::User, user.as_deref()), (Field::Account, account.as_deref())]);
-        self.client(host.as_deref(), ip.as_deref());
+        let (user, host, ip) = (bytes(&entry.user), bytes(&entry.host), bytes(&entry.ip));
+        self.texts([(Field::User, user), (Field::Account, bytes(&entry.account))]);
+        self.client(host, ip);
         self.texts([
-            (Field::Database, text(&entry.database).as_deref()),
-            (Field::Collection, text(&entry.table).as_deref()),
-            (Field::ConnectionType, text(&entry.connection_type).as_deref()),
-            (Field::CommandClass, text(&entry.command_class).as_deref()),
+            (Field::Database, bytes(&entry.database)),
+            (Field::Collection, bytes(&entry.table)),
+            (Field::ConnectionType, bytes(&entry.connection_type)),
+            (Field::CommandClass, bytes(&entry.command_class)),
         ]);
         if let Some(status) = entry.status {
             self.return_code(status);
@@ -122,7 +101,7 @@ impl Writer<'_> {
             _ => Happened::Access,
         };
         self.event(Format::Audit, happened, entry.status.map(|status| status == 0));
-        self.related(user.as_deref(), ip.as_deref().or(host.as_deref()));
+        self.related(user, ip.or(host));
         self.metadata(|_| false);
         self.end(Format::Audit)
     }
@@ -144,4 +123,8 @@ impl Writer<'_> {
             Profile::Ecs => {}
         }
     }
+}
+
+fn bytes(text: &Option<String>) -> Option<&[u8]> {
+    text.as_deref().map(str::as_bytes)
 }

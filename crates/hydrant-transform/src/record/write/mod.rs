@@ -25,7 +25,7 @@ use jiff::tz::TimeZone;
 
 use super::Options;
 use super::event::{EntryOutcome, Metadata};
-use crate::document::timestamp::{instant_micros, write_rfc3339};
+use crate::document::timestamp::{RFC3339_BYTES, instant_micros, write_rfc3339};
 use crate::document::{Field, Profile};
 use crate::entry::Format;
 use crate::entry::mysql::general::Stamp;
@@ -164,6 +164,19 @@ impl<'a> Writer<'a> {
         if self.key(Field::Time) {
             match rfc3339 {
                 Some((text, _)) => json::write_str(&mut self.out, text),
+                None => self.quoted_time(),
+            }
+        }
+    }
+
+    /// Opens the object with the times of an instant that the entry itself tells, else with those of its event.
+    fn times_of(&mut self, micros: Option<i64>) {
+        let mut time = Vec::with_capacity(RFC3339_BYTES);
+        let own = micros.filter(|micros| write_rfc3339(&mut time, *micros));
+        self.timestamp(own);
+        if self.key(Field::Time) {
+            match own {
+                Some(_) => drop(json::write_lossy(&mut self.out, &time)),
                 None => self.quoted_time(),
             }
         }
