@@ -31,10 +31,11 @@ impl CarriedRecord {
     }
 }
 
-impl From<InputRecord> for CarriedRecord {
-    fn from(record: InputRecord) -> CarriedRecord {
-        let InputRecord { record_id: _, data, arrival_ms, shard, sequence_number } = record;
-        CarriedRecord { data, shard, sequence_number, arrival_ms }
+impl From<InputRecord<'_>> for CarriedRecord {
+    fn from(record: InputRecord<'_>) -> CarriedRecord {
+        let data = record.decode().ok_or_else(|| record.data.into_owned());
+        let (shard, sequence_number) = (record.shard.into_owned(), record.sequence_number.into_owned());
+        CarriedRecord { data, shard, sequence_number, arrival_ms: record.arrival_ms }
     }
 }
 
@@ -53,9 +54,9 @@ impl CarriedRecord {
 
 /// Who brings records.
 #[derive(Clone, Debug)]
-pub enum Carrier {
+pub enum Carrier<'a> {
     /// An invocation that expects an answer for each record.
-    Firehose(firehose::Event),
+    Firehose(firehose::Event<'a>),
     /// A trigger's event, or what `GetRecords` answers.
     Kinesis(Vec<CarriedRecord>),
     /// The direct subscription of a Lambda to a log group.
@@ -63,7 +64,7 @@ pub enum Carrier {
 }
 
 /// Reads an event. `None`: these bytes are none.
-pub fn read(bytes: &[u8]) -> Option<Carrier> {
+pub fn read(bytes: &[u8]) -> Option<Carrier<'_>> {
     if let Ok(event) = firehose::read_event(bytes) {
         return Some(Carrier::Firehose(event));
     }

@@ -43,30 +43,52 @@ pub struct EventSource<'a> {
 
 /// CloudWatch's event ids are 56 decimal digits; others are not trusted to be unique.
 pub fn is_cloudwatch_event_id(event_id: &str) -> bool {
-    event_id.len() == 56 && event_id.bytes().all(|byte| byte.is_ascii_digit())
+    event_id.len() == 56 && event_id.bytes().fold(true, |all, byte| all & byte.is_ascii_digit())
 }
 
 /// The id of the entry at `ordinal` of a log event. `event_idx` tells events of one record apart that have no id of
 /// their own.
 pub fn document_id(source: &EventSource<'_>, event_idx: u32, ordinal: u32) -> DocumentId {
-    let mut hash = Sha256::new();
-    for part in [source.owner, source.log_group, source.log_stream, source.event_id] {
-        update_part(&mut hash, part.as_bytes());
+    LogStreamIds::new(source.owner, source.log_group, source.log_stream).hash(source, event_idx, ordinal).into()
+}
+
+/// The 128 bits that a [`DocumentId`] writes as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DocumentHash([u8; 16]);
+
+impl From<DocumentHash> for DocumentId {
+    fn from(hash: DocumentHash) -> DocumentId {
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        let digit = |nibble: u8| char::from(DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0'));
+        DocumentId(hash.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect())
     }
-    if !is_cloudwatch_event_id(source.event_id) {
-        update_part(&mut hash, source.shard.as_bytes());
-        update_part(&mut hash, source.sequence_number.as_bytes());
-        hash.update(event_idx.to_be_bytes());
-    }
-    hash.update(ordinal.to_be_bytes());
-    let digest = hash.finalize();
-    let mut hex = String::with_capacity(32);
-    for byte in digest.iter().take(16) {
-        for nibble in [byte >> 4, byte & 0xf] {
-            hex.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+}
+
+/// What the ids of a log stream's documents have in common, hashed once.
+#[derive(Clone, Debug)]
+pub(crate) struct LogStreamIds(Sha256);
+
+impl LogStreamIds {
+    pub(crate) fn new(owner: &str, log_group: &str, log_stream: &str) -> LogStreamIds {
+        let mut hash = Sha256::new();
+        for part in [owner, log_group, log_stream] {
+            update_part(&mut hash, part.as_bytes());
         }
+        LogStreamIds(hash)
     }
-    DocumentId(hex)
+
+    /// Of the entry at `ordinal` of a log event of this log stream.
+    pub(crate) fn hash(&self, source: &EventSource<'_>, event_idx: u32, ordinal: u32) -> DocumentHash {
+        let mut hash = self.0.clone();
+        update_part(&mut hash, source.event_id.as_bytes());
+        if !is_cloudwatch_event_id(source.event_id) {
+            update_part(&mut hash, source.shard.as_bytes());
+            update_part(&mut hash, source.sequence_number.as_bytes());
+            hash.update(event_idx.to_be_bytes());
+        }
+        hash.update(ordinal.to_be_bytes());
+        DocumentHash(*hash.finalize().first_chunk().unwrap_or(&[0; 16]))
+    }
 }
 
 /// Each part goes in behind its length, so that `("ab", "c")` and `("a", "bc")` differ.

@@ -10,7 +10,8 @@ mod profile;
 
 pub mod timestamp;
 
-pub use id::{DocumentId, EventSource, document_id, is_cloudwatch_event_id};
+pub(crate) use id::LogStreamIds;
+pub use id::{DocumentHash, DocumentId, EventSource, document_id, is_cloudwatch_event_id};
 pub use index_name::{IndexNames, IndexNaming, NamingError, Rotation};
 pub use outcome::{Outcome, Reason};
 pub use profile::{Field, Log, Profile};

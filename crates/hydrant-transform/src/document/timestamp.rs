@@ -58,6 +58,49 @@ pub fn write_rfc3339(out: &mut Vec<u8>, micros: i64) -> bool {
     true
 }
 
+/// Tells stamps that are what [`write_rfc3339`] writes, so that they can be copied. A log has many of one day, so a date is
+/// read once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UtcStamps {
+    /// The last date that was a real one.
+    date: [u8; 10],
+}
+
+impl UtcStamps {
+    /// Whether [`instant_micros`] and [`write_rfc3339`] would give the stamp itself.
+    pub(crate) fn is_written_so(&mut self, stamp: &str) -> bool {
+        let Ok(stamp) = <&[u8; RFC3339_BYTES]>::try_from(stamp.as_bytes()) else { return false };
+        let Some((date, time)) = stamp.split_first_chunk::<10>() else { return false };
+        is_time_of_day(time) && self.is_date(date)
+    }
+
+    fn is_date(&mut self, date: &[u8; 10]) -> bool {
+        if *date == self.date {
+            return true;
+        }
+        let is_date =
+            std::str::from_utf8(date).is_ok_and(|text| rfc3339_micros(&format!("{text}T00:00:00Z")).is_some());
+        if is_date {
+            self.date = *date;
+        }
+        is_date
+    }
+}
+
+fn rfc3339_micros(text: &str) -> Option<i64> {
+    instant_micros(&Stamp::Rfc3339(text), &TimeZone::UTC, None)
+}
+
+/// `T08:41:28.188252Z`
+fn is_time_of_day(text: &[u8]) -> bool {
+    let &[b'T', h1, h2, b':', m1, m2, b':', s1, s2, b'.', ref fraction @ .., b'Z'] = text else { return false };
+    let is_sixty = |tens: u8, ones: u8| matches!(tens, b'0'..=b'5') && ones.is_ascii_digit();
+    matches!((h1, h2), (b'0'..=b'1', b'0'..=b'9') | (b'2', b'0'..=b'3'))
+        && is_sixty(m1, m2)
+        && is_sixty(s1, s2)
+        && fraction.iter().all(u8::is_ascii_digit)
+}
+
 /// [`write_rfc3339`] into a string.
 pub fn format_rfc3339(micros: i64) -> Option<String> {
     let mut out = Vec::with_capacity(RFC3339_BYTES);
@@ -305,6 +348,31 @@ mod tests {
             assert_eq!(format_rfc3339(micros), None);
         }
         assert_eq!(out, b"kept");
+    }
+
+    #[test]
+    fn a_stamp_that_would_be_written_so_is_known() {
+        let mut stamps = UtcStamps::default();
+        for (stamp, expected) in [
+            ("2026-11-23T08:41:28.188252Z", true),
+            ("2026-11-23T23:59:59.999999Z", true),
+            ("2024-02-29T00:00:00.000000Z", true),
+            ("2026-02-29T00:00:00.000000Z", false),
+            ("1969-12-31T23:59:59.999999Z", false),
+            ("2101-01-01T00:00:00.000000Z", false),
+            ("2026-11-23T24:00:00.000000Z", false),
+            ("2026-11-23T00:60:00.000000Z", false),
+            ("2026-11-23T00:00:60.000000Z", false),
+            ("2026-11-23T08:41:28.18825xZ", false),
+            ("2026-11-23T08:41:28.1882520", false),
+            ("2026-11-23T08:41:28.18825Z", false),
+            ("2026-11-23T08:41:28.188252+00:00", false),
+            ("2026/11/23T08:41:28.188252Z", false),
+        ] {
+            assert_eq!(stamps.is_written_so(stamp), expected, "{stamp}");
+            let written = rfc(stamp).and_then(format_rfc3339);
+            assert_eq!(written.as_deref() == Some(stamp), expected, "{stamp}");
+        }
     }
 
     proptest! {

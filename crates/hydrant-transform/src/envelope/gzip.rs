@@ -67,14 +67,55 @@ pub fn gunzip(data: &[u8], max: usize) -> Result<Cow<'_, [u8]>, GzipError> {
     if !is_gzip(data) {
         return Ok(Cow::Borrowed(data));
     }
-    match inflate_single(data, max) {
-        Some(inflated) => Ok(Cow::Owned(inflated)),
+    let mut out = Vec::new();
+    match inflate_single(&mut Decompressor::new(), data, max, &mut out) {
+        Some(_) => Ok(Cow::Owned(out)),
         None => inflate_members(data, max).map(Cow::Owned),
     }
 }
 
-/// The usual case: exactly one sound member. `None` where that is not certain.
-fn inflate_single(data: &[u8], max: usize) -> Option<Vec<u8>> {
+/// Inflates one record after another into the same memory.
+pub struct Inflater {
+    inner: Decompressor,
+    out: Vec<u8>,
+}
+
+/// What an [`Inflater`] keeps from one record to the next at most.
+const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+impl Inflater {
+    pub fn new() -> Inflater {
+        Inflater { inner: Decompressor::new(), out: Vec::new() }
+    }
+
+    /// What [`gunzip`] gives, for data of one sound member. `None`: it is not that simple.
+    pub fn gunzip_single<'a>(&'a mut self, data: &'a [u8], max: usize) -> Option<&'a [u8]> {
+        if !is_gzip(data) {
+            return Some(data);
+        }
+        if self.out.len() > KEPT_BYTES_MAX {
+            self.out = Vec::new();
+        }
+        let size = inflate_single(&mut self.inner, data, max, &mut self.out)?;
+        self.out.get(..size)
+    }
+}
+
+impl Default for Inflater {
+    fn default() -> Inflater {
+        Inflater::new()
+    }
+}
+
+impl fmt::Debug for Inflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inflater").field("out_bytes", &self.out.len()).finish_non_exhaustive()
+    }
+}
+
+/// The usual case: exactly one sound member. Answers its size, or `None` where that is not certain. `out` only grows, since
+/// what is there already needs no zeros.
+fn inflate_single(inner: &mut Decompressor, data: &[u8], max: usize, out: &mut Vec<u8>) -> Option<usize> {
     let trailer = data.last_chunk::<TRAILER_BYTES>()?;
     let [c0, c1, c2, c3, s0, s1, s2, s3] = *trailer;
     let size = usize::try_from(u32::from_le_bytes([s0, s1, s2, s3])).ok()?;
@@ -85,11 +126,14 @@ fn inflate_single(data: &[u8], max: usize) -> Option<Vec<u8>> {
     if memmem::find(data.get(MAGIC.len()..)?, &MAGIC).is_some() {
         return None;
     }
-    let mut out = vec![0; size];
-    let written = Decompressor::new().gzip_decompress(data, &mut out).ok()?;
+    if out.len() < size {
+        out.resize(size, 0);
+    }
+    let out = out.get_mut(..size)?;
+    let written = inner.gzip_decompress(data, out).ok()?;
     // The member's own trailer is the last of the input, or there is something behind it.
-    let ends_here = written == size && libdeflater::crc32(&out) == u32::from_le_bytes([c0, c1, c2, c3]);
-    ends_here.then_some(out)
+    let ends_here = written == size && libdeflater::crc32(out) == u32::from_le_bytes([c0, c1, c2, c3]);
+    ends_here.then_some(size)
 }
 
 /// Member by member, with the place of what is wrong. Inflated twice, first to learn the size: a buffer that grows would

@@ -14,8 +14,10 @@ mod extra;
 
 mod read;
 
-pub(crate) use decode::decode_base64;
+pub(crate) mod scan;
+
 pub use decode::{DecodeError, Decoded, Envelope, decode};
+pub(crate) use decode::{decode_base64, decode_base64_into};
 pub use encode::{Encoder, Header};
 pub use extra::{EXTRA_BYTES_MAX, Extra};
 

@@ -29,12 +29,20 @@ pub enum Result {
     ProcessingFailed,
 }
 
-impl Result {
-    fn name(&self) -> &'static str {
+/// A result without its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Ok,
+    Dropped,
+    ProcessingFailed,
+}
+
+impl Verdict {
+    fn name(self) -> &'static str {
         match self {
-            Result::Ok(_) => "Ok",
-            Result::Dropped => "Dropped",
-            Result::ProcessingFailed => "ProcessingFailed",
+            Verdict::Ok => "Ok",
+            Verdict::Dropped => "Dropped",
+            Verdict::ProcessingFailed => "ProcessingFailed",
         }
     }
 }
@@ -46,24 +54,51 @@ pub fn serialize(answers: &[Answer]) -> Vec<u8> {
         Result::Dropped | Result::ProcessingFailed => ENTRY_BYTES,
     };
     let mut out = Vec::with_capacity(FRAME_BYTES + answers.iter().map(bytes).sum::<usize>());
-    out.extend_from_slice(HEAD);
-    for (idx, answer) in answers.iter().enumerate() {
-        if idx > 0 {
-            out.push(b',');
-        }
-        write_entry(&mut out, answer);
+    let mut response = Response::begin(&mut out);
+    for answer in answers {
+        let (verdict, data) = match &answer.result {
+            Result::Ok(data) => (Verdict::Ok, data.as_slice()),
+            Result::Dropped => (Verdict::Dropped, &[][..]),
+            Result::ProcessingFailed => (Verdict::ProcessingFailed, &[][..]),
+        };
+        response.entry(&answer.record_id, verdict, data);
     }
-    out.extend_from_slice(TAIL);
+    response.end();
     out
 }
 
-fn write_entry(out: &mut Vec<u8>, answer: &Answer) {
+/// A response while it is written.
+pub(super) struct Response<'o> {
+    out: &'o mut Vec<u8>,
+    is_empty: bool,
+}
+
+impl<'o> Response<'o> {
+    pub(super) fn begin(out: &'o mut Vec<u8>) -> Response<'o> {
+        out.extend_from_slice(HEAD);
+        Response { out, is_empty: true }
+    }
+
+    /// `data` counts with [`Verdict::Ok`].
+    pub(super) fn entry(&mut self, record_id: &str, verdict: Verdict, data: &[u8]) {
+        if !std::mem::take(&mut self.is_empty) {
+            self.out.push(b',');
+        }
+        write_entry(self.out, record_id, verdict, data);
+    }
+
+    pub(super) fn end(self) {
+        self.out.extend_from_slice(TAIL);
+    }
+}
+
+fn write_entry(out: &mut Vec<u8>, record_id: &str, verdict: Verdict, data: &[u8]) {
     out.push(b'{');
     json::write_key(out, "recordId");
-    json::write_str(out, &answer.record_id);
+    json::write_str(out, record_id);
     json::write_key(out, "result");
-    json::write_str(out, answer.result.name());
-    if let Result::Ok(data) = &answer.result {
+    json::write_str(out, verdict.name());
+    if verdict == Verdict::Ok {
         json::write_key(out, "data");
         out.push(b'"');
         STANDARD.encode_append(data, out);
@@ -78,7 +113,7 @@ pub(super) const FRAME_BYTES: usize = HEAD.len() + TAIL.len();
 /// Bytes of an entry without data, with its comma and the longest result.
 pub(super) fn entry_bytes(record_id: &str) -> usize {
     let mut out = Vec::new();
-    write_entry(&mut out, &Answer { record_id: record_id.to_owned(), result: Result::ProcessingFailed });
+    write_entry(&mut out, record_id, Verdict::ProcessingFailed, &[]);
     out.len() + 1
 }
 

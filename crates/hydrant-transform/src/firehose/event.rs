@@ -1,37 +1,55 @@
 //! Reading an event leniently: real events, AWS's samples and emulators differ in what they write and in its types.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
 
 use crate::document::timestamp::instant_micros;
 use crate::entry::mysql::general::Stamp;
-use crate::envelope::decode_base64;
+use crate::envelope::{decode_base64, decode_base64_into};
+use crate::json::scalar::{Name, Scalar};
 
-/// An event of Firehose.
+/// An event of Firehose, borrowed from its bytes.
 #[derive(Clone, Debug, Default)]
-pub struct Event {
+pub struct Event<'a> {
     /// Where records are sent again, if the delivery stream reads a Kinesis stream.
-    pub source_stream_arn: Option<String>,
-    pub delivery_stream_arn: Option<String>,
-    pub records: Vec<InputRecord>,
+    pub source_stream_arn: Option<Cow<'a, str>>,
+    pub delivery_stream_arn: Option<Cow<'a, str>>,
+    pub records: Vec<InputRecord<'a>>,
 }
 
-#[derive(Clone, Debug)]
-pub struct InputRecord {
+#[derive(Clone, Debug, Default)]
+pub struct InputRecord<'a> {
     /// Opaque.
-    pub record_id: String,
-    /// `Err`: the text that is no base64.
-    pub data: std::result::Result<Vec<u8>, String>,
+    pub record_id: Cow<'a, str>,
+    /// Base64, or what stands in its place.
+    pub data: Cow<'a, str>,
     /// Milliseconds since 1970 UTC.
     pub arrival_ms: i64,
     /// Empty unless the record came from a Kinesis stream.
-    pub shard: String,
+    pub shard: Cow<'a, str>,
     /// Of the Kinesis stream, with the sub-sequence number of an aggregated record; else the record id.
-    pub sequence_number: String,
+    pub sequence_number: Cow<'a, str>,
+}
+
+impl InputRecord<'_> {
+    /// The record's bytes. `None`: the data is no base64.
+    pub fn decode(&self) -> Option<Vec<u8>> {
+        decode_base64(self.data.as_bytes())
+    }
+
+    /// As [`InputRecord::decode`], into memory that only grows.
+    pub(super) fn decode_into<'o>(&self, out: &'o mut Vec<u8>) -> Option<&'o [u8]> {
+        decode_base64_into(self.data.as_bytes(), out)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
-    #[error("the event is no JSON object: {0}")]
+    #[error("the event is no JSON object with records: {0}")]
     Json(String),
     #[error("the event has no array `records`")]
     NoRecords,
@@ -41,39 +59,129 @@ pub enum EventError {
 }
 
 /// Reads an event. Of everything but `records`, `recordId` and `data` only what is there counts.
-pub fn read_event(bytes: &[u8]) -> std::result::Result<Event, EventError> {
-    let event: Map<String, Value> =
-        serde_json::from_slice(bytes).map_err(|error| EventError::Json(error.to_string()))?;
-    let text = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
-    let records = event.get("records").and_then(Value::as_array).ok_or(EventError::NoRecords)?;
-    let records = records.iter().enumerate().map(|(idx, value)| record(value).ok_or(EventError::NoRecordId(idx)));
+///
+/// # Errors
+/// See [`EventError`].
+pub fn read_event(bytes: &[u8]) -> std::result::Result<Event<'_>, EventError> {
+    let json = |problem: &dyn fmt::Display| EventError::Json(problem.to_string());
+    let text = simdutf8::compat::from_utf8(bytes).map_err(|error| json(&error))?;
+    let Members(members) = serde_json::from_str(text).map_err(|error| json(&error))?;
+    let records = members.records.ok_or(EventError::NoRecords)?;
+    let records = records.into_iter().enumerate().map(|(idx, record)| record.0.ok_or(EventError::NoRecordId(idx)));
     Ok(Event {
-        source_stream_arn: text("sourceKinesisStreamArn").filter(|arn| !arn.is_empty()),
-        delivery_stream_arn: text("deliveryStreamArn"),
+        source_stream_arn: members.source_stream_arn.filter(|arn| !arn.is_empty()),
+        delivery_stream_arn: members.delivery_stream_arn,
         records: records.collect::<std::result::Result<_, _>>()?,
     })
 }
 
-fn record(value: &Value) -> Option<InputRecord> {
-    let record_id = value.get("recordId")?.as_str()?.to_owned();
-    let data = value.get("data").and_then(Value::as_str).unwrap_or_default();
-    let data = decode_base64(data.as_bytes()).ok_or_else(|| data.to_owned());
-    let metadata = value.get("kinesisRecordMetadata");
-    let of_stream = |name: &str| metadata.and_then(|metadata| metadata.get(name));
-    let text = |name: &str| of_stream(name).and_then(Value::as_str).unwrap_or_default();
-    let arrival_ms = time_ms(of_stream("approximateArrivalTimestamp"))
-        .or_else(|| time_ms(value.get("approximateArrivalTimestamp")))
-        .unwrap_or(0);
-    let sub = match of_stream("subsequenceNumber") {
-        Some(Value::String(text)) if !text.is_empty() && text != "0" => format!("/{text}"),
-        Some(Value::Number(number)) if number.as_u64() != Some(0) => format!("/{number}"),
-        _ => String::new(),
-    };
-    let sequence_number = match text("sequenceNumber") {
-        "" => record_id.clone(),
-        number => format!("{number}{sub}"),
-    };
-    Some(InputRecord { shard: text("shardId").to_owned(), sequence_number, record_id, data, arrival_ms })
+/// An object of any members, of which each that is known is taken by `T`.
+struct ObjectVisitor<T>(T);
+
+/// Takes the members of an object.
+trait TakeMembers<'de>: Default {
+    /// Takes the value of a member, whatever it is. `false`: it was not taken.
+    fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> std::result::Result<bool, A::Error>;
+}
+
+impl<'de, T: TakeMembers<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> std::result::Result<T, A::Error> {
+        while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
+            if !self.0.take(&name, &mut map)? {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(self.0)
+    }
+}
+
+/// A text; what is none counts as absent.
+fn text<'de>(value: Scalar<'de>) -> Option<Cow<'de, str>> {
+    value.text().ok().flatten()
+}
+
+#[derive(Default)]
+struct EventMembers<'a> {
+    source_stream_arn: Option<Cow<'a, str>>,
+    delivery_stream_arn: Option<Cow<'a, str>>,
+    records: Option<Vec<Record<'a>>>,
+}
+
+struct Members<'a>(EventMembers<'a>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> std::result::Result<Members<'de>, D::Error> {
+        json.deserialize_map(ObjectVisitor(EventMembers::default())).map(Members)
+    }
+}
+
+impl<'de> TakeMembers<'de> for EventMembers<'de> {
+    fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> std::result::Result<bool, A::Error> {
+        match name {
+            "sourceKinesisStreamArn" => self.source_stream_arn = text(map.next_value()?),
+            "deliveryStreamArn" => self.delivery_stream_arn = text(map.next_value()?),
+            "records" => self.records = Some(map.next_value()?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// `None`: it has no id.
+struct Record<'a>(Option<InputRecord<'a>>);
+
+#[derive(Default)]
+struct RecordMembers<'a> {
+    record_id: Option<Cow<'a, str>>,
+    data: Option<Cow<'a, str>>,
+    arrival: Option<Value>,
+    metadata: Option<Value>,
+}
+
+impl<'de> Deserialize<'de> for Record<'de> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> std::result::Result<Record<'de>, D::Error> {
+        json.deserialize_map(ObjectVisitor(RecordMembers::default())).map(|members| Record(members.record()))
+    }
+}
+
+impl<'de> TakeMembers<'de> for RecordMembers<'de> {
+    fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> std::result::Result<bool, A::Error> {
+        match name {
+            "recordId" => self.record_id = text(map.next_value()?),
+            "data" => self.data = text(map.next_value()?),
+            "approximateArrivalTimestamp" => self.arrival = Some(map.next_value()?),
+            "kinesisRecordMetadata" => self.metadata = Some(map.next_value()?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl<'a> RecordMembers<'a> {
+    fn record(self) -> Option<InputRecord<'a>> {
+        let record_id = self.record_id?;
+        let of_stream = |name: &str| self.metadata.as_ref().and_then(|metadata| metadata.get(name));
+        let text = |name: &str| of_stream(name).and_then(Value::as_str).unwrap_or_default();
+        let arrival_ms =
+            time_ms(of_stream("approximateArrivalTimestamp")).or_else(|| time_ms(self.arrival.as_ref())).unwrap_or(0);
+        let sub = match of_stream("subsequenceNumber") {
+            Some(Value::String(text)) if !text.is_empty() && text != "0" => format!("/{text}"),
+            Some(Value::Number(number)) if number.as_u64() != Some(0) => format!("/{number}"),
+            _ => String::new(),
+        };
+        let sequence_number = match text("sequenceNumber") {
+            "" => record_id.clone(),
+            number => Cow::Owned(format!("{number}{sub}")),
+        };
+        let shard = Cow::Owned(text("shardId").to_owned());
+        Some(InputRecord { record_id, data: self.data.unwrap_or_default(), arrival_ms, shard, sequence_number })
+    }
 }
 
 /// Milliseconds, or RFC 3339 as AWS's samples have it.
@@ -104,27 +212,26 @@ mod tests {
             (Some("arn:s"), Some("arn:d"))
         );
         assert_eq!(
-            (record.record_id.as_str(), record.data.as_deref(), record.arrival_ms),
-            ("r1", Ok(&b"hello"[..]), 1_507_217_624_302)
+            (&*record.record_id, record.decode(), record.arrival_ms),
+            ("r1", Some(b"hello".to_vec()), 1_507_217_624_302)
         );
-        assert_eq!((record.shard.as_str(), record.sequence_number.as_str()), ("shardId-000000000000", "495"));
+        assert_eq!((&*record.shard, &*record.sequence_number), ("shardId-000000000000", "495"));
 
         let sample = br#"{"records":[{"recordId":"shardId-1","data":"aGVsbG8","kinesisRecordMetadata":{"sequenceNumber":"496","subsequenceNumber":"",
             "approximateArrivalTimestamp":"2021-07-23T05:45:52.976Z"}},{"recordId":"r2","data":"%"},{"recordId":"r3","kinesisRecordMetadata":{"sequenceNumber":"497","subsequenceNumber":"12"}}]}"#;
         let event = read_event(sample).unwrap();
         assert_eq!(event.source_stream_arn, None);
-        let told: Vec<_> = event
-            .records
-            .iter()
-            .map(|record| (record.data.as_deref().map_err(String::as_str), record.sequence_number.as_str()))
-            .collect();
-        assert_eq!(told, [(Ok(&b"hello"[..]), "496"), (Err("%"), "r2"), (Ok(&b""[..]), "497/12")]);
+        let told: Vec<_> = event.records.iter().map(|record| (record.decode(), &*record.sequence_number)).collect();
+        assert_eq!(told, [(Some(b"hello".to_vec()), "496"), (None, "r2"), (Some(Vec::new()), "497/12")]);
         assert_eq!(event.records[0].arrival_ms, 1_627_019_152_976);
     }
 
     #[test]
     fn what_cannot_be_answered_is_an_error_that_names_it() {
-        assert!(matches!(read_event(b"[]"), Err(EventError::Json(_))));
+        for other in [&b"[]"[..], b"", b"{\"records\":1}", b"{\"records\":[1]}", b"{\"records\":[]} x", b"{\"\xff\":1}"]
+        {
+            assert!(matches!(read_event(other), Err(EventError::Json(_))), "{}", String::from_utf8_lossy(other));
+        }
         assert_eq!(read_event(b"{}").unwrap_err(), EventError::NoRecords);
         let error = read_event(br#"{"records":[{"recordId":"a"},{"data":""}]}"#).unwrap_err();
         assert_eq!(error.to_string(), "record 1 of the event has no `recordId`");

@@ -5,9 +5,11 @@
 //! fails.
 
 use crate::document::{Document, EventSource, Reason};
-use crate::record::{DropReason, Failure, Options, RecordSource, Transformed, raw_envelope, reason_code, transform};
+use crate::record::{
+    DropReason, Failure, LineTransformer, Options, RecordSource, Transformed, raw_envelope, reason_code, transform,
+};
 
-use super::answer::{ANSWER_BYTES_MAX, Answer, FRAME_BYTES, Result, data_bytes, entry_bytes};
+use super::answer::{ANSWER_BYTES_MAX, Answer, FRAME_BYTES, Response, Result, Verdict, data_bytes, entry_bytes};
 use super::event::{Event, InputRecord};
 use super::marked::{self, Parts};
 
@@ -44,9 +46,9 @@ impl Default for Settings {
 
 /// What is to be done.
 #[derive(Debug, Default)]
-pub struct Plan {
+pub struct Plan<A = Vec<Answer>> {
     /// One for each record, in order.
-    pub answers: Vec<Answer>,
+    pub answers: A,
     pub again: Vec<Again>,
     /// Entries that became no document. A record that could not be decoded is not among them: it is answered as
     /// failed, and Firehose keeps its bytes.
@@ -80,36 +82,98 @@ pub enum PlanError {
 }
 
 /// Plans the answer to an event.
-pub fn plan(event: &Event, settings: &Settings) -> std::result::Result<Plan, PlanError> {
-    let entries: usize = event.records.iter().map(|record| entry_bytes(&record.record_id)).sum();
-    let (bytes, max) = (FRAME_BYTES + entries, settings.answer_bytes_max);
-    if bytes > max {
-        return Err(PlanError::AnswerLimit { records: event.records.len(), bytes, max });
-    }
-    let mut planner = Planner { settings, bytes, plan: Plan::default() };
-    for record in &event.records {
-        let result = planner.record(record);
-        planner.plan.answers.push(Answer { record_id: record.record_id.clone(), result });
-    }
-    Ok(planner.plan)
+///
+/// # Errors
+/// See [`PlanError`].
+pub fn plan(event: &Event<'_>, settings: &Settings) -> std::result::Result<Plan, PlanError> {
+    Planner::new(settings).plan(event)
 }
 
-struct Planner<'a> {
-    settings: &'a Settings,
+/// Plans one answer after another, and keeps nothing from one to the next but memory.
+#[derive(Debug)]
+pub struct Planner<'s> {
+    settings: &'s Settings,
+    lines: LineTransformer<'s>,
     /// Of the answer so far, with an entry for each record.
     bytes: usize,
-    plan: Plan,
+    /// A record, decoded.
+    decoded: Vec<u8>,
+    /// What it is answered with.
+    answer: Vec<u8>,
+    plan: Plan<()>,
 }
 
-impl Planner<'_> {
-    fn record(&mut self, record: &InputRecord) -> Result {
-        let Ok(data) = &record.data else { return Result::ProcessingFailed };
+impl<'s> Planner<'s> {
+    pub fn new(settings: &'s Settings) -> Planner<'s> {
+        let lines = LineTransformer::new(&settings.options);
+        Planner { settings, lines, bytes: 0, decoded: Vec::new(), answer: Vec::new(), plan: Plan::default() }
+    }
+
+    /// Plans the answer to an event.
+    ///
+    /// # Errors
+    /// See [`PlanError`].
+    pub fn plan(&mut self, event: &Event<'_>) -> std::result::Result<Plan, PlanError> {
+        self.begin(event)?;
+        let mut answers = Vec::with_capacity(event.records.len());
+        for record in &event.records {
+            let result = match self.record(record) {
+                Verdict::Ok => Result::Ok(std::mem::take(&mut self.answer)),
+                Verdict::Dropped => Result::Dropped,
+                Verdict::ProcessingFailed => Result::ProcessingFailed,
+            };
+            answers.push(Answer { record_id: record.record_id.clone().into_owned(), result });
+        }
+        let Plan { answers: (), again, failed, dropped, answered } = std::mem::take(&mut self.plan);
+        Ok(Plan { answers, again, failed, dropped, answered })
+    }
+
+    /// As [`Planner::plan`], with the answers as the function's response, which is written behind what stands in `out`.
+    ///
+    /// # Errors
+    /// See [`PlanError`].
+    pub fn respond(&mut self, event: &Event<'_>, out: &mut Vec<u8>) -> std::result::Result<Plan<()>, PlanError> {
+        self.begin(event)?;
+        let mut response = Response::begin(out);
+        for record in &event.records {
+            let verdict = self.record(record);
+            response.entry(&record.record_id, verdict, &self.answer);
+        }
+        response.end();
+        Ok(std::mem::take(&mut self.plan))
+    }
+
+    fn begin(&mut self, event: &Event<'_>) -> std::result::Result<(), PlanError> {
+        let entries: usize = event.records.iter().map(|record| entry_bytes(&record.record_id)).sum();
+        let (bytes, max) = (FRAME_BYTES + entries, self.settings.answer_bytes_max);
+        if bytes > max {
+            return Err(PlanError::AnswerLimit { records: event.records.len(), bytes, max });
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    /// What a record is answered with is in `answer`.
+    fn record(&mut self, record: &InputRecord<'_>) -> Verdict {
+        let mut decoded = std::mem::take(&mut self.decoded);
+        let verdict = match record.decode_into(&mut decoded) {
+            Some(data) => self.data(record, data),
+            None => Verdict::ProcessingFailed,
+        };
+        self.decoded = decoded;
+        verdict
+    }
+
+    fn data(&mut self, record: &InputRecord<'_>, data: &[u8]) -> Verdict {
         if let Some(document) = marked::read(data) {
-            return match self.answer(std::slice::from_ref(&document)) {
-                Some(result) => result,
-                None if self.alone(record, &document) > self.settings.answer_bytes_max => Result::ProcessingFailed,
+            return if self.take(std::slice::from_ref(&document)) {
+                Verdict::Ok
+            } else if self.alone(record, &document) > self.settings.answer_bytes_max {
+                Verdict::ProcessingFailed
+            } else {
                 // It is finished and marked already.
-                None => self.again(document.id.as_str(), data.clone()),
+                self.again(document.id.as_str(), data.to_vec());
+                Verdict::Dropped
             };
         }
         let source = RecordSource {
@@ -117,9 +181,12 @@ impl Planner<'_> {
             sequence_number: &record.sequence_number,
             arrival_ms: record.arrival_ms,
         };
+        if let Some(verdict) = self.lines(data, source) {
+            return verdict;
+        }
         let transformed = transform(data, source, &self.settings.options);
         if transformed.failed.iter().any(|failure| failure.event_idx.is_none()) {
-            return Result::ProcessingFailed;
+            return Verdict::ProcessingFailed;
         }
         for failure in &transformed.failed {
             self.fail(record, &transformed, failure.clone());
@@ -129,44 +196,60 @@ impl Planner<'_> {
             Destination::Documents => documents.len() == 1,
             Destination::Lines => !documents.is_empty(),
         };
-        let result = if in_place { self.answer(documents) } else { None };
-        let result = result.unwrap_or_else(|| {
+        let is_answered = in_place && self.take(documents);
+        if !is_answered {
             documents.iter().for_each(|document| self.send_again(record, &transformed, document));
-            Result::Dropped
-        });
+        }
         self.plan.dropped.extend(transformed.dropped);
-        result
+        if is_answered { Verdict::Ok } else { Verdict::Dropped }
     }
 
-    /// Documents as data, if that fits beside what is there.
-    fn answer(&mut self, documents: &[Document]) -> Option<Result> {
-        let data = match (documents, self.settings.destination) {
-            ([document], Destination::Documents) => document.source.clone(),
-            _ => {
-                let bytes = documents.iter().map(|document| document.source.len() + 1).sum();
-                documents.iter().fold(Vec::with_capacity(bytes), |mut data, document| {
-                    data.extend_from_slice(&document.source);
-                    data.push(b'\n');
-                    data
-                })
-            }
-        };
-        let bytes = data_bytes(&data);
-        if self.bytes + bytes > self.settings.answer_bytes_max {
+    /// The quick way, where the destination takes lines. `None`: the record is not for it, or its lines do not fit.
+    fn lines(&mut self, data: &[u8], source: RecordSource<'_>) -> Option<Verdict> {
+        if self.settings.destination != Destination::Lines {
             return None;
         }
+        let lines = self.lines.transform(data, source)?;
+        let bytes = data_bytes(&lines.data);
+        let is_empty = lines.documents.is_empty();
+        if !is_empty && self.bytes + bytes > self.settings.answer_bytes_max {
+            return None;
+        }
+        self.plan.dropped.append(&mut lines.dropped);
+        if is_empty {
+            return Some(Verdict::Dropped);
+        }
+        std::mem::swap(&mut self.answer, &mut lines.data);
         self.bytes += bytes;
-        self.plan.answered += documents.len();
-        Some(Result::Ok(data))
+        self.plan.answered += lines.documents.len();
+        Some(Verdict::Ok)
+    }
+
+    /// Takes documents as data, if that fits beside what is there.
+    fn take(&mut self, documents: &[Document]) -> bool {
+        self.answer.clear();
+        for document in documents {
+            self.answer.extend_from_slice(&document.source);
+            if self.settings.destination == Destination::Lines {
+                self.answer.push(b'\n');
+            }
+        }
+        let bytes = data_bytes(&self.answer);
+        let fits = self.bytes + bytes <= self.settings.answer_bytes_max;
+        if fits {
+            self.bytes += bytes;
+            self.plan.answered += documents.len();
+        }
+        fits
     }
 
     /// Bytes of an answer that holds nothing but the document.
-    fn alone(&self, record: &InputRecord, document: &Document) -> usize {
+    fn alone(&self, record: &InputRecord<'_>, document: &Document) -> usize {
         let newline = usize::from(self.settings.destination == Destination::Lines);
         FRAME_BYTES + entry_bytes(&record.record_id) + data_bytes(&document.source) + 4 * newline
     }
 
-    fn send_again(&mut self, record: &InputRecord, transformed: &Transformed, document: &Document) {
+    fn send_again(&mut self, record: &InputRecord<'_>, transformed: &Transformed, document: &Document) {
         let parts = parts(record, transformed, document);
         let data = marked::write(document, parts);
         let alone = self.alone(record, document);
@@ -195,12 +278,11 @@ impl Planner<'_> {
         self.fail(record, transformed, failure);
     }
 
-    fn again(&mut self, id: &str, data: Vec<u8>) -> Result {
+    fn again(&mut self, id: &str, data: Vec<u8>) {
         self.plan.again.push(Again { partition_key: id.to_owned(), data });
-        Result::Dropped
     }
 
-    fn fail(&mut self, record: &InputRecord, transformed: &Transformed, failure: Failure) {
+    fn fail(&mut self, record: &InputRecord<'_>, transformed: &Transformed, failure: Failure) {
         let raw = failure
             .event_idx
             .map(|event_idx| raw_envelope(transformed, event_idx, failure.ordinal))
@@ -209,7 +291,7 @@ impl Planner<'_> {
     }
 }
 
-fn parts<'a>(record: &'a InputRecord, transformed: &'a Transformed, document: &Document) -> Parts<'a> {
+fn parts<'a>(record: &'a InputRecord<'_>, transformed: &'a Transformed, document: &Document) -> Parts<'a> {
     let origin = transformed.origin(document.event_idx);
     let event = usize::try_from(document.event_idx).ok().and_then(|idx| transformed.events.get(idx));
     let source = EventSource {

@@ -9,7 +9,7 @@ use crate::document::timestamp::{RFC3339_BYTES, write_rfc3339};
 use crate::document::{Field, Profile, Reason};
 use crate::entry::json as json_line;
 use crate::entry::mysql::audit::JsonAuditEntry;
-use crate::entry::mysql::general::{self, Account, GeneralEntry};
+use crate::entry::mysql::general::{self, Account};
 use crate::entry::mysql::{audit, error, slow};
 use crate::entry::{Format, of_log_group};
 use crate::envelope::{Extra, LogEvent};
@@ -20,12 +20,14 @@ const MICROS_PER_MS: i64 = 1000;
 
 /// What one entry becomes.
 pub(super) enum EntryOutcome {
-    Document { format: Format, source: Vec<u8> },
+    /// The document was written.
+    Document(Format),
     Dropped(DropReason),
     Failed(Reason),
 }
 
 /// Names and values that every document of an origin has, as JSON already. Absent where they are empty.
+#[derive(Debug)]
 pub(super) struct Metadata {
     members: [(&'static str, Vec<u8>); 3],
     /// As the log group's name says.
@@ -61,6 +63,11 @@ impl Metadata {
         self.members.iter().map(|(key, member)| (*key, member.as_slice()))
     }
 
+    /// Whether an entry may be of a format, as far as the configuration and the log group's name tell.
+    pub(super) fn may_be(&self, format: Format, options: &Options) -> bool {
+        options.format.or(self.format).is_none_or(|only| only == format)
+    }
+
     /// Members of the envelope that are none of the known.
     pub(super) fn extra(&self) -> &Extra {
         &self.extra
@@ -71,8 +78,14 @@ impl Metadata {
     }
 }
 
-/// Turns the entry at `ordinal` of a log event into a document.
-pub(super) fn entry(event: &LogEvent, ordinal: u32, metadata: &Metadata, options: &Options) -> EntryOutcome {
+/// Turns the entry at `ordinal` of a log event into a document, which is written behind what stands in `out`.
+pub(super) fn entry(
+    event: &LogEvent,
+    ordinal: u32,
+    metadata: &Metadata,
+    options: &Options,
+    out: &mut Vec<u8>,
+) -> EntryOutcome {
     if event.message.is_empty() {
         return EntryOutcome::Dropped(DropReason::Empty);
     }
@@ -88,12 +101,14 @@ pub(super) fn entry(event: &LogEvent, ordinal: u32, metadata: &Metadata, options
             format!("timestamp {} is not a time of the years 1970 to 2100 in milliseconds", event.timestamp_ms),
         ));
     }
-    let may_be = |format| options.format.or(metadata.format).is_none_or(|only| only == format);
+    let may_be = |format| metadata.may_be(format, options);
     let (general, slow) = (may_be(Format::General), may_be(Format::Slow));
     let (error, audit, json) = (may_be(Format::Error), may_be(Format::Audit), may_be(Format::Json));
-    let writer = Writer::new(event, ordinal, metadata, &time, options);
+    let writer = Writer::new(event, ordinal, metadata, &time, options, out);
     let message = &event.message;
-    if let Some(entry) = general.then(|| general::parse(message)).flatten().filter(|entry| fits(entry, options)) {
+    if let Some(entry) =
+        general.then(|| general::parse(message)).flatten().filter(|entry| fits(entry.thread_id, options))
+    {
         let facts = || {
             filter::Entry::of(Format::General)
                 .command(Some(entry.command.as_bytes()))
@@ -161,6 +176,6 @@ pub(super) fn has_statement(command: &str) -> bool {
 }
 
 /// `PID` is mapped as a 64-bit signed number: no server counts beyond, so an entry that does is text.
-fn fits(entry: &GeneralEntry<'_>, options: &Options) -> bool {
-    options.pid_as_string || i64::try_from(entry.thread_id).is_ok()
+pub(super) fn fits(thread_id: u64, options: &Options) -> bool {
+    options.pid_as_string || i64::try_from(thread_id).is_ok()
 }

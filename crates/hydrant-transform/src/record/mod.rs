@@ -22,11 +22,16 @@ mod filter;
 
 pub mod join;
 
+mod lines;
+
+mod mould;
+
 mod write;
 
 use event::{EntryOutcome, Metadata};
 pub use filter::{Action, Filter, Filters, Noise};
 use join::{Joined, Joiner, LogStream};
+pub use lines::{Line, LineTransformer, Lines};
 
 /// The longest message that becomes a document. CloudWatch's events and the tail's entries end at 1 MiB, a stream's
 /// records at 10 MiB; only something packed that is no log line is longer, and escaped it could be six times as long.
@@ -303,11 +308,14 @@ struct Work<'a> {
     out: Transformed,
     /// What the documents may still take.
     bytes_left: usize,
+    /// Takes one document after the other.
+    written: Vec<u8>,
 }
 
 impl<'a> Work<'a> {
     fn new(source: RecordSource<'a>, options: &'a Options, leaves: Option<&'a dyn Fn(&LogStream) -> bool>) -> Work<'a> {
-        Work { source, options, leaves, out: Transformed::default(), bytes_left: DOCUMENTS_BYTES_MAX }
+        let out = Transformed::default();
+        Work { source, options, leaves, out, bytes_left: DOCUMENTS_BYTES_MAX, written: Vec::new() }
     }
 
     fn envelope(&mut self, envelope: Envelope) {
@@ -413,13 +421,14 @@ impl<'a> Work<'a> {
             let message = format!("the documents of the record before this one have {DOCUMENTS_BYTES_MAX} bytes");
             EntryOutcome::Failed(Reason::new(reason_code::TOO_LARGE, message))
         } else {
-            event::entry(event, ordinal, metadata, self.options)
+            self.written.clear();
+            event::entry(event, ordinal, metadata, self.options, &mut self.written)
         };
         match outcome {
-            EntryOutcome::Document { format, source } => {
-                self.bytes_left = self.bytes_left.saturating_sub(source.len());
+            EntryOutcome::Document(format) => {
+                self.bytes_left = self.bytes_left.saturating_sub(self.written.len());
                 let id = self.id(origin, &event.id, event_idx, ordinal);
-                let timestamp_ms = event.timestamp_ms;
+                let (timestamp_ms, source) = (event.timestamp_ms, self.written.clone());
                 self.out.documents.push(Document { id, format, timestamp_ms, ordinal, source, event_idx });
             }
             EntryOutcome::Dropped(reason) => self.out.dropped.push(reason),

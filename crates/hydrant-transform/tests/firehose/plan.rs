@@ -25,13 +25,13 @@ fn envelope(messages: &[&str]) -> Vec<u8> {
     Compressor::new().gzip(envelope.to_string().as_bytes())
 }
 
-fn event(records: Vec<Vec<u8>>) -> Event {
+fn event(records: Vec<Vec<u8>>) -> Event<'static> {
     let record = |(idx, data): (usize, Vec<u8>)| InputRecord {
-        record_id: format!("id-{idx}"),
-        data: Ok(data),
+        record_id: format!("id-{idx}").into(),
+        data: STANDARD.encode(data).into(),
         arrival_ms: 1_627_019_152_976,
-        shard: "shardId-000000000000".to_owned(),
-        sequence_number: format!("{idx}"),
+        shard: "shardId-000000000000".into(),
+        sequence_number: format!("{idx}").into(),
     };
     Event { records: records.into_iter().enumerate().map(record).collect(), ..Event::default() }
 }
@@ -78,7 +78,8 @@ fn each_kind_of_record_has_its_result() {
 #[test]
 fn a_record_that_is_no_base64_fails_alone() {
     let bytes = json!({"records": [{"recordId": "a", "data": "%%"}, {"recordId": "b", "data": STANDARD.encode(envelope(&[GENERAL]))}]});
-    let event = read_event(bytes.to_string().as_bytes()).unwrap();
+    let bytes = bytes.to_string();
+    let event = read_event(bytes.as_bytes()).unwrap();
     assert_eq!(results(&plan(&event, &Settings::default()).unwrap()), ["ProcessingFailed", "Ok"]);
 }
 
@@ -209,7 +210,7 @@ proptest! {
         let Ok(planned) = plan(&event, &settings) else { return Ok(()) };
 
         let ids: Vec<&str> = planned.answers.iter().map(|answer| answer.record_id.as_str()).collect();
-        let asked: Vec<&str> = event.records.iter().map(|record| record.record_id.as_str()).collect();
+        let asked: Vec<&str> = event.records.iter().map(|record| &*record.record_id).collect();
         prop_assert_eq!(ids, asked);
         let answer = serialize(&planned.answers);
         prop_assert!(answer.len() <= answer_bytes_max, "{} of {}", answer.len(), answer_bytes_max);
@@ -218,13 +219,13 @@ proptest! {
             let result = entry["result"].as_str().unwrap();
             prop_assert!(["Ok", "Dropped", "ProcessingFailed"].contains(&result));
             prop_assert_eq!(entry.get("data").is_some(), result == "Ok");
-            prop_assert_eq!(&entry["recordId"], &record.record_id);
+            prop_assert_eq!(&entry["recordId"], &*record.record_id);
         }
 
         // Each entry is in exactly one place.
         let mut entries = 0;
         for record in &event.records {
-            let data = record.data.as_ref().unwrap();
+            let data = &record.decode().unwrap();
             let source = RecordSource { shard: &record.shard, sequence_number: &record.sequence_number, arrival_ms: record.arrival_ms };
             let transformed = transform(data, source, &Options::default());
             if !transformed.failed.iter().any(|failure| failure.event_idx.is_none()) {
@@ -232,7 +233,7 @@ proptest! {
             }
         }
         let marked_failed = planned.answers.iter().zip(&event.records).filter(|(answer, record)| {
-            answer.result == Result::ProcessingFailed && marked::read(record.data.as_ref().unwrap()).is_some()
+            answer.result == Result::ProcessingFailed && marked::read(&record.decode().unwrap()).is_some()
         });
         let placed = planned.answered + planned.again.len() + planned.failed.len() + planned.dropped.len() + marked_failed.count();
         prop_assert_eq!(placed, entries);

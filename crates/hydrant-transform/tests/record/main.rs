@@ -3,6 +3,7 @@
 //! Expected documents are written by hand.
 
 mod formats;
+mod lines;
 
 mod pieces;
 

@@ -43,10 +43,10 @@ pub(super) struct Reading<'a> {
 }
 
 /// One thing that a file holds.
-pub(super) enum Piece {
+pub(super) enum Piece<'a> {
     Record(CarriedRecord),
     /// An invocation that asks for an answer to each of its records.
-    Firehose(firehose::Event),
+    Firehose(firehose::Event<'a>),
 }
 
 /// Hands each record of the input to `each`, in order. `-` is standard input.
@@ -67,7 +67,7 @@ pub(super) fn records(
 pub(super) fn pieces(
     file: &Path,
     reading: &Reading<'_>,
-    each: &mut dyn FnMut(Piece) -> anyhow::Result<()>,
+    each: &mut dyn FnMut(Piece<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     if file == Path::new("-") {
         let spooled = spool(&mut io::stdin().lock())?;
@@ -80,7 +80,7 @@ fn of_file(
     path: &Path,
     given: &Path,
     reading: &Reading<'_>,
-    each: &mut dyn FnMut(Piece) -> anyhow::Result<()>,
+    each: &mut dyn FnMut(Piece<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let unreadable = || format!("cannot read {}", given.display());
     let file = File::open(path).with_context(unreadable)?;
@@ -158,7 +158,7 @@ fn is_failed_documents(path: &Path) -> io::Result<bool> {
 fn failed_documents(
     path: &Path,
     given: &Path,
-    each: &mut dyn FnMut(Piece) -> anyhow::Result<()>,
+    each: &mut dyn FnMut(Piece<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut input = BufReader::new(File::open(path)?);
     for number in 1_u64.. {
@@ -181,7 +181,7 @@ fn lines(
     path: &Path,
     given: &Path,
     reading: &Reading<'_>,
-    each: &mut dyn FnMut(Piece) -> anyhow::Result<()>,
+    each: &mut dyn FnMut(Piece<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let log_group = TailConfig::of(path.to_owned()).log_group;
     let file = FileSettings {

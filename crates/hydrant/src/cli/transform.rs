@@ -47,7 +47,7 @@ pub(super) fn transform(arguments: &Transform) -> anyhow::Result<()> {
     };
     let mut told = Instant::now();
     for file in &arguments.files {
-        let mut each = |piece: Piece| {
+        let mut each = |piece: Piece<'_>| {
             if shows_progress && told.elapsed() >= PROGRESS_INTERVAL {
                 told = Instant::now();
                 output::progress(&format!("{}: {}", file.display(), printer.counts.text()));
@@ -112,7 +112,7 @@ impl<W: Write> Printer<W> {
     }
 
     /// What a Lambda function answers; what it would send again is told, not sent.
-    fn answer(&mut self, event: &firehose::Event, options: &Options) -> anyhow::Result<()> {
+    fn answer(&mut self, event: &firehose::Event<'_>, options: &Options) -> anyhow::Result<()> {
         let settings = firehose::Settings { options: options.clone(), ..firehose::Settings::default() };
         let plan = firehose::plan(event, &settings).context("the event cannot be answered")?;
         self.out.write_all(&firehose::serialize(&plan.answers))?;

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use base64_simd::STANDARD_NO_PAD;
+use base64_simd::{AsOut, STANDARD_NO_PAD};
 use memchr::memmem;
 
 use crate::envelope::gzip::{GzipError, gunzip};
@@ -20,8 +20,22 @@ const BASE64_GZIP: &[u8] = b"H4sI";
 
 /// Base64 with its padding or without. `None`: it is none.
 pub(crate) fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
+    STANDARD_NO_PAD.decode_to_vec(unpadded(text)).ok()
+}
+
+/// As [`decode_base64`], into memory that only grows.
+pub(crate) fn decode_base64_into<'o>(text: &[u8], out: &'o mut Vec<u8>) -> Option<&'o [u8]> {
+    let text = unpadded(text);
+    let bytes = STANDARD_NO_PAD.estimated_decoded_length(text.len());
+    if out.len() < bytes {
+        out.resize(bytes, 0);
+    }
+    STANDARD_NO_PAD.decode(text, out.as_mut_slice().as_out()).ok().map(|decoded| &*decoded)
+}
+
+fn unpadded(text: &[u8]) -> &[u8] {
     let padding = text.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
-    STANDARD_NO_PAD.decode_to_vec(text.get(..text.len() - padding)?).ok()
+    text.get(..text.len() - padding).unwrap_or_default()
 }
 
 /// What one record holds.

@@ -3,7 +3,7 @@
 
 use core::net::IpAddr;
 
-use super::Writer;
+use super::{Writer, write_array};
 use crate::document::{Field, Profile};
 use crate::entry::Format;
 use crate::json;
@@ -77,9 +77,9 @@ impl Writer<'_> {
         self.text(Field::EcsVersion, ECS_VERSION);
         self.text(Field::EventKind, b"event");
         self.key(Field::EventCategory);
-        self.array(categories.iter().copied());
+        write_array(self.out, categories.iter().copied());
         self.key(Field::EventType);
-        self.array([kind]);
+        write_array(self.out, [kind]);
         self.text(Field::EventDataset, format!("mysql.{}", dataset(format)).as_bytes());
         if let Some(succeeded) = succeeded {
             self.text(Field::EventOutcome, if succeeded { b"success" } else { b"failure" });
@@ -93,7 +93,7 @@ impl Writer<'_> {
                 && self.key(field)
             {
                 self.out.push(b'[');
-                json::write_lossy(&mut self.out, value);
+                json::write_lossy(self.out, value);
                 self.out.push(b']');
             }
         }

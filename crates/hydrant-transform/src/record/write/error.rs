@@ -38,7 +38,7 @@ impl Writer<'_> {
         if let Some(deadlock) = entry.deadlock()
             && self.key(Field::Deadlock)
         {
-            write_deadlock(&mut self.out, &deadlock, self.options.redact);
+            write_deadlock(self.out, &deadlock, self.options.redact);
         }
         let text = self.message(entry.text);
         self.happened(if crash.is_some() { "ERROR" } else { entry.label.unwrap_or_default() });
@@ -93,7 +93,7 @@ impl Writer<'_> {
             if profile.is_ours(&shown) || written.contains(&shown) {
                 write_member(&mut others, key, value);
             } else {
-                write_member(&mut self.out, &shown, value);
+                write_member(self.out, &shown, value);
                 written.push(shown);
             }
         }
@@ -106,7 +106,7 @@ impl Writer<'_> {
 /// As an object.
 fn write_deadlock(out: &mut Vec<u8>, deadlock: &Deadlock<'_>, redact: Redact) {
     out.push(b'{');
-    write_array(out, "transactions", &deadlock.transactions, |out, transaction| {
+    write_objects(out, "transactions", &deadlock.transactions, |out, transaction| {
         write_transaction(out, transaction, redact);
     });
     write_numbers(out, [("rolled_back", deadlock.rolled_back)]);
@@ -132,7 +132,7 @@ fn write_transaction(out: &mut Vec<u8>, transaction: &Transaction<'_>, redact: R
         json::write_lossy(out, &redact.hide(statement));
     }
     for (key, locks) in [("holds", &transaction.holds), ("waits_for", &transaction.waits_for)] {
-        write_array(out, key, locks, |out, lock: &Lock<'_>| {
+        write_objects(out, key, locks, |out, lock: &Lock<'_>| {
             write_texts(out, [("table", Some(lock.table)), ("index", lock.index), ("mode", Some(lock.mode))]);
         });
     }
@@ -145,7 +145,7 @@ fn write_member(out: &mut Vec<u8>, key: &str, value: &RawValue) {
     out.extend_from_slice(value.get().as_bytes());
 }
 
-fn write_array<T>(out: &mut Vec<u8>, key: &str, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {
+fn write_objects<T>(out: &mut Vec<u8>, key: &str, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {
     if items.is_empty() {
         return;
     }

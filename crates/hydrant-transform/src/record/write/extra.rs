@@ -39,12 +39,12 @@ impl Writer<'_> {
         if !extracted.is_empty() && free(Field::ExtractedFields) && self.key(Field::ExtractedFields) {
             self.out.push(b'{');
             for (key, value) in &extracted {
-                json::write_separator(&mut self.out);
-                json::write_str(&mut self.out, key);
+                json::write_separator(self.out);
+                json::write_str(self.out, key);
                 self.out.push(b':');
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 let shown = self.options.redact.hide_text(text.as_bytes()).unwrap_or_default().into_owned();
-                json::write_lossy(&mut self.out, &shown);
+                json::write_lossy(self.out, &shown);
             }
             self.out.push(b'}');
         }

@@ -39,7 +39,7 @@ impl Writer<'_> {
             self.timestamp(None);
         }
         if !object.is_empty() {
-            json::write_separator(&mut self.out);
+            json::write_separator(self.out);
             self.out.extend_from_slice(object.inner.as_bytes());
         }
         // A dotted name is a path: the line may have an object, or a value, on its way.
@@ -56,12 +56,12 @@ impl Writer<'_> {
         let redact = self.options.redact;
         // A text is a literal, and so is every number.
         for field in found.fields.iter().filter(|_| redact != Redact::Literals) {
-            json::write_separator(&mut self.out);
-            json::write_str(&mut self.out, field.name);
+            json::write_separator(self.out);
+            json::write_str(self.out, field.name);
             self.out.push(b':');
             match &field.plain {
                 Some(plain) => self.out.extend_from_slice(plain.as_bytes()),
-                None => drop(json::write_lossy(&mut self.out, &redact.hide_text(field.text).unwrap_or_default())),
+                None => drop(json::write_lossy(self.out, &redact.hide_text(field.text).unwrap_or_default())),
             }
         }
         self.metadata(|key| redact != Redact::Literals && found.has(key));

@@ -48,7 +48,8 @@ pub(super) struct Writer<'a> {
     time: &'a [u8],
     /// The server itself has cut what it logged.
     truncated: bool,
-    out: Vec<u8>,
+    /// Takes the document; what stands in it already is none of it.
+    out: &'a mut Vec<u8>,
 }
 
 impl<'a> Writer<'a> {
@@ -58,10 +59,11 @@ impl<'a> Writer<'a> {
         metadata: &'a Metadata,
         time: &'a [u8],
         options: &'a Options,
+        out: &'a mut Vec<u8>,
     ) -> Writer<'a> {
         // Escapes add an eighth at most in ordinary statements; more only costs one growth.
         let message_bytes = event.message.len() + event.message.len() / 8;
-        let out = Vec::with_capacity(message_bytes + metadata.bytes() + event.id.len() + FRAME_BYTES);
+        out.reserve(message_bytes + metadata.bytes() + event.id.len() + FRAME_BYTES);
         Writer { event, ordinal, metadata, options, time, truncated: false, out }
     }
 
@@ -71,17 +73,11 @@ impl<'a> Writer<'a> {
 
     /// Begins a member. Tells whether documents of the profile have it: if not, nothing was written.
     fn key(&mut self, field: Field) -> bool {
-        let name = field.name(self.profile());
-        if !name.is_empty() {
-            json::write_key(&mut self.out, name);
-        }
-        !name.is_empty()
+        write_key(self.out, self.options.profile, field)
     }
 
     fn text(&mut self, field: Field, value: &[u8]) {
-        if self.key(field) {
-            json::write_lossy(&mut self.out, value);
-        }
+        write_text(self.out, self.options.profile, field, value);
     }
 
     fn texts<const N: usize>(&mut self, fields: [(Field, Option<&[u8]>); N]) {
@@ -94,7 +90,7 @@ impl<'a> Writer<'a> {
 
     fn number(&mut self, field: Field, number: u64) {
         if self.key(field) {
-            json::write_u64(&mut self.out, number);
+            json::write_u64(self.out, number);
         }
     }
 
@@ -122,48 +118,19 @@ impl<'a> Writer<'a> {
 
     /// What groups statements, on request: of the statement as it is shown, so that nothing hidden comes back.
     fn statement_fields(&mut self, statement: &[u8]) {
-        if !self.options.digest {
-            return;
+        if self.options.digest {
+            write_statement_fields(self.out, self.options.profile, statement);
         }
-        let digest = digest(statement);
-        self.text(Field::Digest, digest.text.as_bytes());
-        self.text(Field::DigestHash, digest.hash().as_bytes());
-        let summary = summary(statement);
-        if !summary.operation.is_empty() {
-            self.text(Field::StatementType, summary.operation.as_bytes());
-        }
-        if !summary.text.is_empty() {
-            self.text(Field::Summary, summary.text.as_bytes());
-        }
-        if !summary.tables.is_empty() && self.key(Field::Tables) {
-            self.array(summary.tables.iter().map(String::as_str));
-        }
-    }
-
-    fn array<'t>(&mut self, texts: impl IntoIterator<Item = &'t str>) {
-        self.out.push(b'[');
-        for (idx, text) in texts.into_iter().enumerate() {
-            if idx > 0 {
-                self.out.push(b',');
-            }
-            json::write_str(&mut self.out, text);
-        }
-        self.out.push(b']');
     }
 
     /// Opens the object with the times: the entry's own stamp where it says its zone. A legacy stamp is in a zone that
     /// only the source of the event knew; it is in the event's time.
     fn times(&mut self, stamp: Option<Stamp<'_>>) {
-        let rfc3339 = match stamp {
-            Some(stamp @ Stamp::Rfc3339(text)) => {
-                instant_micros(&stamp, &TimeZone::UTC, None).map(|micros| (text, micros))
-            }
-            Some(Stamp::Legacy(_)) | None => None,
-        };
+        let rfc3339 = stamp.and_then(own_instant);
         self.timestamp(rfc3339.map(|(_, micros)| micros));
         if self.key(Field::Time) {
             match rfc3339 {
-                Some((text, _)) => json::write_str(&mut self.out, text),
+                Some((text, _)) => json::write_str(self.out, text),
                 None => self.quoted_time(),
             }
         }
@@ -176,7 +143,7 @@ impl<'a> Writer<'a> {
         self.timestamp(own);
         if self.key(Field::Time) {
             match own {
-                Some(_) => drop(json::write_lossy(&mut self.out, &time)),
+                Some(_) => drop(json::write_lossy(self.out, &time)),
                 None => self.quoted_time(),
             }
         }
@@ -188,7 +155,7 @@ impl<'a> Writer<'a> {
         self.key(Field::Timestamp);
         let from = self.out.len();
         self.out.push(b'"');
-        if micros.is_some_and(|micros| write_rfc3339(&mut self.out, micros)) {
+        if micros.is_some_and(|micros| write_rfc3339(self.out, micros)) {
             self.out.push(b'"');
         } else {
             self.out.truncate(from);
@@ -207,9 +174,9 @@ impl<'a> Writer<'a> {
             return;
         }
         if self.options.pid_as_string {
-            json::write_str(&mut self.out, &id.to_string());
+            json::write_str(self.out, &id.to_string());
         } else {
-            json::write_u64(&mut self.out, id);
+            json::write_u64(self.out, id);
         }
     }
 
@@ -218,7 +185,7 @@ impl<'a> Writer<'a> {
         let metadata = self.metadata;
         for (key, member) in metadata.members() {
             if !member.is_empty() && !taken(key) {
-                json::write_separator(&mut self.out);
+                json::write_separator(self.out);
                 self.out.extend_from_slice(member);
             }
         }
@@ -262,8 +229,59 @@ impl<'a> Writer<'a> {
         self.text(Field::MessageBase64, exact.as_bytes());
     }
 
-    fn end(mut self, format: Format) -> EntryOutcome {
+    fn end(self, format: Format) -> EntryOutcome {
         self.out.push(b'}');
-        EntryOutcome::Document { format, source: self.out }
+        EntryOutcome::Document(format)
+    }
+}
+
+/// The stamp's text and instant, where it says its zone.
+pub(super) fn own_instant(stamp: Stamp<'_>) -> Option<(&str, i64)> {
+    match stamp {
+        Stamp::Rfc3339(text) => Some((text, instant_micros(&stamp, &TimeZone::UTC, None)?)),
+        Stamp::Legacy(_) => None,
+    }
+}
+
+/// Begins a member. Tells whether documents of the profile have it: if not, nothing was written.
+fn write_key(out: &mut Vec<u8>, profile: Profile, field: Field) -> bool {
+    let name = field.name(profile);
+    if !name.is_empty() {
+        json::write_key(out, name);
+    }
+    !name.is_empty()
+}
+
+fn write_text(out: &mut Vec<u8>, profile: Profile, field: Field, value: &[u8]) {
+    if write_key(out, profile, field) {
+        json::write_lossy(out, value);
+    }
+}
+
+fn write_array<'t>(out: &mut Vec<u8>, texts: impl IntoIterator<Item = &'t str>) {
+    out.push(b'[');
+    for (idx, text) in texts.into_iter().enumerate() {
+        if idx > 0 {
+            out.push(b',');
+        }
+        json::write_str(out, text);
+    }
+    out.push(b']');
+}
+
+/// Writes the members that group statements.
+pub(super) fn write_statement_fields(out: &mut Vec<u8>, profile: Profile, statement: &[u8]) {
+    let digest = digest(statement);
+    write_text(out, profile, Field::Digest, digest.text.as_bytes());
+    write_text(out, profile, Field::DigestHash, digest.hash().as_bytes());
+    let summary = summary(statement);
+    if !summary.operation.is_empty() {
+        write_text(out, profile, Field::StatementType, summary.operation.as_bytes());
+    }
+    if !summary.text.is_empty() {
+        write_text(out, profile, Field::Summary, summary.text.as_bytes());
+    }
+    if !summary.tables.is_empty() && write_key(out, profile, Field::Tables) {
+        write_array(out, summary.tables.iter().map(String::as_str));
     }
 }

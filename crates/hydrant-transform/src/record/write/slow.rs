@@ -74,10 +74,10 @@ impl Writer<'_> {
             if let Some(Some(nanos)) = nanos {
                 self.number(Field::QueryTime, nanos);
             } else {
-                json::write_separator(&mut self.out);
-                json::write_str(&mut self.out, &shown);
+                json::write_separator(self.out);
+                json::write_str(self.out, &shown);
                 self.out.push(b':');
-                value_of(&mut self.out, name, value);
+                value_of(self.out, name, value);
             }
         }
         let lines = [
@@ -98,7 +98,7 @@ impl Writer<'_> {
                 _ => Field::SetLastInsertId,
             };
             self.key(field);
-            value_of(&mut self.out, name, value);
+            value_of(self.out, name, value);
         }
     }
 }

@@ -118,7 +118,8 @@ fn traces(text: &[u8]) -> impl Iterator<Item = usize> {
     })
 }
 
-fn may_hold(text: &[u8]) -> bool {
+/// Whether a text holds a word that may bring a secret; only then [`secrets`] can hide something.
+pub(crate) fn may_hold(text: &[u8]) -> bool {
     traces(text).next().is_some()
 }
 

@@ -9,6 +9,8 @@ mod account;
 
 mod banner;
 
+mod escaped;
+
 mod header;
 
 #[cfg(test)]
@@ -21,6 +23,7 @@ use memchr::memmem;
 pub use account::Account;
 pub use banner::is_banner;
 pub(crate) use banner::{BANNER_LINE_BYTES_MAX, BannerLine, banner_line};
+pub(crate) use escaped::{Window, parse_escaped};
 pub(crate) use header::{HEADER_BYTES_MAX, Header, header, may_become_header};
 
 /// One entry, borrowed from its bytes. The ranges are byte ranges of the message, for `explain`.
@@ -91,7 +94,7 @@ pub fn parse(message: &[u8]) -> Option<GeneralEntry<'_>> {
     let start = header.argument + mark;
     let argument = without_final_newline(message.get(start..)?);
     Some(GeneralEntry {
-        stamp: stamp(message.get(stamp_range.clone())?, header.layout),
+        stamp: stamp(std::str::from_utf8(message.get(stamp_range.clone())?).ok()?, header.layout),
         stamp_range,
         thread_id: header.thread_id,
         thread_id_range: shifted(&header.thread_id_range),
@@ -102,12 +105,12 @@ pub fn parse(message: &[u8]) -> Option<GeneralEntry<'_>> {
     })
 }
 
-fn stamp(bytes: &[u8], layout: Layout) -> Option<Stamp<'_>> {
-    let text = std::str::from_utf8(bytes).ok().filter(|text| !text.is_empty())?;
-    Some(match layout {
+fn stamp(text: &str, layout: Layout) -> Option<Stamp<'_>> {
+    let stamp = match layout {
         Layout::Rfc3339 => Stamp::Rfc3339(text),
         Layout::Tabbed | Layout::Padded => Stamp::Legacy(text),
-    })
+    };
+    (!text.is_empty()).then_some(stamp)
 }
 
 fn without_final_newline(bytes: &[u8]) -> &[u8] {

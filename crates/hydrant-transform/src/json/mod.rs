@@ -1,6 +1,11 @@
 //! Writing JSON by hand into one buffer: strings, numbers, and bytes that may not be UTF-8.
 //!
-//! Does not know whole objects: callers place the braces, since every shape here is fixed.
+//! Does not know whole objects: callers place the braces, since every shape here is fixed. [`scan`] reads such text back
+//! without a copy.
+
+pub(crate) mod scalar;
+
+pub(crate) mod scan;
 
 const HEX: [u8; 16] = *b"0123456789abcdef";
 
@@ -60,7 +65,7 @@ pub(crate) fn write_u64(out: &mut Vec<u8>, mut number: u64) {
 fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
     let mut rest = text;
     loop {
-        let (plain, from) = rest.split_at(plain_bytes(rest));
+        let (plain, from) = rest.split_at(scan::plain_bytes(rest));
         out.extend_from_slice(plain);
         let Some((&byte, after)) = from.split_first() else { return };
         write_escape(out, byte);
@@ -68,33 +73,38 @@ fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// How many bytes at the beginning need no escape.
-fn plain_bytes(text: &[u8]) -> usize {
-    let is_escaped = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-    // Whole chunks without a branch for each byte, which compiles to vector instructions.
-    let (chunks, _) = text.as_chunks::<16>();
-    let plain_chunks =
-        chunks.iter().take_while(|chunk| !chunk.iter().fold(false, |found, byte| found | is_escaped(*byte))).count();
-    let from = plain_chunks * 16;
-    let rest = text.get(from..).unwrap_or_default();
-    from + rest.iter().position(|byte| is_escaped(*byte)).unwrap_or(rest.len())
+fn is_escaped(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-fn write_escape(out: &mut Vec<u8>, byte: u8) {
-    let short = match byte {
+/// The letter behind the backslash, where there is one: else the byte is written as `\u00XX`.
+fn short_escape(byte: u8) -> Option<u8> {
+    Some(match byte {
         0x08 => b'b',
         b'\t' => b't',
         b'\n' => b'n',
         0x0c => b'f',
         b'\r' => b'r',
         b'"' | b'\\' => byte,
-        _ => {
+        _ => return None,
+    })
+}
+
+fn write_escape(out: &mut Vec<u8>, byte: u8) {
+    match short_escape(byte) {
+        Some(letter) => out.extend_from_slice(&[b'\\', letter]),
+        None => {
             out.extend_from_slice(b"\\u00");
             out.extend([byte >> 4, byte & 0xf].iter().filter_map(|&nibble| HEX.get(usize::from(nibble))));
-            return;
         }
-    };
-    out.extend_from_slice(&[b'\\', short]);
+    }
+}
+
+/// Whether a byte is written as `\u00` and these two digits.
+fn is_written_as_hex(high: u8, low: u8) -> bool {
+    let nibble = |digit: u8| HEX.iter().zip(0_u8..).find_map(|(hex, nibble)| (*hex == digit).then_some(nibble));
+    let byte = nibble(high).zip(nibble(low)).map(|(high, low)| high << 4 | low);
+    byte.is_some_and(|byte| is_escaped(byte) && short_escape(byte).is_none())
 }
 
 #[cfg(test)]

@@ -1,0 +1,8 @@
+//! Entries of the format `slow`.
+#![no_main]
+
+use hydrant_fuzz::of_format;
+use hydrant_transform::entry::Format;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|message: &[u8]| of_format(Some(Format::Slow), &[].into(), message));
