@@ -12,7 +12,7 @@ fuzz_target!(|statement: &[u8]| {
     let hidden = literals(statement);
     for token in Tokens::new(&hidden, Dialect::DEFAULT) {
         assert!(
-            !matches!(token.kind, Kind::String | Kind::Number | Kind::Bits | Kind::Comment | Kind::Hint),
+            !matches!(token.kind, Kind::String | Kind::Number | Kind::Bits),
             "{} of {}",
             String::from_utf8_lossy(&hidden),
             String::from_utf8_lossy(statement)

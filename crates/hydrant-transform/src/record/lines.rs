@@ -215,10 +215,13 @@ impl Work<'_> {
         if event.id.is_empty() || is_account || is_secret || !event::fits(entry.thread_id, options) {
             return None;
         }
-        let mould = stream.moulds.of(entry.command, !entry.argument.is_empty(), &stream.metadata, options)?;
+        let is_statement = event::has_statement(entry.command);
+        // A statement has its field even where it is empty.
+        let has_argument = is_statement || !entry.argument.is_empty();
+        let mould = stream.moulds.of(entry.command, has_argument, &stream.metadata, options)?;
         argument_end.clear();
         argument_end.push(b'"');
-        if options.digest && event::has_statement(entry.command) {
+        if options.digest && is_statement {
             plain.clear();
             unescape(entry.argument, plain);
             write_statement_fields(argument_end, options.profile, plain);

@@ -213,3 +213,27 @@ fn a_record_that_is_not_ordinary_leaves_nothing_behind() {
     assert_eq!((lines.documents.len(), lines.data.iter().filter(|byte| **byte == b'\n').count()), (1, 1));
     assert!(String::from_utf8_lossy(&lines.data).contains("\"message\":\"c\""));
 }
+
+#[test]
+fn every_command_with_and_without_an_argument_is_the_same_both_ways() {
+    let commands = ["Query", "Execute", "Prepare", "Bulk_execute", "Quit", "Init DB", "Close stmt", "Connect", "Ping"];
+    for profile in Profile::ALL {
+        for digest in [false, true] {
+            let options = Options { profile, digest, ..Options::default() };
+            let messages: Vec<String> = commands
+                .iter()
+                .flat_map(|command| ["", "\t", "\tSELECT \"a\" FROM t WHERE b = 1\n"].map(|rest| (command, rest)))
+                .map(|(command, rest)| {
+                    json_string(&format!("2026-11-23T03:06:05.013294Z\t   32 {command}{rest}"), &[0])
+                })
+                .map(|message| format!("{{\"id\":\"7\",\"timestamp\":1627019152976,\"message\":{message}}}"))
+                .collect();
+            let envelope = format!(
+                "{{\"messageType\":\"DATA_MESSAGE\",\"owner\":\"1\",\"logGroup\":\"g\",\"logStream\":\"s\",\"subscriptionFilters\":[\"f\"],\
+                 \"logEvents\":[{}]}}",
+                messages.join(",")
+            );
+            assert!(compare(&mut LineTransformer::new(&options), envelope.as_bytes(), &options));
+        }
+    }
+}
