@@ -69,6 +69,20 @@ impl<'a> Scan<'a> {
         (self.bytes().get(self.at) == Some(&byte)).then(|| self.at += 1)
     }
 
+    /// Takes exactly this text.
+    pub(crate) fn exactly(&mut self, text: &str) -> Option<()> {
+        self.bytes().get(self.at..)?.starts_with(text.as_bytes()).then(|| self.at += text.len())
+    }
+
+    /// Takes so many digits.
+    pub(crate) fn digits<const N: usize>(&mut self) -> Option<&'a str> {
+        let digits = self.bytes().get(self.at..)?.first_chunk::<N>()?;
+        let all = digits.iter().fold(true, |all, digit| all & digit.is_ascii_digit());
+        let text = self.text.get(self.at..self.at + N).filter(|_| all)?;
+        self.at += N;
+        Some(text)
+    }
+
     /// Nothing but blanks follows.
     pub(crate) fn is_at_end(&self) -> bool {
         let mut rest = self.clone();

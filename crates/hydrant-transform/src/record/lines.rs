@@ -106,20 +106,26 @@ impl<'o> LineTransformer<'o> {
         };
         let stream = streams.get_mut(place).filter(|stream| !stream.is_joined)?;
         let mut work = Work { options, stream, lines, memory };
+        let mut ids = Vec::new();
         for event_idx in 0.. {
             let event = match events.next()? {
                 Step::Event(event) => event,
-                Step::End => return Some(()),
+                Step::End => break,
             };
-            let Some(format) = work.entry(&event)? else { continue };
-            work.lines.data.push(b'\n');
-            let (shard, sequence_number) = (source.shard, source.sequence_number);
-            let source = EventSource { owner, log_group, log_stream, event_id: event.id, shard, sequence_number };
-            let hash = work.stream.ids.hash(&source, event_idx, ORDINAL);
-            let end = work.lines.data.len();
-            work.lines.documents.push(Line { hash, format, timestamp_ms: event.timestamp_ms, end });
+            if let Some(format) = work.entry(&event)? {
+                work.lines.data.push(b'\n');
+                let (hash, end) = (DocumentHash::default(), work.lines.data.len());
+                work.lines.documents.push(Line { hash, format, timestamp_ms: event.timestamp_ms, end });
+                ids.push((event_idx, event.id));
+            }
         }
-        None
+        // One after the other, since a processor then works on two at once.
+        let (shard, sequence_number) = (source.shard, source.sequence_number);
+        for (line, (event_idx, event_id)) in work.lines.documents.iter_mut().zip(ids) {
+            let source = EventSource { owner, log_group, log_stream, event_id, shard, sequence_number };
+            line.hash = work.stream.ids.hash(&source, event_idx, ORDINAL);
+        }
+        Some(())
     }
 }
 
