@@ -26,4 +26,6 @@ pub mod carrier;
 
 pub mod firehose;
 
+mod hex;
+
 mod json;

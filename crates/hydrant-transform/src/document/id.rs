@@ -5,6 +5,8 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
+
 /// 128 bits of SHA-256 as 32 lower-case hexadecimal digits: `_id` in the index.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DocumentId(String);
@@ -60,9 +62,7 @@ pub struct DocumentHash([u8; 16]);
 
 impl From<DocumentHash> for DocumentId {
     fn from(hash: DocumentHash) -> DocumentId {
-        const DIGITS: [u8; 16] = *b"0123456789abcdef";
-        let digit = |nibble: u8| char::from(DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0'));
-        DocumentId(hash.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect())
+        DocumentId(hex(&hash.0))
     }
 }
 

@@ -1,6 +1,5 @@
 //! SQL as bytes: what is open at a place ([`lexer`]), its tokens ([`token`]), hiding what must not be seen ([`redact`]),
-//! the shape
-//! that statements share ([`digest`]), and what they do to which tables ([`summary`]).
+//! the shape that statements share ([`digest`]), and what they do to which tables ([`summary`]).
 
 pub mod lexer;
 
@@ -11,3 +10,21 @@ pub mod redact;
 pub mod digest;
 
 pub mod summary;
+
+mod word;
+
+use digest::{Digest, Digester};
+use summary::{Summarizer, Summary};
+use token::{Dialect, Tokens};
+
+/// The digest and the summary of a statement, in one reading.
+pub fn digest_and_summary(statement: &[u8]) -> (Digest, Summary) {
+    let (mut digester, mut summarizer) = (Digester::new(statement), Summarizer::new(statement));
+    let mut tokens = Tokens::new(statement, Dialect::DEFAULT).peekable();
+    while let Some(token) = tokens.next() {
+        let word = token.word(statement);
+        digester.take(&token, word, tokens.peek());
+        summarizer.take(token, word);
+    }
+    (digester.finish(), summarizer.finish())
+}

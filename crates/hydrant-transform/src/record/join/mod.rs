@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use crate::entry::Format;
 use crate::entry::split::State;
 use crate::envelope::LogEvent;
+use crate::hex::hex;
 use stream::Open;
 
 /// Bounds of a joiner. Plain data.
@@ -65,7 +66,7 @@ impl LogStream {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
-        StreamKey(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+        StreamKey(hex(&hash.finalize()[..16]))
     }
 }
 

@@ -31,9 +31,8 @@ use crate::entry::Format;
 use crate::entry::mysql::general::Stamp;
 use crate::envelope::LogEvent;
 use crate::json;
-use crate::sql::digest::digest;
+use crate::sql::digest_and_summary;
 use crate::sql::redact::{LITERAL, Redact};
-use crate::sql::summary::summary;
 
 /// Room for the keys and short values of a document, beside its message and its metadata.
 const FRAME_BYTES: usize = 256;
@@ -271,10 +270,9 @@ fn write_array<'t>(out: &mut Vec<u8>, texts: impl IntoIterator<Item = &'t str>) 
 
 /// Writes the members that group statements.
 pub(super) fn write_statement_fields(out: &mut Vec<u8>, profile: Profile, statement: &[u8]) {
-    let digest = digest(statement);
+    let (digest, summary) = digest_and_summary(statement);
     write_text(out, profile, Field::Digest, digest.text.as_bytes());
     write_text(out, profile, Field::DigestHash, digest.hash().as_bytes());
-    let summary = summary(statement);
     if !summary.operation.is_empty() {
         write_text(out, profile, Field::StatementType, summary.operation.as_bytes());
     }

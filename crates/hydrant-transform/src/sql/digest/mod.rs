@@ -8,7 +8,7 @@
 //! not closed. What a parser knows beyond tokens is guessed from its neighbours: whether `NULL` is a value, and whether
 //! a number after `ORDER BY` is a column.
 
-mod words;
+pub(super) mod words;
 
 #[cfg(test)]
 mod tests;
@@ -16,7 +16,9 @@ mod tests;
 use sha2::{Digest as _, Sha256};
 
 use super::redact::HIDDEN;
-use super::token::{Dialect, Kind, Token, Tokens};
+use super::token::{Dialect, Kind, Token, Tokens, is_name};
+use super::word::{Word, word};
+use crate::hex::hex;
 
 /// The server keeps this much of the tokens (`max_digest_length` unless configured): two bytes each, and of a name its
 /// bytes and two more.
@@ -45,30 +47,52 @@ impl Digest {
     /// 32 hexadecimal digits that stay the same for the same text, in every version of these rules. Not MySQL's `DIGEST`.
     pub fn hash(&self) -> String {
         let hash = Sha256::new().chain_update(HASH_VERSION).chain_update(&self.text).finalize();
-        hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        hex(hash.first_chunk::<16>().unwrap_or(&[0; 16]))
     }
 }
 
 /// The digest of a statement.
 pub fn digest(statement: &[u8]) -> Digest {
-    let mut reducer = Reducer { text: statement, items: Vec::new(), bytes: 0, is_full: false };
-    let mut closed = true;
-    let mut skipping = false;
-    // Where the server, or our own redaction, has written a word for a secret.
-    let mut hidden_to = 0;
+    let mut digester = Digester::new(statement);
     let mut tokens = Tokens::new(statement, Dialect::DEFAULT).peekable();
     while let Some(token) = tokens.next() {
-        closed &= token.closed;
+        let word = token.word(statement);
+        digester.take(&token, word, tokens.peek());
+    }
+    digester.finish()
+}
+
+/// Makes the digest of a statement from its tokens.
+pub(super) struct Digester<'a> {
+    statement: &'a [u8],
+    reducer: Reducer<'a>,
+    closed: bool,
+    /// In a comment whose version condition is not met.
+    skipping: bool,
+    /// Where the server, or our own redaction, has written a word for a secret.
+    hidden_to: usize,
+}
+
+impl<'a> Digester<'a> {
+    pub(super) fn new(statement: &'a [u8]) -> Digester<'a> {
+        let reducer = Reducer { text: statement, items: Vec::new(), bytes: 0, is_full: false };
+        Digester { statement, reducer, closed: true, skipping: false, hidden_to: 0 }
+    }
+
+    /// Takes the next token, with the one behind it.
+    pub(super) fn take(&mut self, token: &Token, word: Option<&'static Word>, next: Option<&Token>) {
+        self.closed &= token.closed;
+        let rest = || self.statement.get(token.range.start..).unwrap_or_default();
         match token.kind {
             Kind::Comment => {}
-            Kind::ExecutableBegin => skipping = !reducer.is_executed(&token),
-            Kind::ExecutableEnd => skipping = false,
-            _ if skipping || reducer.is_full || token.range.start < hidden_to => {}
-            _ if statement.get(token.range.start..).is_some_and(|rest| rest.starts_with(HIDDEN)) => {
-                hidden_to = token.range.start + HIDDEN.len();
-                reducer.value(false);
+            Kind::ExecutableBegin => self.skipping = !self.reducer.is_executed(token),
+            Kind::ExecutableEnd => self.skipping = false,
+            _ if self.skipping || self.reducer.is_full || token.range.start < self.hidden_to => {}
+            Kind::Symbol if rest().starts_with(HIDDEN) => {
+                self.hidden_to = token.range.start + HIDDEN.len();
+                self.reducer.value(false);
             }
-            Kind::Hint => reducer.hint(&token),
+            Kind::Hint => self.reducer.hint(token),
             Kind::Word
             | Kind::Backticked
             | Kind::String
@@ -76,14 +100,14 @@ pub fn digest(statement: &[u8]) -> Digest {
             | Kind::Bits
             | Kind::AfterAt
             | Kind::Placeholder
-            | Kind::Symbol => {
-                let next = tokens.peek().filter(|next| next.kind != Kind::Comment);
-                reducer.token(&token, next);
-            }
+            | Kind::Symbol => self.reducer.token(token, word, next.filter(|next| next.kind != Kind::Comment)),
         }
     }
-    reducer.finish();
-    Digest { text: reducer.print(), truncated: reducer.is_full, closed }
+
+    pub(super) fn finish(mut self) -> Digest {
+        self.reducer.finish();
+        Digest { text: self.reducer.print(), truncated: self.reducer.is_full, closed: self.closed }
+    }
 }
 
 /// A token of the digest, or what several were reduced to.
@@ -137,7 +161,7 @@ impl<'a> Reducer<'a> {
         number.is_none_or(|number| version.len() < 5 || number <= SERVER_VERSION)
     }
 
-    fn token(&mut self, token: &Token, next: Option<&Token>) {
+    fn token(&mut self, token: &Token, word: Option<&Word>, next: Option<&Token>) {
         let bytes = self.bytes_of(token);
         match token.kind {
             Kind::String => self.value(false),
@@ -148,13 +172,13 @@ impl<'a> Reducer<'a> {
             Kind::Bits => self.value(true),
             Kind::Placeholder | Kind::AfterAt => self.value(false),
             Kind::Backticked => self.push(Item::QuotedName(unquoted(bytes))),
-            Kind::Word => self.word(token, bytes, next),
+            Kind::Word => self.word(token, bytes, word, next),
             Kind::Symbol => self.symbol(bytes),
             Kind::Comment | Kind::Hint | Kind::ExecutableBegin | Kind::ExecutableEnd => {}
         }
     }
 
-    fn word(&mut self, token: &Token, bytes: &'a [u8], next: Option<&Token>) {
+    fn word(&mut self, token: &Token, bytes: &'a [u8], word: Option<&Word>, next: Option<&Token>) {
         let next_byte = self.text.get(token.range.end).copied();
         // Behind a dot, and directly before one that a name follows, any word is a name.
         let behind_dot = self.last() == Some(Item::Symbol("."));
@@ -167,7 +191,7 @@ impl<'a> Reducer<'a> {
         if words::is_charset(bytes) && next.is_some_and(|next| matches!(next.kind, Kind::String | Kind::Bits)) {
             return self.push(Item::Charset);
         }
-        match words::keyword(bytes) {
+        match word.and_then(|word| word.spelling) {
             Some(word) if !word.is_function || next_byte == Some(b'(') => match word.spelled {
                 "NULL" if self.is_value_next() => self.value(false),
                 spelled => self.push(Item::Keyword(spelled)),
@@ -206,7 +230,8 @@ impl<'a> Reducer<'a> {
         let ends = next.is_none_or(|next| {
             let bytes = self.bytes_of(next);
             if next.kind == Kind::Word {
-                return !words::keyword(bytes).is_some_and(|word| CONTINUES_EXPRESSION.contains(&word.spelled));
+                let spelling = word(bytes).and_then(|word| word.spelling);
+                return !spelling.is_some_and(|word| CONTINUES_EXPRESSION.contains(&word.spelled));
             }
             next.kind == Kind::Symbol && matches!(bytes, b"," | b")" | b";")
         });
@@ -356,7 +381,7 @@ impl<'a> Reducer<'a> {
     }
 
     fn print(&self) -> String {
-        let mut text = String::new();
+        let mut text = String::with_capacity(self.bytes + 2 * self.items.len());
         for (idx, item) in self.items.iter().enumerate() {
             if idx > 0 && !matches!(self.items.get(idx - 1), Some(Item::Symbol("@") | Item::NameBeforeAt(_))) {
                 text.push(' ');
@@ -389,12 +414,16 @@ impl Item<'_> {
             Item::Keyword(word) | Item::Symbol(word) | Item::Column(word) => text.push_str(word),
             Item::Name(name) | Item::NameBeforeAt(name) => {
                 text.push('`');
-                text.push_str(&String::from_utf8_lossy(name));
+                push_lossy(text, name);
                 text.push('`');
             }
             Item::QuotedName(name) => {
                 text.push('`');
-                text.push_str(&String::from_utf8_lossy(name).replace("``", "`"));
+                if memchr::memchr(b'`', name).is_some() {
+                    text.push_str(&String::from_utf8_lossy(name).replace("``", "`"));
+                } else {
+                    push_lossy(text, name);
+                }
                 text.push('`');
             }
             Item::Value => text.push('?'),
@@ -409,14 +438,17 @@ impl Item<'_> {
     }
 }
 
+fn push_lossy(text: &mut String, name: &[u8]) {
+    match std::str::from_utf8(name) {
+        Ok(name) => text.push_str(name),
+        Err(_) => text.push_str(&String::from_utf8_lossy(name)),
+    }
+}
+
 /// What stands between the backticks.
 fn unquoted(name: &[u8]) -> &[u8] {
     let name = name.strip_prefix(b"`").unwrap_or(name);
     name.strip_suffix(b"`").unwrap_or(name)
-}
-
-fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || byte >= 0x80
 }
 
 /// Behind these a sign belongs to the number that follows.

@@ -4,27 +4,22 @@
 //! several words are one token, the digest has the last of them by name. A word that an older version does not
 //! know is a name there, and in backticks.
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
-
-/// What a word without quotes is.
+/// How a digest spells a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Word {
-    /// As a digest spells it.
-    pub(super) spelled: &'static str,
+pub(in crate::sql) struct Spelling {
+    pub(in crate::sql) spelled: &'static str,
     /// Only directly before `(`.
-    pub(super) is_function: bool,
+    pub(in crate::sql) is_function: bool,
 }
 
-/// Words are at most so long.
-const WORD_BYTES_MAX: usize = 64;
-
-pub(super) fn keyword(word: &[u8]) -> Option<Word> {
-    let mut upper = [0; WORD_BYTES_MAX];
-    let upper = upper.get_mut(..word.len())?;
-    upper.copy_from_slice(word);
-    upper.make_ascii_uppercase();
-    KEYWORDS.get(&*upper).copied()
+/// All words, in upper case. One that is there twice is spelled as it is said last.
+pub(in crate::sql) fn all() -> impl Iterator<Item = (&'static str, Spelling)> {
+    let lists = [(FUNCTIONS, FUNCTION_SYNONYMS, true), (WORDS, SYNONYMS, false)];
+    lists.into_iter().flat_map(|(list, synonyms, is_function)| {
+        let plain = list.split_ascii_whitespace().map(|word| (word, word));
+        let synonyms = synonyms.split_ascii_whitespace().filter_map(|pair| pair.split_once('='));
+        plain.chain(synonyms).map(move |(word, spelled)| (word, Spelling { spelled, is_function }))
+    })
 }
 
 /// The name of a hint, in upper case.
@@ -37,19 +32,6 @@ pub(super) fn is_charset(word: &[u8]) -> bool {
     let name = word.strip_prefix(b"_");
     name.is_some_and(|name| CHARSETS.split_ascii_whitespace().any(|known| known.as_bytes().eq_ignore_ascii_case(name)))
 }
-
-static KEYWORDS: LazyLock<HashMap<&'static [u8], Word>> = LazyLock::new(|| {
-    let mut words = HashMap::new();
-    for (list, synonyms, is_function) in [(FUNCTIONS, FUNCTION_SYNONYMS, true), (WORDS, SYNONYMS, false)] {
-        for word in list.split_ascii_whitespace() {
-            words.insert(word.as_bytes(), Word { spelled: word, is_function });
-        }
-        for (word, spelled) in synonyms.split_ascii_whitespace().filter_map(|pair| pair.split_once('=')) {
-            words.insert(word.as_bytes(), Word { spelled, is_function });
-        }
-    }
-    words
-});
 
 /// Words that are spelled as others.
 const SYNONYMS: &str = "

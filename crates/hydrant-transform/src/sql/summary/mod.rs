@@ -3,12 +3,16 @@
 //! [`Summary::text`] is OpenTelemetry's `db.query.summary`: operations and their targets in the order in which they are
 //! written, `INSERT shipping_details SELECT orders`, at most [`TEXT_BYTES_MAX`] bytes, cut between two of them.
 
+pub(super) mod roles;
+
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 
 use super::token::{Dialect, Kind, Token, Tokens};
+use super::word::Word;
+use roles::Roles;
 
 /// OpenTelemetry's bound.
 pub const TEXT_BYTES_MAX: usize = 255;
@@ -30,23 +34,53 @@ pub struct Summary {
 
 /// The summary of a statement.
 pub fn summary(statement: &[u8]) -> Summary {
-    let mut reader = Reader {
-        text: statement,
-        out: Summary::default(),
-        full: false,
-        expects: Expects::Nothing,
-        names: BTreeSet::new(),
-        open: vec![Open::default()],
-    };
-    let mut tokens = Tokens::new(statement, Dialect::DEFAULT)
-        .filter(|token| !matches!(token.kind, Kind::Comment | Kind::Hint | Kind::ExecutableBegin | Kind::ExecutableEnd))
-        .peekable();
-    let mut before = None;
-    while let Some(token) = tokens.next() {
-        reader.token(&token, before.as_ref(), tokens.peek());
-        before = Some(token);
+    let mut summarizer = Summarizer::new(statement);
+    for token in Tokens::new(statement, Dialect::DEFAULT) {
+        let word = token.word(statement);
+        summarizer.take(token, word);
     }
-    reader.out
+    summarizer.finish()
+}
+
+/// Makes the summary of a statement from its tokens.
+pub(super) struct Summarizer<'a> {
+    reader: Reader<'a>,
+    before: Option<Token>,
+    /// The last token, which is read when the one behind it is known.
+    last: Option<(Token, Option<&'static Word>)>,
+}
+
+impl<'a> Summarizer<'a> {
+    pub(super) fn new(statement: &'a [u8]) -> Summarizer<'a> {
+        let reader = Reader {
+            text: statement,
+            out: Summary::default(),
+            full: false,
+            expects: Expects::Nothing,
+            names: BTreeSet::new(),
+            open: vec![Open::default()],
+        };
+        Summarizer { reader, before: None, last: None }
+    }
+
+    /// Takes the next token.
+    pub(super) fn take(&mut self, token: Token, word: Option<&'static Word>) {
+        if matches!(token.kind, Kind::Comment | Kind::Hint | Kind::ExecutableBegin | Kind::ExecutableEnd) {
+            return;
+        }
+        if let Some((last, word)) = self.last.take() {
+            self.reader.token(&last, word, self.before.as_ref(), Some(&token));
+            self.before = Some(last);
+        }
+        self.last = Some((token, word));
+    }
+
+    pub(super) fn finish(mut self) -> Summary {
+        if let Some((last, word)) = self.last {
+            self.reader.token(&last, word, self.before.as_ref(), None);
+        }
+        self.reader.out
+    }
 }
 
 /// What the next name is.
@@ -86,15 +120,14 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn token(&mut self, token: &Token, before: Option<&Token>, next: Option<&Token>) {
+    fn token(&mut self, token: &Token, word: Option<&Word>, before: Option<&Token>, next: Option<&Token>) {
         let bytes = self.text.get(token.range.clone()).unwrap_or_default();
         match token.kind {
             Kind::Symbol => self.symbol(bytes),
             Kind::Backticked => self.name(token, next),
             Kind::Word => {
                 let behind_dot = before.is_some_and(|before| self.text.get(before.range.clone()) == Some(b"."));
-                let word = String::from_utf8_lossy(bytes).to_ascii_uppercase();
-                if behind_dot || !self.keyword(&word, before) {
+                if behind_dot || !self.keyword(bytes, word, before) {
                     self.name(token, next);
                 }
             }
@@ -134,15 +167,21 @@ impl Reader<'_> {
     }
 
     /// Whether the word is one that matters here, and was taken.
-    fn keyword(&mut self, word: &str, before: Option<&Token>) -> bool {
+    fn keyword(&mut self, bytes: &[u8], word: Option<&Word>, before: Option<&Token>) -> bool {
         if self.expects == Expects::Object {
             return self.object(word);
         }
-        match word {
-            _ if self.out.operation.is_empty() => self.begin(word),
+        if self.out.operation.is_empty() {
+            self.begin(&String::from_utf8_lossy(bytes).to_ascii_uppercase());
+            return true;
+        }
+        let Some(Word { upper: word, roles, .. }) = word.filter(|word| word.roles != Roles::default()) else {
+            return false;
+        };
+        match *word {
             "SELECT" => {
                 if self.out.operation == "WITH" && self.open.len() == 1 {
-                    word.clone_into(&mut self.out.operation);
+                    (*word).clone_into(&mut self.out.operation);
                 }
                 self.query();
                 self.say("SELECT");
@@ -151,7 +190,7 @@ impl Reader<'_> {
             "INSERT" | "REPLACE" | "UPDATE" | "DELETE"
                 if self.out.operation == "WITH" || self.out.operation == "EXPLAIN" =>
             {
-                word.clone_into(&mut self.out.operation);
+                (*word).clone_into(&mut self.out.operation);
                 self.begin_operation(word);
             }
             "FROM" if self.open.last().is_some_and(|open| open.is_query) => {
@@ -164,8 +203,8 @@ impl Reader<'_> {
             "TABLE" if self.out.operation == "LOAD" => self.expects = Expects::Table { list: false },
             "REFERENCES" => self.expects = Expects::Table { list: false },
             "AS" if self.expects == Expects::AfterTable => {}
-            _ if MODIFIERS.contains(&word) => {}
-            _ if ENDS_TABLES.contains(&word) => self.expects = Expects::Nothing,
+            _ if roles.modifies => {}
+            _ if roles.ends_tables => self.expects = Expects::Nothing,
             _ => return false,
         }
         true
@@ -207,23 +246,22 @@ impl Reader<'_> {
     }
 
     /// `TABLE`, `VIEW`, `INDEX` … behind the first word.
-    fn object(&mut self, word: &str) -> bool {
-        if MODIFIERS.contains(&word) {
+    fn object(&mut self, word: Option<&Word>) -> bool {
+        let roles = word.map(|word| word.roles).unwrap_or_default();
+        if roles.modifies {
             return true;
         }
-        let is_named = OBJECTS.contains(&word);
-        if is_named {
-            self.out.operation.push(' ');
-            self.out.operation.push_str(word);
-            self.say(word);
-        }
-        self.expects = match word {
-            "TABLE" | "TABLES" | "VIEW" => Expects::Table { list: true },
-            _ if is_named => Expects::Nothing,
+        let Some(word) = word.filter(|_| roles.is_object) else {
             // `TRUNCATE t`
-            _ => Expects::Table { list: false },
+            self.expects = Expects::Table { list: false };
+            return false;
         };
-        is_named
+        self.out.operation.push(' ');
+        self.out.operation.push_str(word.upper);
+        self.say(word.upper);
+        let is_table = matches!(word.upper, "TABLE" | "TABLES" | "VIEW");
+        self.expects = if is_table { Expects::Table { list: true } } else { Expects::Nothing };
+        true
     }
 
     fn query(&mut self) {
@@ -305,80 +343,3 @@ fn unquoted(name: &[u8]) -> String {
     let name = String::from_utf8_lossy(inner.unwrap_or(name)).into_owned();
     if inner.is_some() { name.replace("``", "`") } else { name }
 }
-
-/// Words between an operation and its target.
-const MODIFIERS: [&str; 25] = [
-    "ALGORITHM",
-    "DEFINER",
-    "DELAYED",
-    "EXISTS",
-    "FULLTEXT",
-    "HIGH_PRIORITY",
-    "IF",
-    "IGNORE",
-    "LATERAL",
-    "LOCAL",
-    "LOW_PRIORITY",
-    "MERGE",
-    "NOT",
-    "NO_WRITE_TO_BINLOG",
-    "ONLINE",
-    "OR",
-    "QUICK",
-    "RECURSIVE",
-    "REPLACE",
-    "SECURITY",
-    "SPATIAL",
-    "SQL",
-    "TEMPORARY",
-    "UNDEFINED",
-    "UNIQUE",
-];
-
-/// What `CREATE`, `ALTER`, `DROP` and their like work on.
-const OBJECTS: [&str; 18] = [
-    "DATABASE",
-    "EVENT",
-    "FUNCTION",
-    "INDEX",
-    "INSTANCE",
-    "LOGFILE",
-    "PROCEDURE",
-    "RESOURCE",
-    "ROLE",
-    "SCHEMA",
-    "SERVER",
-    "SPATIAL",
-    "TABLE",
-    "TABLES",
-    "TABLESPACE",
-    "TRIGGER",
-    "USER",
-    "VIEW",
-];
-
-/// Words that end a list of tables.
-const ENDS_TABLES: [&str; 22] = [
-    "CROSS",
-    "EXCEPT",
-    "FORCE",
-    "FOR",
-    "GROUP",
-    "HAVING",
-    "INNER",
-    "INTERSECT",
-    "LEFT",
-    "LIMIT",
-    "LOCK",
-    "NATURAL",
-    "ON",
-    "ORDER",
-    "PARTITION",
-    "RIGHT",
-    "SET",
-    "UNION",
-    "USE",
-    "USING",
-    "VALUES",
-    "WHERE",
-];

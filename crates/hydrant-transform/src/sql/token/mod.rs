@@ -11,6 +11,8 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr2, memmem};
 
+use super::word::{Word, word};
+
 /// How a session had set the two `sql_mode`s that change what a string is. No log says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dialect {
@@ -56,6 +58,13 @@ pub struct Token {
     pub range: Range<usize>,
     /// Whether a string, a name in backticks or a comment has its end.
     pub closed: bool,
+}
+
+impl Token {
+    /// What the word means, if it is one that means something.
+    pub(super) fn word(&self, statement: &[u8]) -> Option<&'static Word> {
+        if self.kind == Kind::Word { word(statement.get(self.range.clone())?) } else { None }
+    }
 }
 
 /// The tokens of a statement, in order. Blanks between them are in none.
@@ -243,12 +252,30 @@ impl Iterator for Tokens<'_> {
 }
 
 /// Bytes of names without quotes: ASCII letters and digits, `_`, `$`, and all beyond ASCII.
-fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || byte >= 0x80
+pub(super) fn is_name(byte: u8) -> bool {
+    NAMES.get(usize::from(byte)).copied().unwrap_or(false)
 }
+
+static NAMES: [bool; 256] = {
+    let mut names = [false; 256];
+    let mut byte = 0_u8;
+    while byte < u8::MAX {
+        names[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || byte >= 0x80;
+        byte += 1;
+    }
+    names[255] = true;
+    names
+};
 
 /// How many bytes the operator has that stands here. A single byte where it is none.
 fn symbol_bytes(rest: &[u8]) -> usize {
-    const LONG: [&[u8]; 12] = [b"->>", b"<=>", b"->", b"<=", b">=", b"<>", b"!=", b"<<", b">>", b"||", b"&&", b":="];
-    LONG.iter().find(|symbol| rest.starts_with(symbol)).map_or(1, |symbol| symbol.len())
+    match rest {
+        [b'-', b'>', b'>', ..] | [b'<', b'=', b'>', ..] => 3,
+        [b'-' | b'>', b'>', ..]
+        | [b'<', b'=' | b'>' | b'<', ..]
+        | [b'>' | b'!' | b':', b'=', ..]
+        | [b'|', b'|', ..]
+        | [b'&', b'&', ..] => 2,
+        _ => 1,
+    }
 }

@@ -1,0 +1,22 @@
+//! Bytes as lower-case hexadecimal digits.
+
+const DIGITS: [u8; 16] = *b"0123456789abcdef";
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from(DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0'));
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 0xf));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn each_byte_has_two_digits() {
+        assert_eq!(super::hex(&[0, 0x7f, 0xa0, 0xff]), "007fa0ff");
+        assert_eq!(super::hex(&[]), "");
+    }
+}
