@@ -6,7 +6,8 @@
 
 use super::event::{self, EntryOutcome, Metadata};
 use super::mould::{Moulds, Values};
-use super::write::{own_instant, write_statement_fields};
+use super::statement::StatementFields;
+use super::write::own_instant;
 use super::{DOCUMENTS_BYTES_MAX, DropReason, MESSAGE_BYTES_MAX, ORDINAL, Options, Origin, RecordSource};
 use crate::document::timestamp::{MICROS_END, UtcStamps, write_rfc3339};
 use crate::document::{DocumentHash, EventSource, LogStreamIds};
@@ -65,6 +66,7 @@ struct Memory {
     argument_end: Vec<u8>,
     time: Vec<u8>,
     plain: Vec<u8>,
+    statement_fields: StatementFields,
 }
 
 impl<'o> LineTransformer<'o> {
@@ -207,7 +209,7 @@ impl Work<'_> {
     /// Makes the document from a mould. `None`: it cannot be made so, and nothing was written.
     fn fill(&mut self, event: &scan::Event<'_>) -> Option<()> {
         let Work { options, stream, lines, memory } = self;
-        let Memory { stamps, window, argument_end, time, plain } = &mut **memory;
+        let Memory { stamps, window, argument_end, time, plain, statement_fields } = &mut **memory;
         let entry = parse_escaped(event.message.text, window)?;
         // Its argument has parts.
         let is_account = match entry.command {
@@ -230,7 +232,7 @@ impl Work<'_> {
         if options.digest && is_statement {
             plain.clear();
             unescape(entry.argument, plain);
-            write_statement_fields(argument_end, options.profile, plain);
+            statement_fields.write(argument_end, options.profile, std::str::from_utf8(plain).ok()?);
         }
         let own = match entry.stamp {
             Some(Stamp::Rfc3339(stamp)) if stamps.is_written_so(stamp) => Some((stamp, stamp.as_bytes())),

@@ -26,6 +26,8 @@ mod lines;
 
 mod mould;
 
+mod statement;
+
 mod write;
 
 use event::{EntryOutcome, Metadata};

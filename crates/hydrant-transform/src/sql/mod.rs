@@ -11,16 +11,18 @@ pub mod digest;
 
 pub mod summary;
 
+pub(crate) mod shape;
+
 mod word;
 
 use digest::{Digest, Digester};
 use summary::{Summarizer, Summary};
-use token::{Dialect, Tokens};
+use token::Token;
 
-/// The digest and the summary of a statement, in one reading.
-pub fn digest_and_summary(statement: &[u8]) -> (Digest, Summary) {
+/// The digest and the summary of a statement, from its tokens.
+pub(crate) fn digest_and_summary(statement: &[u8], tokens: impl Iterator<Item = Token>) -> (Digest, Summary) {
     let (mut digester, mut summarizer) = (Digester::new(statement), Summarizer::new(statement));
-    let mut tokens = Tokens::new(statement, Dialect::DEFAULT).peekable();
+    let mut tokens = tokens.peekable();
     while let Some(token) = tokens.next() {
         let word = token.word(statement);
         digester.take(&token, word, tokens.peek());

@@ -1,8 +1,7 @@
 //! The words that mean something to a digest or a summary, found in one look, whatever the case of their letters.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
-
-use rustc_hash::FxHashMap;
 
 use super::digest::words::{self, Spelling};
 use super::summary::roles;
@@ -21,29 +20,48 @@ pub(super) struct Word {
 /// No word is longer.
 const WORD_BYTES_MAX: usize = 48;
 
+const LETTERS: usize = 26;
+
+/// Finds a word. Few have the same first letter and the same length, and most names have those of none.
 pub(super) fn word(bytes: &[u8]) -> Option<&'static Word> {
-    let mut upper = [0; WORD_BYTES_MAX];
-    let upper = upper.get_mut(..bytes.len())?;
-    upper.copy_from_slice(bytes);
-    upper.make_ascii_uppercase();
-    WORDS.get(&*upper)
+    let place = place(bytes)?;
+    let begin = *WORDS.begins.get(place)?;
+    let end = *WORDS.begins.get(place + 1)?;
+    WORDS.sorted.get(begin..end)?.iter().find(|word| word.upper.as_bytes().eq_ignore_ascii_case(bytes))
 }
 
-static WORDS: LazyLock<FxHashMap<&'static [u8], Word>> = LazyLock::new(|| {
-    let mut all: FxHashMap<&'static [u8], Word> = FxHashMap::default();
+fn place(bytes: &[u8]) -> Option<usize> {
+    let first = bytes.first()?.to_ascii_uppercase().checked_sub(b'A').map(usize::from)?;
+    (first < LETTERS && bytes.len() <= WORD_BYTES_MAX).then(|| first * WORD_BYTES_MAX + bytes.len() - 1)
+}
+
+struct Words {
+    /// By their places.
+    sorted: Vec<Word>,
+    /// Where the words of a place begin; one more for the end.
+    begins: Vec<usize>,
+}
+
+static WORDS: LazyLock<Words> = LazyLock::new(|| {
+    let mut all: BTreeMap<&'static str, Word> = BTreeMap::new();
     for (upper, spelling) in words::all() {
-        all.insert(upper.as_bytes(), Word { upper, spelling: Some(spelling), ..Word::default() });
+        all.insert(upper, Word { upper, spelling: Some(spelling), ..Word::default() });
     }
     for (upper, roles) in roles::all() {
-        let word = all.entry(upper.as_bytes()).or_default();
+        let word = all.entry(upper).or_default();
         (word.upper, word.roles) = (upper, word.roles.and(roles));
     }
-    all
+    let mut sorted: Vec<Word> = all.into_values().collect();
+    sorted.sort_by_key(|word| place(word.upper.as_bytes()));
+    let begins = (0..=LETTERS * WORD_BYTES_MAX)
+        .map(|at| sorted.partition_point(|word| place(word.upper.as_bytes()).is_none_or(|place| place < at)))
+        .collect();
+    Words { sorted, begins }
 });
 
 #[cfg(test)]
 mod tests {
-    use super::{WORD_BYTES_MAX, WORDS, word};
+    use super::{WORDS, word};
 
     #[test]
     fn words_are_found_in_any_case() {
@@ -51,7 +69,7 @@ mod tests {
         assert_eq!((select.upper, select.spelling.unwrap().spelled), ("SELECT", "SELECT"));
         assert_eq!(word(b"distinct").unwrap().spelling.unwrap().spelled, "DISTINCTROW");
         assert!(word(b"selects").is_none() && word(b"").is_none() && word(&[b'a'; 100]).is_none());
-        assert!(WORDS.keys().all(|word| word.len() <= WORD_BYTES_MAX));
-        assert!(WORDS.iter().all(|(key, word)| *key == word.upper.as_bytes()));
+        assert!(WORDS.sorted.len() > 700);
+        assert!(WORDS.sorted.iter().all(|known| word(known.upper.to_ascii_lowercase().as_bytes()) == Some(known)));
     }
 }

@@ -33,6 +33,7 @@ use crate::envelope::LogEvent;
 use crate::json;
 use crate::sql::digest_and_summary;
 use crate::sql::redact::{LITERAL, Redact};
+use crate::sql::token::{Dialect, Token, Tokens};
 
 /// Room for the keys and short values of a document, beside its message and its metadata.
 const FRAME_BYTES: usize = 256;
@@ -118,7 +119,8 @@ impl<'a> Writer<'a> {
     /// What groups statements, on request: of the statement as it is shown, so that nothing hidden comes back.
     fn statement_fields(&mut self, statement: &[u8]) {
         if self.options.digest {
-            write_statement_fields(self.out, self.options.profile, statement);
+            let tokens = Tokens::new(statement, Dialect::DEFAULT);
+            write_statement_fields(self.out, self.options.profile, statement, tokens);
         }
     }
 
@@ -268,9 +270,14 @@ fn write_array<'t>(out: &mut Vec<u8>, texts: impl IntoIterator<Item = &'t str>) 
     out.push(b']');
 }
 
-/// Writes the members that group statements.
-pub(super) fn write_statement_fields(out: &mut Vec<u8>, profile: Profile, statement: &[u8]) {
-    let (digest, summary) = digest_and_summary(statement);
+/// Writes the members that group statements, of a statement with these tokens.
+pub(super) fn write_statement_fields(
+    out: &mut Vec<u8>,
+    profile: Profile,
+    statement: &[u8],
+    tokens: impl Iterator<Item = Token>,
+) {
+    let (digest, summary) = digest_and_summary(statement, tokens);
     write_text(out, profile, Field::Digest, digest.text.as_bytes());
     write_text(out, profile, Field::DigestHash, digest.hash().as_bytes());
     if !summary.operation.is_empty() {

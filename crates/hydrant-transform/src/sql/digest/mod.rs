@@ -115,7 +115,7 @@ impl<'a> Digester<'a> {
 enum Item<'a> {
     Keyword(&'static str),
     /// Operators and punctuation.
-    Symbol(&'a str),
+    Symbol(&'static str),
     Name(&'a [u8]),
     /// In backticks, as it stands between them.
     QuotedName(&'a [u8]),
@@ -291,7 +291,7 @@ impl<'a> Reducer<'a> {
     }
 
     fn symbol(&mut self, bytes: &'a [u8]) {
-        let symbol = if bytes == b"<>" { "!=" } else { std::str::from_utf8(bytes).unwrap_or("\u{fffd}") };
+        let symbol = symbol(bytes);
         if symbol == ")" && self.last_but(1) == Some(Item::Symbol("(")) {
             match self.last() {
                 Some(Item::Value) => return self.row(Item::Row, Item::Rows),
@@ -381,14 +381,17 @@ impl<'a> Reducer<'a> {
     }
 
     fn print(&self) -> String {
-        let mut text = String::with_capacity(self.bytes + 2 * self.items.len());
+        let mut text = Vec::with_capacity(2 * self.bytes);
         for (idx, item) in self.items.iter().enumerate() {
             if idx > 0 && !matches!(self.items.get(idx - 1), Some(Item::Symbol("@") | Item::NameBeforeAt(_))) {
-                text.push(' ');
+                text.push(b' ');
             }
             item.print(&mut text);
         }
-        text
+        match String::from_utf8(text) {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        }
     }
 }
 
@@ -409,39 +412,49 @@ impl Item<'_> {
         !matches!(symbol, ")" | "~" | "!" | ":=" | "." | "@" | "->" | "->>" | ";" | "}" | "]" | "*/")
     }
 
-    fn print(self, text: &mut String) {
+    fn print(self, text: &mut Vec<u8>) {
         match self {
-            Item::Keyword(word) | Item::Symbol(word) | Item::Column(word) => text.push_str(word),
+            Item::Keyword(word) | Item::Symbol(word) | Item::Column(word) => text.extend_from_slice(word.as_bytes()),
             Item::Name(name) | Item::NameBeforeAt(name) => {
-                text.push('`');
-                push_lossy(text, name);
-                text.push('`');
+                text.push(b'`');
+                text.extend_from_slice(name);
+                text.push(b'`');
             }
             Item::QuotedName(name) => {
-                text.push('`');
-                if memchr::memchr(b'`', name).is_some() {
-                    text.push_str(&String::from_utf8_lossy(name).replace("``", "`"));
-                } else {
-                    push_lossy(text, name);
+                text.push(b'`');
+                // Doubled it stands for itself.
+                let mut rest = name;
+                while let Some(at) = memchr::memchr(b'`', rest) {
+                    text.extend_from_slice(rest.get(..=at).unwrap_or_default());
+                    rest = rest.get(at + 1..).unwrap_or_default();
+                    rest = rest.strip_prefix(b"`").unwrap_or(rest);
                 }
-                text.push('`');
+                text.extend_from_slice(rest);
+                text.push(b'`');
             }
-            Item::Value => text.push('?'),
-            Item::Values => text.push_str("?, ..."),
-            Item::Row => text.push_str("(?)"),
-            Item::Rows => text.push_str("(?) /* , ... */"),
-            Item::LongRow => text.push_str("(...)"),
-            Item::LongRows => text.push_str("(...) /* , ... */"),
-            Item::InList => text.push_str("IN (...)"),
-            Item::Charset => text.push_str("(_charset)"),
+            Item::Value => text.push(b'?'),
+            Item::Values => text.extend_from_slice(b"?, ..."),
+            Item::Row => text.extend_from_slice(b"(?)"),
+            Item::Rows => text.extend_from_slice(b"(?) /* , ... */"),
+            Item::LongRow => text.extend_from_slice(b"(...)"),
+            Item::LongRows => text.extend_from_slice(b"(...) /* , ... */"),
+            Item::InList => text.extend_from_slice(b"IN (...)"),
+            Item::Charset => text.extend_from_slice(b"(_charset)"),
         }
     }
 }
 
-fn push_lossy(text: &mut String, name: &[u8]) {
-    match std::str::from_utf8(name) {
-        Ok(name) => text.push_str(name),
-        Err(_) => text.push_str(&String::from_utf8_lossy(name)),
+/// An operator or a byte of punctuation, as the digest has it. Nothing else is a [`Kind::Symbol`].
+fn symbol(bytes: &[u8]) -> &'static str {
+    const ALL: [&str; 42] = [
+        ",", ".", "(", ")", "=", ";", "*", "<", ">", "+", "-", "/", "%", "@", "!", "&", "|", "^", "~", ":", "{", "}",
+        "[", "]", "?", "$", "\\", "_", "#", "\"", "'", "`", "->>", "<=>", "->", "<=", ">=", "!=", "<<", ">>", "||",
+        "&&",
+    ];
+    match bytes {
+        b"<>" => "!=",
+        b":=" => ":=",
+        _ => ALL.into_iter().find(|symbol| symbol.as_bytes() == bytes).unwrap_or("\u{fffd}"),
     }
 }
 

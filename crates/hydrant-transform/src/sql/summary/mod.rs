@@ -45,7 +45,8 @@ pub fn summary(statement: &[u8]) -> Summary {
 /// Makes the summary of a statement from its tokens.
 pub(super) struct Summarizer<'a> {
     reader: Reader<'a>,
-    before: Option<Token>,
+    /// The two tokens before the last.
+    before: Before,
     /// The last token, which is read when the one behind it is known.
     last: Option<(Token, Option<&'static Word>)>,
 }
@@ -60,7 +61,7 @@ impl<'a> Summarizer<'a> {
             names: BTreeSet::new(),
             open: vec![Open::default()],
         };
-        Summarizer { reader, before: None, last: None }
+        Summarizer { reader, before: [None, None], last: None }
     }
 
     /// Takes the next token.
@@ -68,16 +69,19 @@ impl<'a> Summarizer<'a> {
         if matches!(token.kind, Kind::Comment | Kind::Hint | Kind::ExecutableBegin | Kind::ExecutableEnd) {
             return;
         }
-        if let Some((last, word)) = self.last.take() {
-            self.reader.token(&last, word, self.before.as_ref(), Some(&token));
-            self.before = Some(last);
+        if let Some((last, word)) = self.last.replace((token, word)) {
+            let next = self.last.as_ref().map(|(token, _)| token);
+            if !self.reader.passes_over(&last, word) {
+                self.reader.token(&last, word, &self.before, next);
+            }
+            self.before.swap(0, 1);
+            self.before[1] = Some(last);
         }
-        self.last = Some((token, word));
     }
 
     pub(super) fn finish(mut self) -> Summary {
         if let Some((last, word)) = self.last {
-            self.reader.token(&last, word, self.before.as_ref(), None);
+            self.reader.token(&last, word, &self.before, None);
         }
         self.reader.out
     }
@@ -108,6 +112,9 @@ struct Open {
     back_to: Option<Expects>,
 }
 
+/// The two tokens before the one that is read.
+type Before = [Option<Token>; 2];
+
 struct Reader<'a> {
     text: &'a [u8],
     out: Summary,
@@ -120,15 +127,23 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn token(&mut self, token: &Token, word: Option<&Word>, before: Option<&Token>, next: Option<&Token>) {
+    /// Most tokens change nothing: no name is expected, and they are no words that matter.
+    fn passes_over(&self, token: &Token, word: Option<&Word>) -> bool {
+        self.expects == Expects::Nothing
+            && !self.out.operation.is_empty()
+            && token.kind != Kind::Symbol
+            && word.is_none_or(|word| word.roles == Roles::default())
+    }
+
+    fn token(&mut self, token: &Token, word: Option<&Word>, before: &Before, next: Option<&Token>) {
         let bytes = self.text.get(token.range.clone()).unwrap_or_default();
         match token.kind {
             Kind::Symbol => self.symbol(bytes),
-            Kind::Backticked => self.name(token, next),
+            Kind::Backticked => self.name(token, before, next),
             Kind::Word => {
-                let behind_dot = before.is_some_and(|before| self.text.get(before.range.clone()) == Some(b"."));
-                if behind_dot || !self.keyword(bytes, word, before) {
-                    self.name(token, next);
+                let behind_dot = self.is_dot(before[1].as_ref());
+                if behind_dot || !self.keyword(bytes, word, before[1].is_some()) {
+                    self.name(token, before, next);
                 }
             }
             Kind::String
@@ -167,7 +182,7 @@ impl Reader<'_> {
     }
 
     /// Whether the word is one that matters here, and was taken.
-    fn keyword(&mut self, bytes: &[u8], word: Option<&Word>, before: Option<&Token>) -> bool {
+    fn keyword(&mut self, bytes: &[u8], word: Option<&Word>, has_before: bool) -> bool {
         if self.expects == Expects::Object {
             return self.object(word);
         }
@@ -197,7 +212,7 @@ impl Reader<'_> {
                 self.expects = Expects::Table { list: true }
             }
             "JOIN" | "STRAIGHT_JOIN" => self.expects = Expects::Table { list: false },
-            "INTO" if before.is_some() && !matches!(self.out.operation.as_str(), "SELECT") => {
+            "INTO" if has_before && !matches!(self.out.operation.as_str(), "SELECT") => {
                 self.expects = Expects::Table { list: false };
             }
             "TABLE" if self.out.operation == "LOAD" => self.expects = Expects::Table { list: false },
@@ -271,8 +286,8 @@ impl Reader<'_> {
     }
 
     /// A name where one is expected, with what stands before it: `db.t`.
-    fn name(&mut self, token: &Token, next: Option<&Token>) {
-        let goes_on = next.is_some_and(|next| self.text.get(next.range.clone()) == Some(b"."));
+    fn name(&mut self, token: &Token, before: &Before, next: Option<&Token>) {
+        let goes_on = self.is_dot(next);
         match self.expects {
             Expects::Common => {
                 let name = self.part(token);
@@ -281,7 +296,7 @@ impl Reader<'_> {
             }
             Expects::Table { list } => {
                 let part = self.part(token);
-                let name = match self.qualifier(token) {
+                let name = match self.qualifier(before) {
                     Some(qualifier) => format!("{qualifier}.{part}"),
                     None => part,
                 };
@@ -295,19 +310,14 @@ impl Reader<'_> {
         }
     }
 
+    fn is_dot(&self, token: Option<&Token>) -> bool {
+        token.is_some_and(|token| self.text.get(token.range.clone()) == Some(b"."))
+    }
+
     /// What stands before the dot before a name.
-    fn qualifier(&self, token: &Token) -> Option<String> {
-        let before = self.text.get(..token.range.start)?.trim_ascii_end().strip_suffix(b".")?.trim_ascii_end();
-        let start = if let Some(open) = before.strip_suffix(b"`") {
-            open.iter().rposition(|byte| *byte == b'`')?
-        } else {
-            before
-                .iter()
-                .rposition(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || *byte >= 0x80))
-                .map_or(0, |at| at + 1)
-        };
-        let name = before.get(start..).filter(|name| !name.is_empty())?;
-        Some(unquoted(name))
+    fn qualifier(&self, [name, dot]: &Before) -> Option<String> {
+        let name = name.as_ref().filter(|name| matches!(name.kind, Kind::Word | Kind::Backticked))?;
+        self.is_dot(dot.as_ref()).then(|| self.part(name))
     }
 
     fn part(&self, token: &Token) -> String {

@@ -65,9 +65,11 @@ pub(in crate::cli) fn run(arguments: &BenchTransform) -> anyhow::Result<()> {
             }
         }
     }
-    // As a function does that is called again and again.
-    let (mut planner, mut answer) = (Planner::new(&settings), Vec::new());
+    let mut answer = Vec::new();
+    // One planner for all events, as in a function that is called again and again, but a new one for each pass: what it
+    // remembers of statements must not come from having seen the same ones before.
     let mut transform = || {
+        let mut planner = Planner::new(&settings);
         for event in &events {
             answer.clear();
             let event = firehose::read_event(event).ok();
