@@ -40,11 +40,16 @@ impl From<InputRecord<'_>> for CarriedRecord {
 }
 
 impl CarriedRecord {
+    /// What is known of its stream. `now_ms`: its arrival, where its carrier does not tell it.
+    pub fn source(&self, now_ms: i64) -> RecordSource<'_> {
+        let arrival_ms = if self.arrival_ms == 0 { now_ms } else { self.arrival_ms };
+        RecordSource { shard: &self.shard, sequence_number: &self.sequence_number, arrival_ms }
+    }
+
     /// Turns the record into documents; one that is no base64 is a failure, with its text as original bytes. `now_ms`:
     /// its arrival, where its carrier does not tell it.
     pub fn transform(&self, now_ms: i64, options: &Options) -> Transformed {
-        let arrival_ms = if self.arrival_ms == 0 { now_ms } else { self.arrival_ms };
-        let source = RecordSource { shard: &self.shard, sequence_number: &self.sequence_number, arrival_ms };
+        let source = self.source(now_ms);
         match &self.data {
             Ok(data) => transform(data, source, options),
             Err(_) => undecodable(source, Reason::new(reason_code::BASE64_INVALID, "the data is no base64")),

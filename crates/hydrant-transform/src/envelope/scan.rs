@@ -1,10 +1,10 @@
 //! Reading an ordinary envelope where it stands: names and messages are parts of its text, messages with their escapes.
 //!
 //! Ordinary is what CloudWatch Logs sends: a data message, the keys that it documents, each once and with `logEvents` last,
-//! of each log event `id`, `timestamp`, `message`. For any other [`super::decode`] says what it is; of an ordinary one it
+//! of each log event `id`, `timestamp`, `message`, and the flags of our own sources. For any other [`super::decode`] says what it is; of an ordinary one it
 //! says the same as this.
 
-use super::{EVENTS_MAX, NAME_BYTES_MAX};
+use super::{EVENTS_MAX, EventFlags, NAME_BYTES_MAX};
 use crate::document::CLOUDWATCH_ID_DIGITS;
 use crate::json::scan::{Raw, Scan};
 
@@ -29,6 +29,7 @@ pub(crate) struct Event<'a> {
     pub(crate) id: &'a str,
     pub(crate) timestamp_ms: i64,
     pub(crate) message: Raw<'a>,
+    pub(crate) flags: EventFlags,
 }
 
 /// What an envelope has at a place of its log events.
@@ -111,34 +112,45 @@ impl<'a> Events<'a> {
         scan.exactly(",\"message\":")?;
         let message = scan.string()?;
         scan.exactly("}")?;
-        Some(Event { id, timestamp_ms, message })
+        Some(Event { id, timestamp_ms, message, flags: EventFlags::default() })
     }
 
     fn event(&mut self) -> Option<Event<'a>> {
         let scan = &mut self.scan;
         scan.take(b'{')?;
         let (mut id, mut timestamp_ms, mut message) = (None, None, None);
+        let mut flags = EventFlags::default();
         loop {
             let is_new = match scan.key()? {
                 "id" => id.replace(name(scan)?).is_none(),
                 "timestamp" => timestamp_ms.replace(scan.integer()?).is_none(),
                 "message" => message.replace(scan.string()?).is_none(),
+                "partial" => flag(scan, &mut flags.partial)?,
+                "truncated" => flag(scan, &mut flags.truncated)?,
+                "suspect" => flag(scan, &mut flags.suspect)?,
+                "bytes" => flags.bytes.replace(u64::try_from(scan.integer()?).ok()?).is_none(),
                 _ => false,
             };
             if !is_new {
                 return None;
             }
             if !scan.more(b'}')? {
-                return Some(Event { id: id?, timestamp_ms: timestamp_ms?, message: message? });
+                return Some(Event { id: id?, timestamp_ms: timestamp_ms?, message: message?, flags });
             }
         }
     }
 }
 
+/// Takes a flag that is set; answers whether it is so for the first time.
+fn flag(scan: &mut Scan<'_>, flag: &mut bool) -> Option<bool> {
+    scan.exactly("true")?;
+    Some(!std::mem::replace(flag, true))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Step, scan};
-    use crate::envelope::{Decoded, decode};
+    use crate::envelope::{Decoded, EventFlags, decode};
 
     const WHOLE: &str = r#" {"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","subscriptionFilters":["f"],
         "logEvents":[{"id":"3","timestamp":1627019152976,"message":"a\tb"}, {"timestamp":-5,"message":"","id":""}]} "#;
@@ -167,6 +179,18 @@ mod tests {
     }
 
     #[test]
+    fn the_flags_of_our_own_sources_are_read() {
+        let flagged = "\"id\":\"3\",\"partial\":true,\"truncated\":true,\"suspect\":true,\"bytes\":1048577";
+        let text = WHOLE.replacen("\"id\":\"3\"", flagged, 1);
+        let mut events = scan(&text).unwrap().events;
+        let Some(Step::Event(event)) = events.next() else { panic!("an event") };
+        let flags = EventFlags { partial: true, truncated: true, suspect: true, bytes: Some(1_048_577) };
+        assert_eq!(event.flags, flags);
+        let Ok(Decoded::Envelopes(envelopes)) = decode(text.as_bytes()) else { panic!("an envelope") };
+        assert_eq!(envelopes[0].log_events[0].flags, flags);
+    }
+
+    #[test]
     fn whatever_is_not_ordinary_is_left_to_the_decoder() {
         for (part, other) in [
             ("DATA_MESSAGE", "CONTROL_MESSAGE"),
@@ -180,6 +204,9 @@ mod tests {
             ("\"id\":\"3\"", "\"id\":3"),
             ("\"id\":\"3\"", "\"id\":\"3\",\"id\":\"3\""),
             ("\"id\":\"3\"", "\"id\":\"3\",\"extractedFields\":{}"),
+            ("\"id\":\"3\"", "\"partial\":true,\"id\":\"3\",\"partial\":true"),
+            ("\"id\":\"3\"", "\"partial\":false,\"id\":\"3\""),
+            ("\"id\":\"3\"", "\"messageBase64\":\"\",\"id\":\"3\""),
             ("\"id\":\"3\",", ""),
             ("1627019152976", "1627019152976.0"),
             ("1627019152976", "\"1627019152976\""),

@@ -15,7 +15,7 @@ use crate::entry::Format;
 use crate::entry::mysql::general::{Stamp, Window, parse_escaped};
 use crate::envelope::gzip::Inflater;
 use crate::envelope::scan::{self, Step};
-use crate::envelope::{DECOMPRESSED_BYTES_MAX, LogEvent};
+use crate::envelope::{DECOMPRESSED_BYTES_MAX, EventFlags, LogEvent};
 use crate::json::scan::{Escapes, unescape};
 use crate::sql::redact::{self, Redact};
 
@@ -43,6 +43,8 @@ pub struct Line {
     pub format: Format,
     /// The log event's own time, milliseconds since 1970 UTC.
     pub timestamp_ms: i64,
+    /// Only a part of an entry.
+    pub partial: bool,
     /// Where its newline ends in the data.
     pub end: usize,
 }
@@ -117,7 +119,8 @@ impl<'o> LineTransformer<'o> {
             if let Some(format) = work.entry(&event)? {
                 work.lines.data.push(b'\n');
                 let (hash, end) = (DocumentHash::default(), work.lines.data.len());
-                work.lines.documents.push(Line { hash, format, timestamp_ms: event.timestamp_ms, end });
+                let (timestamp_ms, partial) = (event.timestamp_ms, event.flags.partial);
+                work.lines.documents.push(Line { hash, format, timestamp_ms, partial, end });
                 ids.push((event_idx, event.id));
             }
         }
@@ -187,13 +190,16 @@ impl Work<'_> {
         if !is_in_range || !is_short || self.lines.data.len() >= DOCUMENTS_BYTES_MAX {
             return None;
         }
-        if self.stream.may_fill && event.message.escapes <= Escapes::Ours && self.fill(event).is_some() {
+        let is_flagged = event.flags != EventFlags::default();
+        let may_fill = self.stream.may_fill && !is_flagged && event.message.escapes <= Escapes::Ours;
+        if may_fill && self.fill(event).is_some() {
             return Some(Some(Format::General));
         }
         let event = LogEvent {
             id: event.id.to_owned(),
             timestamp_ms: event.timestamp_ms,
             message: event.message.value()?.into_bytes(),
+            flags: event.flags,
             ..LogEvent::default()
         };
         match event::entry(&event, ORDINAL, &self.stream.metadata, self.options, &mut self.lines.data) {

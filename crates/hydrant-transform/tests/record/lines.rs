@@ -19,13 +19,15 @@ fn compare(transformer: &mut LineTransformer<'_>, record: &[u8], options: &Optio
     for document in &plain.documents {
         data.extend_from_slice(&document.source);
         data.push(b'\n');
-        ends.push((document.id.clone(), document.format, document.timestamp_ms, data.len()));
+        let event = plain.events.iter().zip(0..).find(|(_, idx)| *idx == document.event_idx);
+        let partial = event.expect("a document has its event").0.flags.partial;
+        ends.push((document.id.clone(), document.format, document.timestamp_ms, partial, data.len()));
     }
     assert_eq!(String::from_utf8_lossy(&lines.data), String::from_utf8_lossy(&data));
     let quick: Vec<_> = lines
         .documents
         .iter()
-        .map(|line| (DocumentId::from(line.hash), line.format, line.timestamp_ms, line.end))
+        .map(|line| (DocumentId::from(line.hash), line.format, line.timestamp_ms, line.partial, line.end))
         .collect();
     assert_eq!(quick, ends);
     assert_eq!((&lines.dropped, plain.failed.len(), plain.pieces.len()), (&plain.dropped, 0, 0));
@@ -149,9 +151,16 @@ fn envelope() -> impl Strategy<Value = String> {
     let id = prop::sample::select(vec!["36283739563646893425505853973335389931765810644969062400", "", "0", "id\u{1}"]);
     let timestamp =
         prop::sample::select(vec!["1627019152976", "1627019152976", "0", "4133980799999", "1627019152976.0"]);
-    let event = (id, timestamp, message(), ways()).prop_map(|(id, timestamp, message, ways)| {
+    let flags = prop::sample::select(vec![
+        "",
+        "",
+        "",
+        ",\"partial\":true",
+        ",\"suspect\":true,\"truncated\":true,\"bytes\":77",
+    ]);
+    let event = (id, timestamp, message(), ways(), flags).prop_map(|(id, timestamp, message, ways, flags)| {
         let (id, message) = (json_string(id, &[0]), json_string(&message, &ways));
-        format!("{{\"id\":{id},\"timestamp\":{timestamp}, \"message\":{message}}}")
+        format!("{{\"id\":{id},\"timestamp\":{timestamp}, \"message\":{message}{flags}}}")
     });
     (names, prop::collection::vec(event, 0..6)).prop_map(|((log_group, log_stream), events)| {
         format!(

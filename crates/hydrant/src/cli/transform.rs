@@ -10,7 +10,7 @@ use hydrant_transform::carrier::CarriedRecord;
 use hydrant_transform::document::{Document, Field, IndexNaming, Rotation};
 use hydrant_transform::entry::Format;
 use hydrant_transform::firehose;
-use hydrant_transform::record::{DropReason, Failure, Options, Transformed};
+use hydrant_transform::record::{DropReason, Failure, LineTransformer, Options, Transformed};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -22,6 +22,9 @@ use crate::clock::Clock;
 /// Characters of a statement in the table of a terminal whose width is not known.
 const STATEMENT_CHARACTERS: usize = 100;
 
+/// What is written at a time.
+const OUT_BYTES: usize = 128 * 1024;
+
 /// How often a terminal is told how far the work is.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -31,7 +34,8 @@ pub(super) fn transform(arguments: &Transform) -> anyhow::Result<()> {
     let shows_progress = !stdout.is_terminal();
     let options = arguments.options.options()?;
     let mut printer = Printer {
-        out: BufWriter::new(stdout.lock()),
+        out: BufWriter::with_capacity(OUT_BYTES, stdout.lock()),
+        lines: LineTransformer::new(&options),
         to,
         naming: IndexNaming::new("hydrant-{format}", Rotation::OneDay)?,
         counts: Counts::default(),
@@ -62,9 +66,8 @@ pub(super) fn transform(arguments: &Transform) -> anyhow::Result<()> {
                     .records
                     .into_iter()
                     .try_for_each(|record| printer.print(&CarriedRecord::from(record).transform(now_ms, &options))),
-                (Piece::Record(record), To::Ndjson | To::Bulk | To::Table) => {
-                    printer.print(&record.transform(now_ms, &options))
-                }
+                (Piece::Record(record), To::Ndjson) => printer.lines(&record, now_ms, &options),
+                (Piece::Record(record), To::Bulk | To::Table) => printer.print(&record.transform(now_ms, &options)),
             }
         };
         input::pieces(file, &reading, &mut each)?;
@@ -90,20 +93,30 @@ struct Counts {
     again: u64,
 }
 
-struct Printer<W: Write> {
+struct Printer<'o, W: Write> {
     out: W,
+    /// For ordinary records where only documents are printed.
+    lines: LineTransformer<'o>,
     to: To,
     naming: IndexNaming,
     counts: Counts,
 }
 
-impl<W: Write> Printer<W> {
+impl<W: Write> Printer<'_, W> {
+    /// The documents alone, the quick way where there is one.
+    fn lines(&mut self, record: &CarriedRecord, now_ms: i64, options: &Options) -> anyhow::Result<()> {
+        let lines = record.data.as_ref().ok().and_then(|data| self.lines.transform(data, record.source(now_ms)));
+        let Some(lines) = lines else { return self.print(&record.transform(now_ms, options)) };
+        self.out.write_all(&lines.data)?;
+        lines.documents.iter().for_each(|line| self.counts.document(line.format, line.partial));
+        self.counts.drop(&lines.dropped);
+        Ok(())
+    }
+
     fn print(&mut self, transformed: &Transformed) -> anyhow::Result<()> {
         for document in &transformed.documents {
-            self.counts.documents += 1;
-            *self.counts.formats.entry(document.format).or_default() += 1;
             let event = usize::try_from(document.event_idx).ok().and_then(|idx| transformed.events.get(idx));
-            self.counts.partial += u64::from(event.is_some_and(|event| event.flags.partial));
+            self.counts.document(document.format, event.is_some_and(|event| event.flags.partial));
             self.document(document)?;
         }
         transformed.failed.iter().for_each(|failure| self.counts.fail(failure));
@@ -173,6 +186,12 @@ impl<W: Write> Printer<W> {
 }
 
 impl Counts {
+    fn document(&mut self, format: Format, partial: bool) {
+        self.documents += 1;
+        self.partial += u64::from(partial);
+        *self.formats.entry(format).or_default() += 1;
+    }
+
     fn fail(&mut self, failure: &Failure) {
         self.failed += 1;
         output::notice(&format!("failed: {}: {}", failure.reason.code, failure.reason.message));

@@ -66,7 +66,7 @@ impl LogStream {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
-        StreamKey(hex(&hash.finalize()[..16]))
+        StreamKey(hex(hash.finalize().first_chunk::<16>().unwrap_or(&[0; 16])))
     }
 }
 

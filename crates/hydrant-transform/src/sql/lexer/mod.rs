@@ -12,6 +12,7 @@
 mod tests;
 
 use memchr::{memchr, memchr2};
+use wide::u8x16;
 
 /// What a place in the text lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,13 +137,7 @@ impl Lexer {
     }
 
     fn code(&mut self, rest: &[u8]) -> usize {
-        let executable = self.executable;
-        let special = |byte: &u8| match byte {
-            b'\'' | b'"' | b'`' | b'#' | b'-' | b'/' => true,
-            b'*' => executable,
-            _ => false,
-        };
-        let Some(place) = rest.iter().position(special) else { return rest.len() };
+        let Some(place) = special(rest, self.executable) else { return rest.len() };
         self.state = match rest.get(place) {
             Some(b'\'') => State::Quoted(Quote::Single),
             Some(b'"') => State::Quoted(Quote::Double),
@@ -182,6 +177,25 @@ impl Lexer {
         read
     }
 }
+
+/// Where the first byte stands that may end code. `star`: a star may.
+fn special(code: &[u8], star: bool) -> Option<usize> {
+    let (blocks, _) = code.as_chunks::<BLOCK_BYTES>();
+    for (idx, block) in blocks.iter().enumerate() {
+        let bytes = u8x16::new(*block);
+        let is = |byte: u8| bytes.simd_eq(u8x16::splat(byte));
+        let found = is(b'\'') | is(b'"') | is(b'`') | is(b'#') | is(b'-') | is(b'/');
+        let found = if star { found | is(b'*') } else { found }.to_bitmask();
+        if found != 0 {
+            return Some(idx * BLOCK_BYTES + found.trailing_zeros() as usize);
+        }
+    }
+    let from = blocks.len() * BLOCK_BYTES;
+    let is_special = |byte: &u8| matches!(byte, b'\'' | b'"' | b'`' | b'#' | b'-' | b'/') || star && *byte == b'*';
+    Some(from + code.get(from..)?.iter().position(is_special)?)
+}
+
+const BLOCK_BYTES: usize = 16;
 
 impl Quote {
     fn byte(self) -> u8 {

@@ -218,8 +218,8 @@ impl Reader<'_> {
             "TABLE" if self.out.operation == "LOAD" => self.expects = Expects::Table { list: false },
             "REFERENCES" => self.expects = Expects::Table { list: false },
             "AS" if self.expects == Expects::AfterTable => {}
-            _ if roles.modifies => {}
-            _ if roles.ends_tables => self.expects = Expects::Nothing,
+            _ if roles.has(Roles::MODIFIES) => {}
+            _ if roles.has(Roles::ENDS_TABLES) => self.expects = Expects::Nothing,
             _ => return false,
         }
         true
@@ -263,10 +263,10 @@ impl Reader<'_> {
     /// `TABLE`, `VIEW`, `INDEX` … behind the first word.
     fn object(&mut self, word: Option<&Word>) -> bool {
         let roles = word.map(|word| word.roles).unwrap_or_default();
-        if roles.modifies {
+        if roles.has(Roles::MODIFIES) {
             return true;
         }
-        let Some(word) = word.filter(|_| roles.is_object) else {
+        let Some(word) = word.filter(|_| roles.has(Roles::IS_OBJECT)) else {
             // `TRUNCATE t`
             self.expects = Expects::Table { list: false };
             return false;

@@ -1,36 +1,35 @@
 //! What a word is to a summary.
 
+/// A set of roles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::sql) struct Roles {
-    /// It stands between an operation and its target.
-    pub(super) modifies: bool,
-    /// `CREATE`, `ALTER`, `DROP` and their like work on it.
-    pub(super) is_object: bool,
-    /// It ends a list of tables.
-    pub(super) ends_tables: bool,
-    /// It has a meaning of its own.
-    is_looked_at: bool,
-}
+pub(in crate::sql) struct Roles(u8);
 
 impl Roles {
+    /// It stands between an operation and its target.
+    pub(super) const MODIFIES: Roles = Roles(1);
+    /// `CREATE`, `ALTER`, `DROP` and their like work on it.
+    pub(super) const IS_OBJECT: Roles = Roles(2);
+    /// It ends a list of tables.
+    pub(super) const ENDS_TABLES: Roles = Roles(4);
+    /// It has a meaning of its own.
+    const IS_LOOKED_AT: Roles = Roles(8);
+
     pub(in crate::sql) fn and(self, other: Roles) -> Roles {
-        Roles {
-            modifies: self.modifies | other.modifies,
-            is_object: self.is_object | other.is_object,
-            ends_tables: self.ends_tables | other.ends_tables,
-            is_looked_at: self.is_looked_at | other.is_looked_at,
-        }
+        Roles(self.0 | other.0)
+    }
+
+    pub(super) fn has(self, role: Roles) -> bool {
+        self.0 & role.0 != 0
     }
 }
 
 /// All words that have one, in upper case; a word may be there more than once.
 pub(in crate::sql) fn all() -> impl Iterator<Item = (&'static str, Roles)> {
-    let none = Roles::default();
     let of = |words: &'static [&'static str], roles: Roles| words.iter().map(move |word| (*word, roles));
-    of(&MODIFIERS, Roles { modifies: true, ..none })
-        .chain(of(&OBJECTS, Roles { is_object: true, ..none }))
-        .chain(of(&ENDS_TABLES, Roles { ends_tables: true, ..none }))
-        .chain(of(&LOOKED_AT, Roles { is_looked_at: true, ..none }))
+    of(&MODIFIERS, Roles::MODIFIES)
+        .chain(of(&OBJECTS, Roles::IS_OBJECT))
+        .chain(of(&ENDS_TABLES, Roles::ENDS_TABLES))
+        .chain(of(&LOOKED_AT, Roles::IS_LOOKED_AT))
 }
 
 const LOOKED_AT: [&str; 12] = [

@@ -256,6 +256,7 @@ pub(super) fn is_name(byte: u8) -> bool {
     NAMES.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
+#[expect(clippy::indexing_slicing, reason = "a table of all bytes, made by the compiler")]
 static NAMES: [bool; 256] = {
     let mut names = [false; 256];
     let mut byte = 0_u8;

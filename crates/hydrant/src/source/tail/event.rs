@@ -58,8 +58,14 @@ pub(super) fn event_id(timestamp_ms: i64, generation: u64, offset: u64, path_has
         }
         *group = u64::try_from(rest).unwrap_or(u64::MAX);
     }
-    let [a, b, c, d] = groups;
-    format!("{a:014}{b:014}{c:014}{d:014}")
+    let mut digits = [b'0'; 56];
+    for (place, mut group) in digits.chunks_exact_mut(14).zip(groups) {
+        for digit in place.iter_mut().rev() {
+            *digit = b'0' + u8::try_from(group % 10).unwrap_or(0);
+            group /= 10;
+        }
+    }
+    String::from_utf8_lossy(&digits).into_owned()
 }
 
 /// Makes log events of the entries of one log stream.
