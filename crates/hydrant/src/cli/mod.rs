@@ -196,6 +196,9 @@ struct BenchTransform {
     /// Give statements their digests too
     #[arg(long)]
     digest: bool,
+    /// Spread the events over so many cores too, and tell how much faster that is
+    #[arg(long, default_value_t = 1)]
+    cores: usize,
     /// Print JSON
     #[arg(long)]
     json: bool,

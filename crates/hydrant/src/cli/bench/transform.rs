@@ -37,6 +37,10 @@ struct Report {
     documents_hash: String,
     inflated_bytes: usize,
     peak_memory_bytes: Option<u64>,
+    cores: usize,
+    /// How many times as fast all of them are as one, by the clock on the wall.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    times_one_core: Option<f64>,
 }
 
 pub(in crate::cli) fn run(arguments: &BenchTransform) -> anyhow::Result<()> {
@@ -51,9 +55,9 @@ pub(in crate::cli) fn run(arguments: &BenchTransform) -> anyhow::Result<()> {
     let mut inflate = || {
         let sizes =
             records.iter().map(|record| inflater.gunzip_single(record, DECOMPRESSED_BYTES_MAX).map_or(0, <[u8]>::len));
-        sizes.sum()
+        sizes.sum::<usize>()
     };
-    let inflated_bytes: usize = inflate();
+    let inflated_bytes = inflate();
     let (mut hash, mut documents, mut entries) = (Sha256::new(), 0, 0);
     for event in &parsed {
         let plan = firehose::plan(event, &settings)?;
@@ -66,35 +70,24 @@ pub(in crate::cli) fn run(arguments: &BenchTransform) -> anyhow::Result<()> {
         }
     }
     let mut answer = Vec::new();
-    // One planner for all events, as in a function that is called again and again, but a new one for each pass: what it
-    // remembers of statements must not come from having seen the same ones before.
-    let mut transform = || {
-        let mut planner = Planner::new(&settings);
-        for event in &events {
-            answer.clear();
-            let event = firehose::read_event(event).ok();
-            std::hint::black_box(event.and_then(|event| planner.respond(&event, &mut answer).ok()));
-        }
-    };
     // In turn, so that a machine that slows down slows both.
     let passes = (0..WARM_UPS + PASSES).map(|_| {
-        (
-            timed(|| {
-                std::hint::black_box(inflate());
-            }),
-            timed(&mut transform),
-        )
+        let gunzip = timed(|| {
+            std::hint::black_box(inflate());
+        });
+        (gunzip, timed(|| pass(events.iter(), &settings, &mut answer)))
     });
     let passes: Vec<(Duration, Duration)> = passes.skip(WARM_UPS).collect();
     let gunzip_time = median(passes.iter().map(|(gunzip, _)| *gunzip));
-    let time = median(passes.iter().map(|(_, transform)| *transform));
+    let transform_time = median(passes.iter().map(|(_, transform)| *transform));
+    let spread = (arguments.cores > 1).then(|| spread(&events, &settings, arguments.cores));
     let per_second = |count: usize, time: Duration| count as f64 / time.as_secs_f64();
     let rounded = |number: f64, places: f64| (number * places).round() / places;
     let report = Report {
-        ratio_to_gunzip: rounded(gunzip_time.as_secs_f64() / time.as_secs_f64(), 1e3),
-        mb_per_s: rounded(per_second(inflated_bytes, time) / 1e6, 10.0),
+        ratio_to_gunzip: rounded(gunzip_time.as_secs_f64() / transform_time.as_secs_f64(), 1e3),
+        mb_per_s: rounded(per_second(inflated_bytes, transform_time) / 1e6, 10.0),
         gunzip_mb_per_s: rounded(per_second(inflated_bytes, gunzip_time) / 1e6, 10.0),
-        entries_per_s: per_second(entries, time).round(),
+        entries_per_s: per_second(entries, transform_time).round(),
         events: events.len(),
         records: records.len(),
         entries,
@@ -102,9 +95,40 @@ pub(in crate::cli) fn run(arguments: &BenchTransform) -> anyhow::Result<()> {
         documents_hash: hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect(),
         inflated_bytes,
         peak_memory_bytes: peak_memory(),
+        cores: arguments.cores,
+        times_one_core: spread.map(|times| rounded(times, 100.0)),
     };
     output::line(&if arguments.json { serde_json::to_string(&report)? } else { report.text() })?;
     Ok(())
+}
+
+/// Answers events, one after another. One planner for all of them, as in a function that is called again and again, but a
+/// new one for each pass: what it remembers of statements must not come from having seen the same ones before.
+fn pass<'e>(events: impl Iterator<Item = &'e Vec<u8>>, settings: &Settings, answer: &mut Vec<u8>) {
+    let mut planner = Planner::new(settings);
+    for event in events {
+        answer.clear();
+        let event = firehose::read_event(event).ok();
+        std::hint::black_box(event.and_then(|event| planner.respond(&event, answer).ok()));
+    }
+}
+
+/// How many times as fast so many threads are as one, each with its share of the events.
+fn spread(events: &[Vec<u8>], settings: &Settings, cores: usize) -> f64 {
+    let wall = |threads: usize| {
+        let mut answers = vec![Vec::new(); threads];
+        let times = (0..WARM_UPS + PASSES).map(|_| {
+            let began = time(ClockId::Monotonic);
+            std::thread::scope(|scope| {
+                for (first, answer) in answers.iter_mut().enumerate() {
+                    scope.spawn(move || pass(events.iter().skip(first).step_by(threads), settings, answer));
+                }
+            });
+            time(ClockId::Monotonic).saturating_sub(began)
+        });
+        median(times.skip(WARM_UPS))
+    };
+    wall(1).as_secs_f64() / wall(cores).as_secs_f64()
 }
 
 fn read(dir: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
@@ -132,9 +156,9 @@ fn read(dir: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
 }
 
 fn timed(pass: impl FnOnce()) -> Duration {
-    let began = thread_time();
+    let began = time(ClockId::ThreadCPUTime);
     pass();
-    thread_time().saturating_sub(began)
+    time(ClockId::ThreadCPUTime).saturating_sub(began)
 }
 
 fn median(times: impl Iterator<Item = Duration>) -> Duration {
@@ -143,9 +167,9 @@ fn median(times: impl Iterator<Item = Duration>) -> Duration {
     times.get(times.len() / 2).copied().unwrap_or_default().max(Duration::from_nanos(1))
 }
 
-/// Time of the processor that this thread has taken.
-fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
+/// That of the thread is what its processor has spent on it.
+fn time(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
@@ -161,9 +185,12 @@ impl Report {
     fn text(&self) -> String {
         let memory =
             self.peak_memory_bytes.map_or_else(String::new, |bytes| format!("{} MB at most", bytes / 1_000_000));
+        let spread = self
+            .times_one_core
+            .map_or_else(String::new, |times| format!("\n{times:.2} times as fast on {} cores as on one", self.cores));
         format!(
             "{:.3} of gunzip alone: {:.0} of {:.0} MB/s of inflated envelopes on one core\n{} entries/s; {} entries of {} \
-             records in {} events; {} documents, hash {}\n{memory}",
+             records in {} events; {} documents, hash {}\n{memory}{spread}",
             self.ratio_to_gunzip,
             self.mb_per_s,
             self.gunzip_mb_per_s,
