@@ -21,10 +21,10 @@ fuzz_target!(|statement: &[u8]| {
     let shown = secrets(statement);
     assert!(shown.len() <= statement.len() + statement.len() * 8, "at most one word for each byte");
     // Behind whatever stands before it, where nothing is open. The fuzzer learns the planted word too.
-    if statement.windows(PLANTED.len()).any(|window| window == PLANTED) {
+    let before: Vec<u8> = statement.iter().copied().filter(|byte| !b"'\"`\\#-/*".contains(byte)).collect();
+    if [statement, &before].iter().any(|text| text.windows(PLANTED.len()).any(|window| window == PLANTED)) {
         return;
     }
-    let before: Vec<u8> = statement.iter().copied().filter(|byte| !b"'\"`\\#-/*".contains(byte)).collect();
     let planted = [&before[..], b"; CREATE USER u IDENTIFIED BY '", PLANTED, b"'", statement].concat();
     let shown = secrets(&planted);
     assert!(!shown.windows(PLANTED.len()).any(|window| window == PLANTED), "{}", String::from_utf8_lossy(&shown));
