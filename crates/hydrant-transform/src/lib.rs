@@ -26,6 +26,8 @@ pub mod carrier;
 
 pub mod firehose;
 
+mod blocks;
+
 mod hex;
 
 mod json;

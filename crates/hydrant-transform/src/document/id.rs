@@ -43,11 +43,9 @@ pub struct EventSource<'a> {
     pub sequence_number: &'a str,
 }
 
-pub(crate) const CLOUDWATCH_ID_DIGITS: usize = 56;
-
 /// CloudWatch's event ids are 56 decimal digits; others are not trusted to be unique.
 pub fn is_cloudwatch_event_id(event_id: &str) -> bool {
-    event_id.len() == CLOUDWATCH_ID_DIGITS && event_id.bytes().fold(true, |all, byte| all & byte.is_ascii_digit())
+    event_id.len() == 56 && event_id.bytes().fold(true, |all, byte| all & byte.is_ascii_digit())
 }
 
 /// The id of the entry at `ordinal` of a log event. `event_idx` tells events of one record apart that have no id of
@@ -57,7 +55,7 @@ pub fn document_id(source: &EventSource<'_>, event_idx: u32, ordinal: u32) -> Do
 }
 
 /// The 128 bits that a [`DocumentId`] writes as text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DocumentHash([u8; 16]);
 
 impl From<DocumentHash> for DocumentId {

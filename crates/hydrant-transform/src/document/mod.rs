@@ -10,7 +10,7 @@ mod profile;
 
 pub mod timestamp;
 
-pub(crate) use id::{CLOUDWATCH_ID_DIGITS, LogStreamIds};
+pub(crate) use id::LogStreamIds;
 pub use id::{DocumentHash, DocumentId, EventSource, document_id, is_cloudwatch_event_id};
 pub use index_name::{IndexNames, IndexNaming, NamingError, Rotation};
 pub use outcome::{Outcome, Reason};

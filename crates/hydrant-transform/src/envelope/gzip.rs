@@ -11,6 +11,8 @@ use flate2::{Decompress, FlushDecompress, Status};
 use libdeflater::{CompressionLvl, Decompressor};
 use memchr::memmem;
 
+use super::room;
+
 /// Magic number and the only compression method there is.
 const MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
 
@@ -80,9 +82,6 @@ pub struct Inflater {
     out: Vec<u8>,
 }
 
-/// What an [`Inflater`] keeps from one record to the next at most.
-const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
-
 impl Inflater {
     pub fn new() -> Inflater {
         Inflater { inner: Decompressor::new(), out: Vec::new() }
@@ -92,9 +91,6 @@ impl Inflater {
     pub fn gunzip_single<'a>(&'a mut self, data: &'a [u8], max: usize) -> Option<&'a [u8]> {
         if !is_gzip(data) {
             return Some(data);
-        }
-        if self.out.len() > KEPT_BYTES_MAX {
-            self.out = Vec::new();
         }
         let size = inflate_single(&mut self.inner, data, max, &mut self.out)?;
         self.out.get(..size)
@@ -113,8 +109,7 @@ impl fmt::Debug for Inflater {
     }
 }
 
-/// The usual case: exactly one sound member. Answers its size, or `None` where that is not certain. `out` only grows, since
-/// what is there already needs no zeros.
+/// The usual case: exactly one sound member. Answers its size, or `None` where that is not certain.
 fn inflate_single(inner: &mut Decompressor, data: &[u8], max: usize, out: &mut Vec<u8>) -> Option<usize> {
     let trailer = data.last_chunk::<TRAILER_BYTES>()?;
     let [c0, c1, c2, c3, s0, s1, s2, s3] = *trailer;
@@ -126,10 +121,7 @@ fn inflate_single(inner: &mut Decompressor, data: &[u8], max: usize, out: &mut V
     if memmem::find(data.get(MAGIC.len()..)?, &MAGIC).is_some() {
         return None;
     }
-    if out.len() < size {
-        out.resize(size, 0);
-    }
-    let out = out.get_mut(..size)?;
+    let out = room(out, size);
     let written = inner.gzip_decompress(data, out).ok()?;
     // The member's own trailer is the last of the input, or there is something behind it.
     let ends_here = written == size && libdeflater::crc32(out) == u32::from_le_bytes([c0, c1, c2, c3]);

@@ -58,3 +58,17 @@ pub struct EventFlags {
     /// Length of the whole entry in bytes, where `truncated`.
     pub bytes: Option<u64>,
 }
+
+/// What is kept of memory that one record after another is written into.
+pub(crate) const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Room for so many bytes in memory that was used before: what is there already needs no zeros.
+fn room(memory: &mut Vec<u8>, bytes: usize) -> &mut [u8] {
+    if memory.len() > KEPT_BYTES_MAX {
+        *memory = Vec::new();
+    }
+    if memory.len() < bytes {
+        memory.resize(bytes, 0);
+    }
+    memory.get_mut(..bytes).unwrap_or_default()
+}

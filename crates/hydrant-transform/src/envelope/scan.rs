@@ -5,7 +5,6 @@
 //! says the same as this.
 
 use super::{EVENTS_MAX, EventFlags, NAME_BYTES_MAX};
-use crate::document::CLOUDWATCH_ID_DIGITS;
 use crate::json::scan::{Raw, Scan};
 
 /// An envelope up to its log events.
@@ -94,25 +93,7 @@ impl<'a> Events<'a> {
             return scan.is_at_end().then_some(Step::End);
         }
         self.read += 1;
-        let before = self.scan.clone();
-        let event = self.usual_event().or_else(|| {
-            self.scan = before;
-            self.event()
-        });
-        event.map(Step::Event)
-    }
-
-    /// To the byte as CloudWatch Logs writes it.
-    fn usual_event(&mut self) -> Option<Event<'a>> {
-        let scan = &mut self.scan;
-        scan.exactly("{\"id\":\"")?;
-        let id = scan.digits::<CLOUDWATCH_ID_DIGITS>()?;
-        scan.exactly("\",\"timestamp\":")?;
-        let timestamp_ms = scan.integer()?;
-        scan.exactly(",\"message\":")?;
-        let message = scan.string()?;
-        scan.exactly("}")?;
-        Some(Event { id, timestamp_ms, message, flags: EventFlags::default() })
+        self.event().map(Step::Event)
     }
 
     fn event(&mut self) -> Option<Event<'a>> {

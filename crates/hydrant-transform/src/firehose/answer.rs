@@ -22,27 +22,36 @@ pub struct Answer {
 }
 
 /// The three results that Firehose knows. Only `Ok` has data.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Result {
-    Ok(Vec<u8>),
-    Dropped,
-    ProcessingFailed,
-}
-
-/// A result without its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Ok,
+pub enum Result<D = Vec<u8>> {
+    Ok(D),
     Dropped,
     ProcessingFailed,
 }
 
-impl Verdict {
-    fn name(self) -> &'static str {
+impl<D> Result<D> {
+    /// The same result with other data.
+    pub(super) fn map<E>(self, data: impl FnOnce(D) -> E) -> Result<E> {
         match self {
-            Verdict::Ok => "Ok",
-            Verdict::Dropped => "Dropped",
-            Verdict::ProcessingFailed => "ProcessingFailed",
+            Result::Ok(old) => Result::Ok(data(old)),
+            Result::Dropped => Result::Dropped,
+            Result::ProcessingFailed => Result::ProcessingFailed,
+        }
+    }
+
+    fn as_ref(&self) -> Result<&D> {
+        match self {
+            Result::Ok(data) => Result::Ok(data),
+            Result::Dropped => Result::Dropped,
+            Result::ProcessingFailed => Result::ProcessingFailed,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Result::Ok(_) => "Ok",
+            Result::Dropped => "Dropped",
+            Result::ProcessingFailed => "ProcessingFailed",
         }
     }
 }
@@ -56,12 +65,7 @@ pub fn serialize(answers: &[Answer]) -> Vec<u8> {
     let mut out = Vec::with_capacity(FRAME_BYTES + answers.iter().map(bytes).sum::<usize>());
     let mut response = Response::begin(&mut out);
     for answer in answers {
-        let (verdict, data) = match &answer.result {
-            Result::Ok(data) => (Verdict::Ok, data.as_slice()),
-            Result::Dropped => (Verdict::Dropped, &[][..]),
-            Result::ProcessingFailed => (Verdict::ProcessingFailed, &[][..]),
-        };
-        response.entry(&answer.record_id, verdict, data);
+        response.entry(&answer.record_id, answer.result.as_ref().map(Vec::as_slice));
     }
     response.end();
     out
@@ -79,12 +83,11 @@ impl<'o> Response<'o> {
         Response { out, is_empty: true }
     }
 
-    /// `data` counts with [`Verdict::Ok`].
-    pub(super) fn entry(&mut self, record_id: &str, verdict: Verdict, data: &[u8]) {
+    pub(super) fn entry(&mut self, record_id: &str, result: Result<&[u8]>) {
         if !std::mem::take(&mut self.is_empty) {
             self.out.push(b',');
         }
-        write_entry(self.out, record_id, verdict, data);
+        write_entry(self.out, record_id, result);
     }
 
     pub(super) fn end(self) {
@@ -92,13 +95,13 @@ impl<'o> Response<'o> {
     }
 }
 
-fn write_entry(out: &mut Vec<u8>, record_id: &str, verdict: Verdict, data: &[u8]) {
+fn write_entry(out: &mut Vec<u8>, record_id: &str, result: Result<&[u8]>) {
     out.push(b'{');
     json::write_key(out, "recordId");
     json::write_str(out, record_id);
     json::write_key(out, "result");
-    json::write_str(out, verdict.name());
-    if verdict == Verdict::Ok {
+    json::write_str(out, result.name());
+    if let Result::Ok(data) = result {
         json::write_key(out, "data");
         out.push(b'"');
         STANDARD.encode_append(data, out);
@@ -113,7 +116,7 @@ pub(super) const FRAME_BYTES: usize = HEAD.len() + TAIL.len();
 /// Bytes of an entry without data, with its comma and the longest result.
 pub(super) fn entry_bytes(record_id: &str) -> usize {
     let mut out = Vec::new();
-    write_entry(&mut out, record_id, Verdict::ProcessingFailed, &[]);
+    write_entry(&mut out, record_id, Result::ProcessingFailed);
     out.len() + 1
 }
 

@@ -41,7 +41,7 @@ impl InputRecord<'_> {
         decode_base64(self.data.as_bytes())
     }
 
-    /// As [`InputRecord::decode`], into memory that only grows.
+    /// As [`InputRecord::decode`], into memory that is used again.
     pub(super) fn decode_into<'o>(&self, out: &'o mut Vec<u8>) -> Option<&'o [u8]> {
         decode_base64_into(self.data.as_bytes(), out)
     }
@@ -65,9 +65,10 @@ pub enum EventError {
 pub fn read_event(bytes: &[u8]) -> std::result::Result<Event<'_>, EventError> {
     let json = |problem: &dyn fmt::Display| EventError::Json(problem.to_string());
     let text = simdutf8::compat::from_utf8(bytes).map_err(|error| json(&error))?;
-    let Members(members) = serde_json::from_str(text).map_err(|error| json(&error))?;
+    let Object(members): Object<EventMembers<'_>> = serde_json::from_str(text).map_err(|error| json(&error))?;
     let records = members.records.ok_or(EventError::NoRecords)?;
-    let records = records.into_iter().enumerate().map(|(idx, record)| record.0.ok_or(EventError::NoRecordId(idx)));
+    let record = |(idx, object): (usize, Object<_>)| RecordMembers::record(object.0).ok_or(EventError::NoRecordId(idx));
+    let records = records.into_iter().enumerate().map(record);
     Ok(Event {
         source_stream_arn: members.source_stream_arn.filter(|arn| !arn.is_empty()),
         delivery_stream_arn: members.delivery_stream_arn,
@@ -75,8 +76,8 @@ pub fn read_event(bytes: &[u8]) -> std::result::Result<Event<'_>, EventError> {
     })
 }
 
-/// An object of any members, of which each that is known is taken by `T`.
-struct ObjectVisitor<T>(T);
+/// An object of any members, of which `T` takes each that it knows.
+struct Object<T>(T);
 
 /// Takes the members of an object.
 trait TakeMembers<'de>: Default {
@@ -84,20 +85,26 @@ trait TakeMembers<'de>: Default {
     fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> std::result::Result<bool, A::Error>;
 }
 
-impl<'de, T: TakeMembers<'de>> Visitor<'de> for ObjectVisitor<T> {
-    type Value = T;
+impl<'de, T: TakeMembers<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> std::result::Result<Object<T>, D::Error> {
+        json.deserialize_map(Object(T::default()))
+    }
+}
+
+impl<'de, T: TakeMembers<'de>> Visitor<'de> for Object<T> {
+    type Value = Object<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> std::result::Result<T, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> std::result::Result<Object<T>, A::Error> {
         while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
             if !self.0.take(&name, &mut map)? {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        Ok(self.0)
+        Ok(self)
     }
 }
 
@@ -110,15 +117,7 @@ fn text<'de>(value: Scalar<'de>) -> Option<Cow<'de, str>> {
 struct EventMembers<'a> {
     source_stream_arn: Option<Cow<'a, str>>,
     delivery_stream_arn: Option<Cow<'a, str>>,
-    records: Option<Vec<Record<'a>>>,
-}
-
-struct Members<'a>(EventMembers<'a>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> std::result::Result<Members<'de>, D::Error> {
-        json.deserialize_map(ObjectVisitor(EventMembers::default())).map(Members)
-    }
+    records: Option<Vec<Object<RecordMembers<'a>>>>,
 }
 
 impl<'de> TakeMembers<'de> for EventMembers<'de> {
@@ -133,21 +132,12 @@ impl<'de> TakeMembers<'de> for EventMembers<'de> {
     }
 }
 
-/// `None`: it has no id.
-struct Record<'a>(Option<InputRecord<'a>>);
-
 #[derive(Default)]
 struct RecordMembers<'a> {
     record_id: Option<Cow<'a, str>>,
     data: Option<Cow<'a, str>>,
     arrival: Option<Value>,
     metadata: Option<Value>,
-}
-
-impl<'de> Deserialize<'de> for Record<'de> {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> std::result::Result<Record<'de>, D::Error> {
-        json.deserialize_map(ObjectVisitor(RecordMembers::default())).map(|members| Record(members.record()))
-    }
 }
 
 impl<'de> TakeMembers<'de> for RecordMembers<'de> {
@@ -164,6 +154,7 @@ impl<'de> TakeMembers<'de> for RecordMembers<'de> {
 }
 
 impl<'a> RecordMembers<'a> {
+    /// `None`: it has no id.
     fn record(self) -> Option<InputRecord<'a>> {
         let record_id = self.record_id?;
         let of_stream = |name: &str| self.metadata.as_ref().and_then(|metadata| metadata.get(name));

@@ -9,7 +9,7 @@ use crate::record::{
     DropReason, Failure, LineTransformer, Options, RecordSource, Transformed, raw_envelope, reason_code, transform,
 };
 
-use super::answer::{ANSWER_BYTES_MAX, Answer, FRAME_BYTES, Response, Result, Verdict, data_bytes, entry_bytes};
+use super::answer::{ANSWER_BYTES_MAX, Answer, FRAME_BYTES, Response, Result, data_bytes, entry_bytes};
 use super::event::{Event, InputRecord};
 use super::marked::{self, Parts};
 
@@ -117,11 +117,7 @@ impl<'s> Planner<'s> {
         self.begin(event)?;
         let mut answers = Vec::with_capacity(event.records.len());
         for record in &event.records {
-            let result = match self.record(record) {
-                Verdict::Ok => Result::Ok(std::mem::take(&mut self.answer)),
-                Verdict::Dropped => Result::Dropped,
-                Verdict::ProcessingFailed => Result::ProcessingFailed,
-            };
+            let result = self.record(record).map(|()| std::mem::take(&mut self.answer));
             answers.push(Answer { record_id: record.record_id.clone().into_owned(), result });
         }
         let Plan { answers: (), again, failed, dropped, answered } = std::mem::take(&mut self.plan);
@@ -136,8 +132,8 @@ impl<'s> Planner<'s> {
         self.begin(event)?;
         let mut response = Response::begin(out);
         for record in &event.records {
-            let verdict = self.record(record);
-            response.entry(&record.record_id, verdict, &self.answer);
+            let result = self.record(record);
+            response.entry(&record.record_id, result.map(|()| self.answer.as_slice()));
         }
         response.end();
         Ok(std::mem::take(&mut self.plan))
@@ -154,26 +150,26 @@ impl<'s> Planner<'s> {
     }
 
     /// What a record is answered with is in `answer`.
-    fn record(&mut self, record: &InputRecord<'_>) -> Verdict {
+    fn record(&mut self, record: &InputRecord<'_>) -> Result<()> {
         let mut decoded = std::mem::take(&mut self.decoded);
-        let verdict = match record.decode_into(&mut decoded) {
+        let result = match record.decode_into(&mut decoded) {
             Some(data) => self.data(record, data),
-            None => Verdict::ProcessingFailed,
+            None => Result::ProcessingFailed,
         };
         self.decoded = decoded;
-        verdict
+        result
     }
 
-    fn data(&mut self, record: &InputRecord<'_>, data: &[u8]) -> Verdict {
+    fn data(&mut self, record: &InputRecord<'_>, data: &[u8]) -> Result<()> {
         if let Some(document) = marked::read(data) {
             return if self.take(std::slice::from_ref(&document)) {
-                Verdict::Ok
+                Result::Ok(())
             } else if self.alone(record, &document) > self.settings.answer_bytes_max {
-                Verdict::ProcessingFailed
+                Result::ProcessingFailed
             } else {
                 // It is finished and marked already.
                 self.again(document.id.as_str(), data.to_vec());
-                Verdict::Dropped
+                Result::Dropped
             };
         }
         let source = RecordSource {
@@ -181,12 +177,12 @@ impl<'s> Planner<'s> {
             sequence_number: &record.sequence_number,
             arrival_ms: record.arrival_ms,
         };
-        if let Some(verdict) = self.lines(data, source) {
-            return verdict;
+        if let Some(result) = self.lines(data, source) {
+            return result;
         }
         let transformed = transform(data, source, &self.settings.options);
         if transformed.failed.iter().any(|failure| failure.event_idx.is_none()) {
-            return Verdict::ProcessingFailed;
+            return Result::ProcessingFailed;
         }
         for failure in &transformed.failed {
             self.fail(record, &transformed, failure.clone());
@@ -201,11 +197,11 @@ impl<'s> Planner<'s> {
             documents.iter().for_each(|document| self.send_again(record, &transformed, document));
         }
         self.plan.dropped.extend(transformed.dropped);
-        if is_answered { Verdict::Ok } else { Verdict::Dropped }
+        if is_answered { Result::Ok(()) } else { Result::Dropped }
     }
 
     /// The quick way, where the destination takes lines. `None`: the record is not for it, or its lines do not fit.
-    fn lines(&mut self, data: &[u8], source: RecordSource<'_>) -> Option<Verdict> {
+    fn lines(&mut self, data: &[u8], source: RecordSource<'_>) -> Option<Result<()>> {
         if self.settings.destination != Destination::Lines {
             return None;
         }
@@ -217,12 +213,12 @@ impl<'s> Planner<'s> {
         }
         self.plan.dropped.append(&mut lines.dropped);
         if is_empty {
-            return Some(Verdict::Dropped);
+            return Some(Result::Dropped);
         }
         std::mem::swap(&mut self.answer, &mut lines.data);
         self.bytes += bytes;
         self.plan.answered += lines.documents.len();
-        Some(Verdict::Ok)
+        Some(Result::Ok(()))
     }
 
     /// Takes documents as data, if that fits beside what is there.

@@ -7,7 +7,7 @@ pub(crate) mod scalar;
 
 pub(crate) mod scan;
 
-const HEX: [u8; 16] = *b"0123456789abcdef";
+use crate::hex::{DIGITS, nibble};
 
 /// Writes the comma that a further member needs: none behind the brace that opens an object, or at the very start.
 pub(crate) fn write_separator(out: &mut Vec<u8>) {
@@ -95,14 +95,13 @@ fn write_escape(out: &mut Vec<u8>, byte: u8) {
         Some(letter) => out.extend_from_slice(&[b'\\', letter]),
         None => {
             out.extend_from_slice(b"\\u00");
-            out.extend([byte >> 4, byte & 0xf].iter().filter_map(|&nibble| HEX.get(usize::from(nibble))));
+            out.extend([byte >> 4, byte & 0xf].iter().filter_map(|&nibble| DIGITS.get(usize::from(nibble))));
         }
     }
 }
 
 /// Whether a byte is written as `\u00` and these two digits.
 fn is_written_as_hex(high: u8, low: u8) -> bool {
-    let nibble = |digit: u8| HEX.iter().zip(0_u8..).find_map(|(hex, nibble)| (*hex == digit).then_some(nibble));
     let byte = nibble(high).zip(nibble(low)).map(|(high, low)| high << 4 | low);
     byte.is_some_and(|byte| is_escaped(byte) && short_escape(byte).is_none())
 }

@@ -5,6 +5,9 @@
 
 use wide::u8x16;
 
+use crate::blocks;
+use crate::hex::nibble;
+
 /// A place in a text.
 #[derive(Clone, Debug)]
 pub(crate) struct Scan<'a> {
@@ -55,7 +58,7 @@ impl<'a> Scan<'a> {
         self.text.as_bytes()
     }
 
-    pub(crate) fn blanks(&mut self) {
+    fn blanks(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.bytes().get(self.at) {
             self.at += 1;
         }
@@ -72,15 +75,6 @@ impl<'a> Scan<'a> {
     /// Takes exactly this text.
     pub(crate) fn exactly(&mut self, text: &str) -> Option<()> {
         self.bytes().get(self.at..)?.starts_with(text.as_bytes()).then(|| self.at += text.len())
-    }
-
-    /// Takes so many digits.
-    pub(crate) fn digits<const N: usize>(&mut self) -> Option<&'a str> {
-        let digits = self.bytes().get(self.at..)?.first_chunk::<N>()?;
-        let all = digits.iter().fold(true, |all, digit| all & digit.is_ascii_digit());
-        let text = self.text.get(self.at..self.at + N).filter(|_| all)?;
-        self.at += N;
-        Some(text)
     }
 
     /// Nothing but blanks follows.
@@ -149,9 +143,7 @@ impl<'a> Scan<'a> {
                 &last
             }
         };
-        let (parts, _) = bytes.as_chunks::<BLOCK_BYTES>();
-        let masks = parts.iter().zip((0..).step_by(BLOCK_BYTES));
-        self.marks = masks.fold(0, |marks, (part, shift)| marks | u64::from(escaped_mask(part)) << shift);
+        self.marks = blocks::mask(bytes, escaped);
         self.block = block;
         Some(())
     }
@@ -203,7 +195,6 @@ pub(crate) fn unescape(escaped: &str, out: &mut Vec<u8>) {
 
 /// The byte that an escape of [ours](Escapes::Ours) stands for, and how many bytes the escape has.
 pub(crate) fn unescaped(escape: &[u8]) -> Option<(u8, usize)> {
-    let hex = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     Some(match escape {
         [b'\\', b'n', ..] => (b'\n', 2),
         [b'\\', b't', ..] => (b'\t', 2),
@@ -211,7 +202,7 @@ pub(crate) fn unescaped(escape: &[u8]) -> Option<(u8, usize)> {
         [b'\\', b'b', ..] => (0x08, 2),
         [b'\\', b'f', ..] => (0x0c, 2),
         [b'\\', byte @ (b'"' | b'\\'), ..] => (*byte, 2),
-        [b'\\', b'u', b'0', b'0', high, low, ..] => (hex(*high)? << 4 | hex(*low)?, 6),
+        [b'\\', b'u', b'0', b'0', high, low, ..] => (nibble(*high)? << 4 | nibble(*low)?, 6),
         _ => return None,
     })
 }
@@ -219,30 +210,16 @@ pub(crate) fn unescaped(escape: &[u8]) -> Option<(u8, usize)> {
 /// How many bytes at the beginning stand for themselves in a JSON string: all up to a quote, a backslash or a control
 /// character.
 pub(super) fn plain_bytes(text: &[u8]) -> usize {
-    let (blocks, _) = text.as_chunks::<BLOCK_BYTES>();
-    for (idx, block) in blocks.iter().enumerate() {
-        let found = escaped_mask(block);
-        if found != 0 {
-            return idx * BLOCK_BYTES + found.trailing_zeros() as usize;
-        }
-    }
-    let from = blocks.len() * BLOCK_BYTES;
-    let rest = text.get(from..).unwrap_or_default();
-    from + rest.iter().position(|byte| super::is_escaped(*byte)).unwrap_or(rest.len())
+    blocks::position(text, escaped).unwrap_or(text.len())
 }
-
-const BLOCK_BYTES: usize = 16;
 
 /// As many as a mask has bits.
 const MARKED_BYTES: usize = 64;
 
-/// A bit for each byte that needs an escape.
-fn escaped_mask(block: &[u8; BLOCK_BYTES]) -> u32 {
-    let bytes = u8x16::new(*block);
-    let is_control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
-    let is_quote = bytes.simd_eq(u8x16::splat(b'"'));
-    let is_backslash = bytes.simd_eq(u8x16::splat(b'\\'));
-    (is_control | is_quote | is_backslash).to_bitmask()
+/// The bytes that need an escape.
+fn escaped(block: u8x16) -> u8x16 {
+    let is_control = block.min(u8x16::splat(0x1f)).simd_eq(block);
+    is_control | block.simd_eq(u8x16::splat(b'"')) | block.simd_eq(u8x16::splat(b'\\'))
 }
 
 #[cfg(test)]

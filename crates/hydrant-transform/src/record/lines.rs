@@ -15,7 +15,7 @@ use crate::entry::Format;
 use crate::entry::mysql::general::{Stamp, Window, parse_escaped};
 use crate::envelope::gzip::Inflater;
 use crate::envelope::scan::{self, Step};
-use crate::envelope::{DECOMPRESSED_BYTES_MAX, EventFlags, LogEvent};
+use crate::envelope::{DECOMPRESSED_BYTES_MAX, EventFlags, KEPT_BYTES_MAX, LogEvent};
 use crate::json::scan::{Escapes, unescape};
 use crate::sql::redact::{self, Redact};
 
@@ -90,6 +90,7 @@ impl<'o> LineTransformer<'o> {
     fn fill_lines(&mut self, record: &[u8], source: RecordSource<'_>) -> Option<()> {
         let LineTransformer { options, inflater, lines, memory, streams } = self;
         lines.data.clear();
+        lines.data.shrink_to(KEPT_BYTES_MAX);
         lines.documents.clear();
         lines.dropped.clear();
         let data = inflater.gunzip_single(record, DECOMPRESSED_BYTES_MAX)?;
@@ -110,25 +111,18 @@ impl<'o> LineTransformer<'o> {
         };
         let stream = streams.get_mut(place).filter(|stream| !stream.is_joined)?;
         let mut work = Work { options, stream, lines, memory };
-        let mut ids = Vec::new();
         for event_idx in 0.. {
             let event = match events.next()? {
                 Step::Event(event) => event,
                 Step::End => break,
             };
-            if let Some(format) = work.entry(&event)? {
-                work.lines.data.push(b'\n');
-                let (hash, end) = (DocumentHash::default(), work.lines.data.len());
-                let (timestamp_ms, partial) = (event.timestamp_ms, event.flags.partial);
-                work.lines.documents.push(Line { hash, format, timestamp_ms, partial, end });
-                ids.push((event_idx, event.id));
-            }
-        }
-        // One after the other, since a processor then works on two at once.
-        let (shard, sequence_number) = (source.shard, source.sequence_number);
-        for (line, (event_idx, event_id)) in work.lines.documents.iter_mut().zip(ids) {
-            let source = EventSource { owner, log_group, log_stream, event_id, shard, sequence_number };
-            line.hash = work.stream.ids.hash(&source, event_idx, ORDINAL);
+            let Some(format) = work.entry(&event)? else { continue };
+            work.lines.data.push(b'\n');
+            let (shard, sequence_number) = (source.shard, source.sequence_number);
+            let source = EventSource { owner, log_group, log_stream, event_id: event.id, shard, sequence_number };
+            let hash = work.stream.ids.hash(&source, event_idx, ORDINAL);
+            let (timestamp_ms, partial, end) = (event.timestamp_ms, event.flags.partial, work.lines.data.len());
+            work.lines.documents.push(Line { hash, format, timestamp_ms, partial, end });
         }
         Some(())
     }

@@ -28,9 +28,11 @@ enum Gap {
 const INSTANT: &str = "1987-06-05T04:03:02.010203Z";
 const TIME: &str = "1987-06-05T04:03:02.010203+00:00";
 const THREAD_ID: u64 = 7_312_498_560_217_634_509;
-const THREAD_ID_TEXT: &str = "7312498560217634509";
 const ARGUMENT: &str = "the argument 3f9c61d2a7e84b05";
 const EVENT_ID: &str = "the event id 8b14c7720e5f4d96";
+
+/// What the two times and the thread's id take at most.
+const SHORT_BYTES: usize = 128;
 
 /// What an entry brings.
 pub(super) struct Values<'a> {
@@ -41,9 +43,9 @@ pub(super) struct Values<'a> {
     pub(super) thread_id: u64,
     /// Escaped.
     pub(super) argument: &'a str,
-    pub(super) event_id: &'a str,
     /// The quote that closes it, and members behind that.
     pub(super) argument_end: &'a [u8],
+    pub(super) event_id: &'a str,
 }
 
 /// The moulds of a log stream, each made when it is needed.
@@ -73,7 +75,7 @@ impl Moulds {
 }
 
 /// A document with gaps.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Mould {
     text: Vec<u8>,
     /// Places in the text, in their order.
@@ -97,13 +99,15 @@ impl Mould {
         let mut text = Vec::new();
         let writer = Writer::new(&event, ORDINAL, metadata, b"", &options, &mut text);
         let EntryOutcome::Document(_) = writer.general(&entry) else { return None };
+        let thread_id = THREAD_ID.to_string();
         let marks = [
             (Gap::Instant, INSTANT),
             (Gap::Time, TIME),
-            (Gap::ThreadId, THREAD_ID_TEXT),
+            (Gap::ThreadId, &thread_id),
             (Gap::Argument, ARGUMENT),
             (Gap::EventId, EVENT_ID),
         ];
+        let holds = |text: &[u8], mark: &str| memmem::find(text, mark.as_bytes()).is_some();
         let is_in_names = |mark: &str| metadata.members().any(|(_, member)| holds(member, mark));
         if marks.iter().any(|(_, mark)| is_in_names(mark)) {
             return None;
@@ -134,7 +138,9 @@ impl Mould {
 
     /// Writes the document of an entry.
     pub(super) fn fill(&self, values: &Values<'_>, out: &mut Vec<u8>) {
-        out.reserve(self.text.len() + values.argument.len() + values.event_id.len() + values.argument_end.len() + 128);
+        out.reserve(
+            self.text.len() + values.argument.len() + values.event_id.len() + values.argument_end.len() + SHORT_BYTES,
+        );
         let mut from = 0;
         for (at, gap) in &self.gaps {
             out.extend_from_slice(self.text.get(from..*at).unwrap_or_default());
@@ -150,8 +156,4 @@ impl Mould {
         }
         out.extend_from_slice(self.text.get(from..).unwrap_or_default());
     }
-}
-
-fn holds(text: &[u8], mark: &str) -> bool {
-    memmem::find(text, mark.as_bytes()).is_some()
 }

@@ -65,9 +65,8 @@ pub(super) fn transform(arguments: &Transform) -> anyhow::Result<()> {
                 (Piece::Firehose(event), To::Ndjson | To::Bulk | To::Table) => event
                     .records
                     .into_iter()
-                    .try_for_each(|record| printer.print(&CarriedRecord::from(record).transform(now_ms, &options))),
-                (Piece::Record(record), To::Ndjson) => printer.lines(&record, now_ms, &options),
-                (Piece::Record(record), To::Bulk | To::Table) => printer.print(&record.transform(now_ms, &options)),
+                    .try_for_each(|record| printer.record(&CarriedRecord::from(record), now_ms, &options)),
+                (Piece::Record(record), To::Ndjson | To::Bulk | To::Table) => printer.record(&record, now_ms, &options),
             }
         };
         input::pieces(file, &reading, &mut each)?;
@@ -103,9 +102,10 @@ struct Printer<'o, W: Write> {
 }
 
 impl<W: Write> Printer<'_, W> {
-    /// The documents alone, the quick way where there is one.
-    fn lines(&mut self, record: &CarriedRecord, now_ms: i64, options: &Options) -> anyhow::Result<()> {
-        let lines = record.data.as_ref().ok().and_then(|data| self.lines.transform(data, record.source(now_ms)));
+    /// The quick way, where nothing but documents is printed and there is one.
+    fn record(&mut self, record: &CarriedRecord, now_ms: i64, options: &Options) -> anyhow::Result<()> {
+        let data = record.data.as_ref().ok().filter(|_| self.to == To::Ndjson);
+        let lines = data.and_then(|data| self.lines.transform(data, record.source(now_ms)));
         let Some(lines) = lines else { return self.print(&record.transform(now_ms, options)) };
         self.out.write_all(&lines.data)?;
         lines.documents.iter().for_each(|line| self.counts.document(line.format, line.partial));

@@ -11,7 +11,7 @@ use memchr::memmem;
 
 use crate::envelope::gzip::{GzipError, gunzip};
 use crate::envelope::read::Reading;
-use crate::envelope::{DECOMPRESSED_BYTES_MAX, Extra, LogEvent};
+use crate::envelope::{DECOMPRESSED_BYTES_MAX, Extra, LogEvent, room};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -23,14 +23,11 @@ pub(crate) fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
     STANDARD_NO_PAD.decode_to_vec(unpadded(text)).ok()
 }
 
-/// As [`decode_base64`], into memory that only grows.
+/// As [`decode_base64`], into memory that is used again.
 pub(crate) fn decode_base64_into<'o>(text: &[u8], out: &'o mut Vec<u8>) -> Option<&'o [u8]> {
     let text = unpadded(text);
-    let bytes = STANDARD_NO_PAD.estimated_decoded_length(text.len());
-    if out.len() < bytes {
-        out.resize(bytes, 0);
-    }
-    STANDARD_NO_PAD.decode(text, out.as_mut_slice().as_out()).ok().map(|decoded| &*decoded)
+    let out = room(out, STANDARD_NO_PAD.estimated_decoded_length(text.len()));
+    STANDARD_NO_PAD.decode(text, out.as_out()).ok().map(|decoded| &*decoded)
 }
 
 fn unpadded(text: &[u8]) -> &[u8] {

@@ -14,6 +14,8 @@ mod tests;
 use memchr::{memchr, memchr2};
 use wide::u8x16;
 
+use crate::blocks;
+
 /// What a place in the text lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Open {
@@ -180,22 +182,12 @@ impl Lexer {
 
 /// Where the first byte stands that may end code. `star`: a star may.
 fn special(code: &[u8], star: bool) -> Option<usize> {
-    let (blocks, _) = code.as_chunks::<BLOCK_BYTES>();
-    for (idx, block) in blocks.iter().enumerate() {
-        let bytes = u8x16::new(*block);
-        let is = |byte: u8| bytes.simd_eq(u8x16::splat(byte));
+    blocks::position(code, |block| {
+        let is = |byte: u8| block.simd_eq(u8x16::splat(byte));
         let found = is(b'\'') | is(b'"') | is(b'`') | is(b'#') | is(b'-') | is(b'/');
-        let found = if star { found | is(b'*') } else { found }.to_bitmask();
-        if found != 0 {
-            return Some(idx * BLOCK_BYTES + found.trailing_zeros() as usize);
-        }
-    }
-    let from = blocks.len() * BLOCK_BYTES;
-    let is_special = |byte: &u8| matches!(byte, b'\'' | b'"' | b'`' | b'#' | b'-' | b'/') || star && *byte == b'*';
-    Some(from + code.get(from..)?.iter().position(is_special)?)
+        if star { found | is(b'*') } else { found }
+    })
 }
-
-const BLOCK_BYTES: usize = 16;
 
 impl Quote {
     fn byte(self) -> u8 {
