@@ -2,12 +2,14 @@
 //!
 //! Strings, numbers and bits become `?`; comments and hints, which may hold any of them, go. Nothing tells in which of
 //! the two ways a session reads backslashes, so what is a literal in either of them is hidden; what is not closed is
-//! hidden to its end. Names stay, quoted by backticks or not at all.
+//! hidden to its end. Names stay, quoted by backticks or not at all, but for one whose backtick is not closed. Where a
+//! string and a name touch (`'O'Brien'`) the quotes do not fit, and nobody can tell what is a string: all is hidden,
+//! unless they fit in the other way to read backslashes.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::sql::token::{Dialect, Kind, Tokens};
+use crate::sql::token::{Dialect, Kind, Token, Tokens};
 
 /// What stands for a literal, as in digests.
 pub const LITERAL: &[u8] = b"?";
@@ -15,9 +17,12 @@ pub const LITERAL: &[u8] = b"?";
 /// A statement with its literals hidden; borrowed where there are none.
 pub fn literals(statement: &[u8]) -> Cow<'_, [u8]> {
     let mut hidden = Vec::new();
-    collect(statement, Dialect::DEFAULT, &mut hidden);
+    let mut odd = collect(statement, Dialect::DEFAULT, &mut hidden);
     if memchr::memchr(b'\\', statement).is_some() {
-        collect(statement, Dialect::NO_BACKSLASH_ESCAPES, &mut hidden);
+        odd &= collect(statement, Dialect::NO_BACKSLASH_ESCAPES, &mut hidden);
+    }
+    if odd {
+        return Cow::Borrowed(LITERAL);
     }
     if hidden.is_empty() {
         return Cow::Borrowed(statement);
@@ -46,20 +51,45 @@ struct Hidden {
     is_literal: bool,
 }
 
-fn collect(statement: &[u8], dialect: Dialect, hidden: &mut Vec<Hidden>) {
+/// Adds what is to be hidden. True where the quotes do not fit.
+fn collect(statement: &[u8], dialect: Dialect, hidden: &mut Vec<Hidden>) -> bool {
+    let mut odd = false;
+    let mut before: Option<Token> = None;
     for token in Tokens::new(statement, dialect) {
+        odd |= before.as_ref().is_some_and(|before| touch(statement, before, &token));
         let is_literal = match token.kind {
-            Kind::String | Kind::Number | Kind::Bits => true,
-            Kind::Comment | Kind::Hint => false,
+            Kind::String | Kind::Number | Kind::Bits => Some(true),
+            Kind::Comment | Kind::Hint => Some(false),
+            Kind::Backticked if !token.closed => Some(true),
             Kind::Word
             | Kind::Backticked
             | Kind::AfterAt
             | Kind::Placeholder
             | Kind::ExecutableBegin
             | Kind::ExecutableEnd
-            | Kind::Symbol => continue,
+            | Kind::Symbol => None,
         };
-        hidden.push(Hidden { range: token.range, is_literal });
+        if let Some(is_literal) = is_literal {
+            hidden.push(Hidden { range: token.range.clone(), is_literal });
+        }
+        before = Some(token);
+    }
+    odd
+}
+
+/// Whether a string and a name stand side by side. Keywords may (`'x'AND`), and a string's character set does.
+fn touch(statement: &[u8], before: &Token, token: &Token) -> bool {
+    if before.range.end != token.range.start {
+        return false;
+    }
+    let is_name = |name: &Token| {
+        let bytes = statement.get(name.range.clone()).unwrap_or_default();
+        !bytes.starts_with(b"_") && name.word(statement).is_none()
+    };
+    match (before.kind, token.kind) {
+        (Kind::String, Kind::Word) => is_name(token),
+        (Kind::Word, Kind::String) => is_name(before),
+        _ => false,
     }
 }
 
@@ -82,6 +112,10 @@ mod tests {
             ("SELECT 'open", "SELECT ?"),
             ("SELECT /* open 'x'", "SELECT  "),
             ("SELECT a, @v FROM t", "SELECT a, @v FROM t"),
+            ("INSERT INTO t VALUES ('O'Brien', 'x y', 'z')", "?"),
+            ("SELECT a = \"it\"s x\" AND b = 1", "?"),
+            ("SELECT * FROM `t WHERE card = 'x'", "SELECT * FROM ?"),
+            ("SELECT 1 WHERE a='x'AND b=_latin1'y'OR c=N'z'", "SELECT ? WHERE a=?AND b=_latin1?OR c=?"),
             ("CALL p(?, NULL, TRUE)", "CALL p(?, NULL, TRUE)"),
             // One reading: a string with an escaped quote, and another one; the other: 'a\', b, then an open string.
             (r"SELECT 'a\', b, 'c'", "SELECT ?"),

@@ -62,7 +62,7 @@ pub struct Token {
 
 impl Token {
     /// What the word means, if it is one that means something.
-    pub(super) fn word(&self, statement: &[u8]) -> Option<&'static Word> {
+    pub(in crate::sql) fn word(&self, statement: &[u8]) -> Option<&'static Word> {
         if self.kind == Kind::Word { word(statement.get(self.range.clone())?) } else { None }
     }
 }

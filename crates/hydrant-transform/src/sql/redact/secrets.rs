@@ -1,0 +1,395 @@
+//! Hiding passwords in statements, also where they do not parse or are cut.
+//!
+//! [`secrets`] replaces by [`HIDDEN`], the server's own word, what follows `IDENTIFIED … BY | AS | USING`,
+//! `PASSWORD`, `OLD_PASSWORD`, `MASTER_PASSWORD`, `SOURCE_PASSWORD` and any other name that ends so, and a second
+//! password after `REPLACE`: in account statements, `SET PASSWORD`, replication, servers, function calls, and in
+//! `password = '…'` of any statement. A string or a comment that holds such a statement is searched too.
+//!
+//! No log says whether backslashes escape in a session, and a statement need not be whole. So both readings are taken
+//! and what either of them calls a secret is hidden; what is not closed is hidden to the end.
+//!
+//! What it does not know: secrets that are named otherwise or not at all (an argument of a procedure, a key for
+//! encryption, a URL with an account), and values of an `INSERT` (their column stands elsewhere).
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use aho_corasick::packed::Searcher;
+
+use crate::sql::token::{Dialect, Kind, Token, Tokens};
+
+/// What stands for a secret: what MySQL writes itself where it hides one.
+pub const HIDDEN: &[u8] = b"<secret>";
+
+/// Statements in strings in strings are read so deep. What lies deeper and names a password is hidden whole.
+const DEPTH_MAX: u32 = 3;
+
+/// A comment, or a text whose quotes do not fit, is read from so many words that may bring a secret.
+const TRACES_MAX: usize = 16;
+
+/// `WITH`, and the plug-in: what stands between `IDENTIFIED` and its `BY`.
+const PLUGIN_WORDS: u32 = 2;
+
+/// A statement with its passwords hidden; borrowed where there are none, which costs one fast search.
+pub fn secrets(statement: &[u8]) -> Cow<'_, [u8]> {
+    if !may_hold(statement) {
+        return Cow::Borrowed(statement);
+    }
+    hide(statement, read(statement, 0).ranges)
+}
+
+/// Every statement that holds a secret holds one of these, in any case of letters: parts of `password`, `passwd` and
+/// `identified`. So short because a vector search for each way to write them is much faster than one that folds case.
+/// `None` on a processor without such a search.
+static TRACES: LazyLock<Option<Searcher>> = LazyLock::new(|| {
+    let each_case = |word: &str| {
+        let letters: Vec<char> = word.chars().collect();
+        let cases = 0..1_u32 << letters.len();
+        cases.map(move |upper| {
+            let case = |(idx, letter): (usize, &char)| {
+                if upper >> idx & 1 == 1 { letter.to_ascii_uppercase() } else { *letter }
+            };
+            letters.iter().enumerate().map(case).collect::<String>()
+        })
+    };
+    Searcher::new(["ssw", "tif"].into_iter().flat_map(each_case))
+});
+
+/// Where the words stand that may bring a secret, or names that hold them.
+fn traces(text: &[u8]) -> impl Iterator<Item = usize> {
+    let found = TRACES.as_ref().map(|traces| traces.find_iter(text).map(|found| found.start()));
+    let anywhere = TRACES.is_none().then_some(0..text.len());
+    found.into_iter().flatten().chain(anywhere.into_iter().flatten()).filter_map(|middle| {
+        [(&b"passw"[..], 2), (b"identif", 4)].into_iter().find_map(|(word, before)| {
+            let start = middle.checked_sub(before)?;
+            text.get(start..start + word.len())?.eq_ignore_ascii_case(word).then_some(start)
+        })
+    })
+}
+
+/// Whether a text holds a word that may bring a secret; only then [`secrets`] can hide something.
+pub(crate) fn may_hold(text: &[u8]) -> bool {
+    traces(text).next().is_some()
+}
+
+/// Replaces ranges of a text, which are sorted and apart.
+fn hide(text: &[u8], ranges: Vec<Range<usize>>) -> Cow<'_, [u8]> {
+    if ranges.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    for range in ranges {
+        out.extend_from_slice(text.get(at..range.start).unwrap_or_default());
+        out.extend_from_slice(HIDDEN);
+        at = range.end;
+    }
+    out.extend_from_slice(text.get(at..).unwrap_or_default());
+    Cow::Owned(out)
+}
+
+/// What a text gives when it is read.
+#[derive(Default)]
+struct Reading {
+    /// What is secret, sorted, and joined where it overlaps.
+    ranges: Vec<Range<usize>>,
+    /// It ends where a password belongs: the next string of the statement around it is one.
+    wants: bool,
+}
+
+/// Reads a text in both ways to take backslashes. Where its quotes do not fit (an apostrophe in a name, a piece of a
+/// statement) nobody can tell what is a string, so it is read once more from each word that may bring a secret.
+fn read(text: &[u8], depth: u32) -> Reading {
+    let mut reading = Reading::default();
+    let mut odd = Search::new(text, Dialect::DEFAULT, depth).run(&mut reading);
+    if memchr::memchr(b'\\', text).is_some() {
+        odd |= Search::new(text, Dialect::NO_BACKSLASH_ESCAPES, depth).run(&mut reading);
+    }
+    if odd && depth == 0 {
+        read_from_traces(text, 0, depth, &mut reading.ranges);
+    }
+    reading.ranges.sort_unstable_by_key(|range| range.start);
+    reading.ranges.dedup_by(|next, range| {
+        let overlaps = next.start < range.end;
+        if overlaps {
+            range.end = range.end.max(next.end);
+        }
+        overlaps
+    });
+    reading
+}
+
+/// Reads a text from each word on that may bring a secret; its ranges are counted from `shift`. From the last word on
+/// that is looked at, all is hidden.
+fn read_from_traces(text: &[u8], shift: usize, depth: u32, ranges: &mut Vec<Range<usize>>) {
+    for (nth, start) in traces(text).take(TRACES_MAX).enumerate() {
+        if nth + 1 == TRACES_MAX {
+            ranges.push(shift + start..shift + text.len());
+            return;
+        }
+        let inner = read(text.get(start..).unwrap_or_default(), depth + 1);
+        ranges.extend(inner.ranges.into_iter().map(|range| range.start + start + shift..range.end + start + shift));
+    }
+}
+
+/// What the next literal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Nothing to hide.
+    Plain,
+    /// Behind the name of a password, `AS`, `USING`, `REPLACE`.
+    Secret,
+    /// Behind `=`: a password, or a function that makes one.
+    Value,
+    /// Behind the name of that function.
+    Call,
+    /// Behind `IDENTIFIED BY`, where even a word without quotes can only be a password.
+    Bare,
+    /// After `PASSWORD FOR`: an account, whose parts follow `FOR` and `@`.
+    Account,
+}
+
+/// One reading of a text.
+struct Search<'a> {
+    text: &'a [u8],
+    dialect: Dialect,
+    depth: u32,
+    next: Next,
+    /// Names and strings since `IDENTIFIED`, or since a password in a place where `REPLACE` brings another one.
+    since_identified: Option<u32>,
+    /// The token before is `FOR` or `@`.
+    before_account: bool,
+    /// Parentheses open around a password: all in them makes it.
+    open: u32,
+    /// A string before ended where a password belongs.
+    spilled: bool,
+}
+
+impl<'a> Search<'a> {
+    fn new(text: &'a [u8], dialect: Dialect, depth: u32) -> Search<'a> {
+        Search {
+            text,
+            dialect,
+            depth,
+            next: Next::Plain,
+            since_identified: None,
+            before_account: false,
+            open: 0,
+            spilled: false,
+        }
+    }
+
+    /// Adds what is secret. True where the quotes do not fit.
+    fn run(mut self, reading: &mut Reading) -> bool {
+        let ranges = &mut reading.ranges;
+        let mut odd = false;
+        let mut wants = false;
+        // Kind and end of the token before.
+        let mut before = (Kind::Symbol, 0);
+        for token in Tokens::new(self.text, self.dialect) {
+            let touches = before.1 == token.range.start
+                && matches!((before.0, token.kind), (Kind::String, Kind::Word) | (Kind::Word, Kind::String));
+            odd |= !token.closed || touches;
+            before = (token.kind, token.range.end);
+            let before_account = std::mem::take(&mut self.before_account);
+            let is_hidden = match token.kind {
+                Kind::Word | Kind::AfterAt => self.word(&token),
+                Kind::Backticked => self.backticked(&token),
+                Kind::String | Kind::Bits | Kind::Number => self.literal(&token, before_account),
+                Kind::Comment | Kind::Hint => {
+                    self.comment(&token, ranges);
+                    false
+                }
+                Kind::Symbol => {
+                    self.symbol(&token);
+                    false
+                }
+                Kind::Placeholder => {
+                    self.next = Next::Plain;
+                    false
+                }
+                Kind::ExecutableBegin | Kind::ExecutableEnd => false,
+            };
+            wants = is_hidden && !token.closed;
+            if is_hidden {
+                ranges.push(token.range);
+            }
+        }
+        reading.wants |= wants || matches!(self.next, Next::Value | Next::Bare);
+        odd
+    }
+
+    fn bytes(&self, token: &Token) -> &'a [u8] {
+        self.text.get(token.range.clone()).unwrap_or_default()
+    }
+
+    fn literal(&mut self, token: &Token, before_account: bool) -> bool {
+        let in_place = match self.next {
+            Next::Secret | Next::Value | Next::Bare => true,
+            Next::Account => !before_account,
+            Next::Plain | Next::Call => false,
+        };
+        self.count();
+        if in_place && self.next != Next::Account {
+            // Strings that stand side by side are one.
+            self.next = Next::Secret;
+        }
+        let is_string = token.kind == Kind::String;
+        in_place || self.open > 0 || is_string && (self.spilled || self.holds_secret(token))
+    }
+
+    fn backticked(&mut self, token: &Token) -> bool {
+        self.count();
+        if self.next == Next::Account {
+            return false;
+        }
+        let is_bare = self.next == Next::Bare;
+        let name = self.bytes(token).strip_suffix(b"`").unwrap_or_default();
+        self.next = if is_password(name) { Next::Secret } else { Next::Plain };
+        is_bare
+    }
+
+    /// Something stands behind `IDENTIFIED`.
+    fn count(&mut self) {
+        self.since_identified = self.since_identified.map(|words| words.saturating_add(1));
+    }
+
+    fn word(&mut self, token: &Token) -> bool {
+        let word = self.bytes(token);
+        let is = |keyword: &str| word.eq_ignore_ascii_case(keyword.as_bytes());
+        let is_charset = word.starts_with(b"_") && !is_password(word);
+        if is_charset {
+            return false;
+        }
+        let is_bare = self.next == Next::Bare && !is("RANDOM") && !is_password(word);
+        let near = self.since_identified.is_some_and(|words| words <= PLUGIN_WORDS);
+        self.next = match self.next {
+            _ if is_password(word) => {
+                if is("PASSWORD") {
+                    self.since_identified.get_or_insert(u32::MAX);
+                }
+                Next::Secret
+            }
+            _ if is_identified(word) => {
+                self.since_identified = Some(0);
+                return false;
+            }
+            _ if near && is("BY") => Next::Bare,
+            _ if self.since_identified.is_some() && (is("BY") || is("AS") || is("USING") || is("REPLACE")) => {
+                Next::Secret
+            }
+            Next::Secret if is("FOR") => {
+                self.before_account = true;
+                Next::Account
+            }
+            Next::Account | Next::Secret if is("TO") => Next::Secret,
+            Next::Secret if is("LIKE") || is("IN") => Next::Secret,
+            Next::Account => Next::Account,
+            Next::Value => Next::Call,
+            Next::Plain | Next::Secret | Next::Call | Next::Bare => Next::Plain,
+        };
+        self.count();
+        is_bare
+    }
+
+    fn symbol(&mut self, token: &Token) {
+        let symbol = self.bytes(token);
+        if self.open > 0 {
+            match symbol {
+                b"(" => self.open += 1,
+                b")" => self.open -= 1,
+                _ => {}
+            }
+        }
+        self.next = match (symbol, self.next) {
+            (b"=" | b":=" | b"<=>" | b"<>" | b"!=", Next::Secret | Next::Account) => Next::Value,
+            (b":", Next::Secret | Next::Account) => Next::Secret,
+            (b"(", Next::Secret | Next::Value | Next::Call) => {
+                self.open = self.open.max(1);
+                Next::Plain
+            }
+            // Before a quote in a text that was escaped once more than it is read.
+            (b"\\", next) => next,
+            (b";", _) => {
+                (self.since_identified, self.open, self.spilled) = (None, 0, false);
+                Next::Plain
+            }
+            (b"@", Next::Account) => {
+                self.before_account = true;
+                Next::Account
+            }
+            (_, Next::Account) => Next::Account,
+            _ => Next::Plain,
+        };
+    }
+
+    /// A comment may hold a statement that was taken out. Around it stands prose, whose apostrophes are no quotes.
+    fn comment(&self, token: &Token, ranges: &mut Vec<Range<usize>>) {
+        let comment = self.bytes(token);
+        if self.depth >= DEPTH_MAX && may_hold(comment) {
+            ranges.push(token.range.clone());
+            return;
+        }
+        let opening = comment.iter().take_while(|byte| matches!(byte, b'/' | b'*' | b'-' | b'#' | b'+' | b'!')).count();
+        let body = comment.get(opening..).unwrap_or_default();
+        let body = if token.closed { body.strip_suffix(b"*/").unwrap_or(body) } else { body };
+        read_from_traces(body, token.range.start + opening, self.depth, ranges);
+    }
+
+    /// Whether a string is a statement with a secret in it, as after `PREPARE … FROM`. It is hidden whole then, and
+    /// where the secret goes on in the next string, as in `CONCAT`, that one too.
+    fn holds_secret(&mut self, token: &Token) -> bool {
+        let string = self.bytes(token);
+        if !may_hold(string) {
+            return false;
+        }
+        if self.depth >= DEPTH_MAX {
+            return true;
+        }
+        let inner = read(&unescaped(string, self.dialect), self.depth + 1);
+        self.spilled |= inner.wants;
+        !inner.ranges.is_empty()
+    }
+}
+
+/// `IDENTIFIED`, and what people make of it: a statement that does not parse is logged too.
+fn is_identified(word: &[u8]) -> bool {
+    word.get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"IDENTIF"))
+        && word.last().is_some_and(|last| last.eq_ignore_ascii_case(&b'd'))
+}
+
+/// `password`, `old_password`, `master_password` and whatever else ends so; `passwd`.
+fn is_password(name: &[u8]) -> bool {
+    [&b"password"[..], b"passwd"].iter().any(|ending| {
+        name.len()
+            .checked_sub(ending.len())
+            .and_then(|from| name.get(from..))
+            .is_some_and(|end| end.eq_ignore_ascii_case(ending))
+    })
+}
+
+/// What a string stands for, near enough to read a statement in it: quotes doubled or escaped are quotes.
+fn unescaped(string: &[u8], dialect: Dialect) -> Vec<u8> {
+    let begin = string.iter().position(|byte| matches!(byte, b'\'' | b'"')).unwrap_or(0);
+    let quote = string.get(begin).copied().unwrap_or(b'\'');
+    let mut bytes = string.get(begin + 1..).unwrap_or_default().iter().copied().peekable();
+    let mut out = Vec::with_capacity(string.len());
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' if dialect.backslash_escapes => match bytes.next() {
+                Some(b'n' | b'r' | b't') => out.push(b' '),
+                other => out.extend(other),
+            },
+            _ if byte == quote => {
+                // Doubled it stands for itself; alone it is the end.
+                if bytes.next_if_eq(&quote).is_none() {
+                    break;
+                }
+                out.push(byte);
+            }
+            _ => out.push(byte),
+        }
+    }
+    out
+}
