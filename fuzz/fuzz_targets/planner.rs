@@ -35,7 +35,7 @@ fn answer(event: &Event<'_>, settings: &Settings) {
 }
 
 fn record(record_id: &str, data: &[u8]) -> InputRecord<'static> {
-    InputRecord { record_id: record_id.to_owned().into(), data: STANDARD.encode(data).into(), ..InputRecord::default() }
+    InputRecord { record_id: record_id.to_owned().into(), data: Some(STANDARD.encode(data).into()), ..InputRecord::default() }
 }
 
 fuzz_target!(|input: (u16, bool, &[u8])| {

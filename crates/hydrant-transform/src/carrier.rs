@@ -33,7 +33,7 @@ impl CarriedRecord {
 
 impl From<InputRecord<'_>> for CarriedRecord {
     fn from(record: InputRecord<'_>) -> CarriedRecord {
-        let data = record.decode().ok_or_else(|| record.data.into_owned());
+        let data = record.decode().ok_or_else(|| record.data.unwrap_or_default().into_owned());
         let (shard, sequence_number) = (record.shard.into_owned(), record.sequence_number.into_owned());
         CarriedRecord { data, shard, sequence_number, arrival_ms: record.arrival_ms }
     }

@@ -263,6 +263,13 @@ impl<'de> Visitor<'de> for OneEvent<'_> {
                 fields.extra.push(&name, map.next_value::<&RawValue>()?);
                 continue;
             };
+            if matches!(key, EventKey::Id) && seen.insert(key as u8) {
+                match id(map.next_value::<&RawValue>()?) {
+                    Ok(id) => fields.id = id,
+                    Err(problem) => reading.note(|| format!("`logEvents[{idx}].{name}` {problem}")),
+                }
+                continue;
+            }
             let value = map.next_value::<Scalar<'de>>()?;
             if !seen.insert(key as u8) {
                 reading.note(|| format!("`logEvents[{idx}].{name}` is there twice"));
@@ -292,7 +299,7 @@ struct EventFields {
 impl EventFields {
     fn set(&mut self, key: EventKey, value: Scalar<'_>) -> Result<(), &'static str> {
         match key {
-            EventKey::Id => self.id = id(value)?,
+            EventKey::Id => {}
             EventKey::Timestamp => self.timestamp_ms = Some(value.integer()?),
             EventKey::Message => self.message = value.text()?.map(|text| text.into_owned().into_bytes()),
             EventKey::MessageBase64 => {
@@ -322,19 +329,26 @@ impl EventFields {
     }
 }
 
-/// CloudWatch's ids are strings; emulators send numbers too.
-fn id(value: Scalar<'_>) -> Result<String, &'static str> {
-    let id = match value {
-        Scalar::Unsigned(number) => number.to_string(),
-        Scalar::Signed(number) => number.to_string(),
-        Scalar::Text(_) | Scalar::Float(_) | Scalar::Bool(_) | Scalar::Null | Scalar::Container => {
-            value.text()?.unwrap_or_default().into_owned()
-        }
+/// CloudWatch's ids are strings; emulators send numbers too, whose digits are the id however many they are.
+fn id(value: &RawValue) -> Result<String, &'static str> {
+    let raw = value.get();
+    let is_number = raw.strip_prefix('-').unwrap_or(raw).bytes().all(|byte| byte.is_ascii_digit());
+    let id = if is_number {
+        raw.to_owned()
+    } else {
+        let value: Scalar<'_> = serde_json::from_str(raw).map_err(|_| "is not a string")?;
+        value.text()?.unwrap_or_default().into_owned()
     };
     if id.len() > NAME_BYTES_MAX { Err("is longer than any name may be") } else { Ok(id) }
 }
 
+/// A name; an account's id may be a number.
 fn name(value: Scalar<'_>, key: &str, reading: &mut Reading) -> String {
+    if let Scalar::Unsigned(number) = value
+        && key == "owner"
+    {
+        return number.to_string();
+    }
     match value.text() {
         Ok(Some(text)) if text.len() > NAME_BYTES_MAX => {
             reading.note(|| format!("`{key}` is longer than {NAME_BYTES_MAX} bytes"));

@@ -25,8 +25,8 @@ pub struct Event<'a> {
 pub struct InputRecord<'a> {
     /// Opaque.
     pub record_id: Cow<'a, str>,
-    /// Base64, or what stands in its place.
-    pub data: Cow<'a, str>,
+    /// Base64, or what stands in its place. `None`: it has none, or what is no text.
+    pub data: Option<Cow<'a, str>>,
     /// Milliseconds since 1970 UTC.
     pub arrival_ms: i64,
     /// Empty unless the record came from a Kinesis stream.
@@ -36,14 +36,14 @@ pub struct InputRecord<'a> {
 }
 
 impl InputRecord<'_> {
-    /// The record's bytes. `None`: the data is no base64.
+    /// The record's bytes. `None`: there is no data, or it is no base64.
     pub fn decode(&self) -> Option<Vec<u8>> {
-        decode_base64(self.data.as_bytes())
+        decode_base64(self.data.as_ref()?.as_bytes())
     }
 
     /// As [`InputRecord::decode`], into memory that is used again.
     pub(super) fn decode_into<'o>(&self, out: &'o mut Vec<u8>) -> Option<&'o [u8]> {
-        decode_base64_into(self.data.as_bytes(), out)
+        decode_base64_into(self.data.as_ref()?.as_bytes(), out)
     }
 }
 
@@ -171,7 +171,7 @@ impl<'a> RecordMembers<'a> {
             number => Cow::Owned(format!("{number}{sub}")),
         };
         let shard = Cow::Owned(text("shardId").to_owned());
-        Some(InputRecord { record_id, data: self.data.unwrap_or_default(), arrival_ms, shard, sequence_number })
+        Some(InputRecord { record_id, data: self.data, arrival_ms, shard, sequence_number })
     }
 }
 
@@ -213,7 +213,7 @@ mod tests {
         let event = read_event(sample).unwrap();
         assert_eq!(event.source_stream_arn, None);
         let told: Vec<_> = event.records.iter().map(|record| (record.decode(), &*record.sequence_number)).collect();
-        assert_eq!(told, [(Some(b"hello".to_vec()), "496"), (None, "r2"), (Some(Vec::new()), "497/12")]);
+        assert_eq!(told, [(Some(b"hello".to_vec()), "496"), (None, "r2"), (None, "497/12")]);
         assert_eq!(event.records[0].arrival_ms, 1_627_019_152_976);
     }
 

@@ -14,6 +14,7 @@ use crate::entry::Format;
 use crate::sql::digest::{Digest, digest};
 use crate::sql::redact::Redact;
 use crate::sql::summary::summary;
+use crate::sql::token::{Dialect, Kind, Token, Tokens};
 
 /// What becomes of an entry that a filter speaks of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -171,9 +172,11 @@ impl<'a> Entry<'a> {
             return false;
         }
         let of_tables = || {
-            let tables = summary(statement).tables;
-            !tables.is_empty()
-                && tables.iter().all(|table| RDS_TABLES.iter().any(|rds| rds.eq_ignore_ascii_case(table)))
+            let found = summary(statement);
+            !found.tables.is_empty()
+                && RDS_OPERATIONS.contains(&found.operation.as_str())
+                && found.tables.iter().all(|table| RDS_TABLES.iter().any(|rds| rds.eq_ignore_ascii_case(table)))
+                && is_plain(statement)
         };
         let of_digest =
             || self.digest().is_some_and(|digest| RDS_DIGESTS.iter().any(|rds| rds.eq_ignore_ascii_case(&digest.text)));
@@ -183,6 +186,49 @@ impl<'a> Entry<'a> {
 
 /// Tables that RDS keeps for itself.
 const RDS_TABLES: [&str; 3] = ["mysql.rds_heartbeat2", "mysql.rds_sysinfo", "mysql.rds_monitor"];
+
+/// What RDS does with them.
+const RDS_OPERATIONS: [&str; 5] = ["SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE"];
+
+/// Whether a statement is one only, calls nothing and writes no file: nobody hides something else behind a heartbeat.
+fn is_plain(statement: &[u8]) -> bool {
+    let mut before: Option<Token> = None;
+    let mut ended = false;
+    for token in Tokens::new(statement, Dialect::DEFAULT) {
+        let bytes = statement.get(token.range.clone()).unwrap_or_default();
+        let refused = match token.kind {
+            Kind::Comment | Kind::Hint => continue,
+            // What is in them depends on the server.
+            Kind::ExecutableBegin | Kind::ExecutableEnd => true,
+            Kind::Word => bytes.eq_ignore_ascii_case(b"INTO") && !is_insert(before.as_ref(), statement),
+            Kind::Symbol if bytes == b"(" => {
+                let name = before.as_ref().map(|name| statement.get(name.range.clone()).unwrap_or_default());
+                let is_name = before.as_ref().is_some_and(|name| matches!(name.kind, Kind::Word | Kind::Backticked));
+                is_name && !name.is_some_and(may_stand_before_parentheses)
+            }
+            Kind::Symbol | Kind::Backticked | Kind::String | Kind::Bits | Kind::Number => false,
+            Kind::AfterAt | Kind::Placeholder => false,
+        };
+        if refused || ended || !token.closed {
+            return false;
+        }
+        ended = bytes == b";";
+        before = Some(token);
+    }
+    true
+}
+
+fn is_insert(before: Option<&Token>, statement: &[u8]) -> bool {
+    let word = before.and_then(|before| statement.get(before.range.clone())).unwrap_or_default();
+    ["INSERT", "REPLACE", "IGNORE"].iter().any(|verb| word.eq_ignore_ascii_case(verb.as_bytes()))
+}
+
+/// Columns behind a table of RDS, values, and conditions; no function.
+fn may_stand_before_parentheses(name: &[u8]) -> bool {
+    let words = ["VALUES", "VALUE", "IN", "AND", "OR", "NOT", "WHERE", "rds_heartbeat2", "rds_sysinfo", "rds_monitor"];
+    let name = name.strip_prefix(b"`").and_then(|name| name.strip_suffix(b"`")).unwrap_or(name);
+    words.iter().any(|word| name.eq_ignore_ascii_case(word.as_bytes()))
+}
 
 /// What RDS sends around its work on logs.
 const RDS_DIGESTS: [&str; 4] =
@@ -265,6 +311,16 @@ mod tests {
             ("FLUSH LOGS", false),
             ("SELECT * FROM mysql.rds_heartbeat2, orders", false),
             ("SELECT 'mysql.rds_heartbeat2'", false),
+            ("SELECT value FROM mysql.rds_heartbeat2;", true),
+            ("INSERT INTO `mysql`.`rds_heartbeat2` (id, value) VALUES (1, 2)", true),
+            ("DROP TABLE mysql.rds_heartbeat2", false),
+            ("TRUNCATE mysql.rds_heartbeat2", false),
+            ("SELECT 1 FROM mysql.rds_heartbeat2; GRANT ALL ON *.* TO evil", false),
+            ("SELECT 1 FROM mysql.rds_heartbeat2; SET GLOBAL general_log=0", false),
+            ("SELECT load_file('/etc/passwd') FROM mysql.rds_heartbeat2", false),
+            ("SELECT 1 INTO OUTFILE '/tmp/x' FROM mysql.rds_heartbeat2", false),
+            ("SELECT app.wipe() FROM mysql.rds_heartbeat2", false),
+            ("SELECT 1 FROM mysql.rds_heartbeat2 /*!80000 , app.users */", false),
             ("SELECT 1", false),
         ] {
             assert_eq!(rds.drop(&sql(statement)), noise.then_some(DropReason::Noise(Noise::Rds)), "{statement}");

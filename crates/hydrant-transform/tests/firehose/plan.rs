@@ -28,12 +28,22 @@ fn envelope(messages: &[&str]) -> Vec<u8> {
 fn event(records: Vec<Vec<u8>>) -> Event<'static> {
     let record = |(idx, data): (usize, Vec<u8>)| InputRecord {
         record_id: format!("id-{idx}").into(),
-        data: STANDARD.encode(data).into(),
+        data: Some(STANDARD.encode(data).into()),
         arrival_ms: 1_627_019_152_976,
         shard: "shardId-000000000000".into(),
         sequence_number: format!("{idx}").into(),
     };
     Event { records: records.into_iter().enumerate().map(record).collect(), ..Event::default() }
+}
+
+/// A record whose data is missing or no text (a number, a record of Kafka) cannot be decoded: it fails alone.
+#[test]
+fn a_record_without_data_fails_alone() {
+    let json = br#"{"records":[{"recordId":"a","data":5},{"recordId":"b","data":null},{"recordId":"c"},
+        {"recordId":"d","kafkaRecordValue":"aGk="},{"recordId":"e","data":"aGk="},{"recordId":"f","data":""}]}"#;
+    let plan = plan(&read_event(json).unwrap(), &Settings::default()).unwrap();
+    let failed = "ProcessingFailed";
+    assert_eq!(results(&plan), [failed, failed, failed, failed, "Ok", "Dropped"]);
 }
 
 fn planned(records: Vec<Vec<u8>>) -> Plan {

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hydrant_transform::document::Profile;
 use hydrant_transform::entry::Format;
 use hydrant_transform::envelope::{EventFlags, LogEvent};
 use hydrant_transform::record::{Options, transform_events};
@@ -210,6 +211,40 @@ const PLANTED: [&str; 12] = [
     "zq7 {}",
     "{}",
 ];
+
+/// The argument of an entry that is in doubt may be the rest of a statement, whatever command it seems to have.
+#[test]
+fn no_literal_is_in_an_entry_in_doubt() {
+    for message in [
+        "\t\t    5 Init DB\tzq7'",
+        "\t\t    5 Connect\tzq7@zq7 on zq7 using zq7",
+        "\t\t    5 Quit\tzq7",
+        "\t\t    5 Change user\tzq7@h on d",
+    ] {
+        for profile in Profile::ALL {
+            for flags in [
+                EventFlags { suspect: true, ..EventFlags::default() },
+                EventFlags { partial: true, ..EventFlags::default() },
+            ] {
+                let options = Options { redact: Redact::Literals, profile, ..Options::default() };
+                let events = vec![LogEvent { message: message.as_bytes().to_vec(), flags, ..event(b"") }];
+                let documents = transform_events("1", "g", "s", events, SOURCE, &options).documents;
+                let document = String::from_utf8(documents[0].source.clone()).unwrap();
+                assert!(!document.contains("zq7"), "{document}");
+            }
+        }
+    }
+}
+
+/// What the server writes beside a statement may quote it.
+#[test]
+fn passwords_are_hidden_beside_the_statement() {
+    let slow = "# Query_time: 1\n# Foo: IDENTIFIED BY 'zq7'\n# explain: a\n# explain: SET PASSWORD = 'zq7'\n# some text IDENTIFIED BY 'zq7'\nSELECT 1;\n";
+    let documents =
+        transform_events("1", "g", "s", vec![event(slow.as_bytes())], SOURCE, &Options::default()).documents;
+    let document = String::from_utf8(documents[0].source.clone()).unwrap();
+    assert!(!document.contains("zq7") && document.contains(r#""Foo":"IDENTIFIED BY <secret>""#), "{document}");
+}
 
 proptest! {
     /// A literal that was planted is nowhere in the document, whatever the format and the flags.

@@ -258,7 +258,7 @@ fn a_record_that_is_no_envelope_is_one_event_of_its_arrival() {
 
 #[test]
 fn undecodable_records_are_one_failure_with_a_reason() {
-    let envelope = br#"{"messageType":"DATA_MESSAGE","owner":5,"logEvents":[{"timestamp":1,"message":"secret"}]}"#;
+    let envelope = br#"{"messageType":"DATA_MESSAGE","owner":true,"logEvents":[{"timestamp":1,"message":"secret"}]}"#;
     let bomb = gzip(vec![b'x'; DECOMPRESSED_BYTES_MAX / 16]).repeat(17);
     let cut = &gzip("some text that is cut off")[..20];
     let mut ids = Vec::new();

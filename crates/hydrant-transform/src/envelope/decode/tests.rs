@@ -117,6 +117,18 @@ fn emulators_may_send_numbers_for_ids_and_floats_for_times() {
     assert_eq!(read, [("0", 1500), ("-3", -7), ("", 1)]);
 }
 
+/// 56 digits are more than any number type holds.
+#[test]
+fn numbers_of_any_size_are_ids() {
+    for id in ["36283739563646893425505853973335389931765810644969062400", "18446744073709551616", "7"] {
+        let events = events_of(&format!(r#"[{{"id":{id},"timestamp":1,"message":"m"}}]"#));
+        assert_eq!(events[0].id, id);
+    }
+    let envelope =
+        r#"{"messageType":"DATA_MESSAGE","owner":123456789012,"logGroup":"g","logStream":"s","logEvents":[]}"#;
+    assert_eq!(envelopes_of(envelope.as_bytes())[0].owner, "123456789012");
+}
+
 #[test]
 fn our_own_keys_carry_exact_bytes_and_flags() {
     let events = events_of(

@@ -78,7 +78,7 @@ impl Writer<'_> {
     fn crash(&mut self, crash: &Crash<'_>) {
         self.number(Field::Signal, crash.signal);
         if let Some(statement) = crash.statement {
-            self.text(Field::Statement, &self.options.redact.hide(statement));
+            self.text(Field::Statement, &self.shown(statement));
         }
     }
 

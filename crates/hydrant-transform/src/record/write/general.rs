@@ -14,18 +14,28 @@ impl Writer<'_> {
         self.pid(entry.thread_id);
         self.text(Field::Perform, entry.command.as_bytes());
         let is_statement = has_statement(entry.command);
-        let statement =
-            if is_statement { self.shown(entry.argument) } else { self.options.redact.hide_argument(entry.argument) };
+        // Where an entry does not begin or end for sure, its argument may be a piece of a statement.
+        let in_doubt = self.in_doubt();
+        let statement = if is_statement || in_doubt {
+            self.shown(entry.argument)
+        } else {
+            self.options.redact.hide_argument(entry.argument)
+        };
         if is_statement {
             self.text(Field::Statement, &statement);
             self.statement_fields(&statement);
         } else {
             self.argument(&statement);
         }
-        let account = Account::of(entry.command, entry.argument).unwrap_or_default();
+        let account = Account::of(entry.command, entry.argument).filter(|_| !in_doubt).unwrap_or_default();
         self.account(&account);
         // The name of a database that was chosen.
-        if entry.command == "Init DB" && !account.denied && !entry.argument.is_empty() && !self.profile().is_classic() {
+        if entry.command == "Init DB"
+            && !in_doubt
+            && !account.denied
+            && !entry.argument.is_empty()
+            && !self.profile().is_classic()
+        {
             self.text(Field::Database, entry.argument);
         }
         let happened = match entry.command {

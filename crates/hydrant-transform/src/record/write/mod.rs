@@ -102,11 +102,16 @@ impl<'a> Writer<'a> {
 
     /// A statement, as it may be shown. Where its beginning or end is in doubt, nobody can tell what of it is a literal.
     fn shown<'s>(&self, statement: &'s [u8]) -> Cow<'s, [u8]> {
-        let flags = self.event.flags;
-        if self.options.redact == Redact::Literals && (flags.suspect || flags.partial) {
+        if self.in_doubt() {
             return Cow::Borrowed(LITERAL);
         }
         self.options.redact.hide(statement)
+    }
+
+    /// Whether no literal may be shown and nobody can tell what is one.
+    fn in_doubt(&self) -> bool {
+        let flags = self.event.flags;
+        self.options.redact == Redact::Literals && (flags.suspect || flags.partial)
     }
 
     /// Writes a text that is no statement, if it may be shown.

@@ -77,7 +77,7 @@ impl Writer<'_> {
                 json::write_separator(self.out);
                 json::write_str(self.out, &shown);
                 self.out.push(b':');
-                value_of(self.out, name, value);
+                value_of(self.out, name, &self.options.redact.hide_argument(value));
             }
         }
         let lines = [
@@ -87,7 +87,7 @@ impl Writer<'_> {
         ];
         // Lines of text may quote what a statement said.
         for (field, lines) in lines {
-            if !lines.is_empty() && self.options.redact != Redact::Literals {
+            if let Some(lines) = self.options.redact.hide_text(&lines).filter(|lines| !lines.is_empty()) {
                 self.text(field, &lines);
             }
         }

@@ -10,7 +10,7 @@ use hydrant_transform::entry::mysql::error::{self, ErrorEntry};
 use hydrant_transform::entry::mysql::general::{self, GeneralEntry, Stamp};
 use hydrant_transform::entry::mysql::slow::{self, SlowEntry};
 use hydrant_transform::record::Options;
-use hydrant_transform::sql::redact::Redact;
+use hydrant_transform::sql::redact::{LITERAL, Redact};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -37,7 +37,45 @@ pub(super) fn of(message: &[u8], format: Format, options: &Options, zone: &TimeZ
         }
         Format::Json | Format::Text => None,
     };
-    found.unwrap_or_default()
+    found.unwrap_or_default().into_iter().map(|field| shown(field, options.redact)).collect()
+}
+
+/// Fields that are no literals of a statement, nor text that may quote one.
+const NAMES: [&str; 17] = [
+    "Time",
+    "PID",
+    "Thread",
+    "Perform",
+    "User",
+    "Account",
+    "Host",
+    "Ip",
+    "Port",
+    "Database",
+    "Server_host",
+    "Object",
+    "Connection_type",
+    "Label",
+    "Error_code",
+    "Subsystem",
+    "Query_time",
+];
+
+/// A field as documents may show it.
+fn shown(field: Field, redact: Redact) -> Field {
+    let value = field.value.as_bytes();
+    let value = match redact {
+        Redact::Literals if field.name == "Statement" => redact.hide(value),
+        Redact::Literals if !NAMES.contains(&&*field.name) => Cow::Borrowed(LITERAL),
+        Redact::Off | Redact::Secrets | Redact::Literals => redact.hide_argument(value),
+    };
+    let value = String::from_utf8_lossy(&value).into_owned();
+    let why = match redact {
+        _ if value == field.value => field.why,
+        Redact::Off | Redact::Secrets => format!("{}; its passwords are hidden", field.why),
+        Redact::Literals => format!("{}; its literals are hidden", field.why),
+    };
+    Field { value, why, ..field }
 }
 
 /// The time of an entry that has a stamp without a date of its event.
@@ -125,7 +163,7 @@ fn error_fields(message: &[u8], entry: &ErrorEntry<'_>) -> Vec<Field> {
 fn field(message: &[u8], name: &str, value: &[u8], why: &str) -> Field {
     let start = value.as_ptr().addr().saturating_sub(message.as_ptr().addr());
     let bytes = [start, start + value.len()];
-    let value = String::from_utf8_lossy(&Redact::Secrets.hide(value)).into_owned();
+    let value = String::from_utf8_lossy(value).into_owned();
     Field { name: name.to_owned(), value, bytes, why: why.to_owned() }
 }
 
@@ -146,19 +184,15 @@ fn general_fields(entry: &GeneralEntry<'_>, zone: &TimeZone) -> Vec<Field> {
         }
         None => ("", "no stamp: the second is that of an entry before; the log event's own time is taken".to_owned()),
     };
-    let statement = Redact::Secrets.hide(entry.argument);
     vec![
         field("Time", time, &entry.stamp_range, &why),
         field("PID", &entry.thread_id.to_string(), &entry.thread_id_range, "the connection's id, right-aligned"),
         field("Perform", entry.command, &entry.command_range, "one of the server's closed set of command names"),
         field(
             "Statement",
-            &String::from_utf8_lossy(&statement),
+            &String::from_utf8_lossy(entry.argument),
             &entry.argument_range,
-            match statement {
-                Cow::Borrowed(_) => "all the rest of the entry, inner newlines and all",
-                Cow::Owned(_) => "all the rest of the entry; its passwords are hidden, as `redact = \"secrets\"` does",
-            },
+            "all the rest of the entry, inner newlines and all",
         ),
     ]
 }

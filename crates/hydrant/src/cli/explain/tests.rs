@@ -2,6 +2,7 @@
 
 use hydrant_transform::carrier::CarriedRecord;
 use hydrant_transform::record::Options;
+use hydrant_transform::sql::redact::Redact;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -40,6 +41,28 @@ fn every_field_is_told_with_its_bytes() {
     );
     assert_eq!(explanation["document"]["@timestamp"], "2022-01-15T08:44:45.161343Z");
     assert_eq!(explanation["document"]["PID"], 9566);
+}
+
+#[test]
+fn fields_are_told_as_documents_show_them() {
+    let line = b"2022-01-15T08:44:45.161343Z\t 9566 Query\tSET PASSWORD = 'zq7'";
+    let subject = &subjects(line, &Options::default(), 0).unwrap()[0];
+    for (redact, expected) in [
+        (Redact::Off, "SET PASSWORD = 'zq7'"),
+        (Redact::Secrets, "SET PASSWORD = <secret>"),
+        (Redact::Literals, "SET PASSWORD = ?"),
+    ] {
+        let options = Options { redact, ..Options::default() };
+        let explanation = of(subject, &options, &TimeZone::UTC, 0).unwrap();
+        let told: Vec<&str> = explanation.fields.iter().map(|field| field.value.as_str()).collect();
+        assert_eq!(told, ["2022-01-15T08:44:45.161343Z", "9566", "Query", expected]);
+        assert_eq!(serde_json::to_value(&explanation).unwrap()["document"]["Statement"], expected);
+    }
+    let message = b"2021-07-23T05:45:52.976229Z 74 [Note] [MY-010926] [Server] bad value: 'zq7'";
+    let subject = &subjects(message, &Options::default(), 0).unwrap()[0];
+    let options = Options { redact: Redact::Literals, ..Options::default() };
+    let told = serde_json::to_string(&of(subject, &options, &TimeZone::UTC, 0).unwrap()).unwrap();
+    assert!(!told.contains("zq7"), "{told}");
 }
 
 #[test]
