@@ -1,6 +1,9 @@
 //! Members of envelopes and log events that nobody has listed: AWS adds some, and they are kept.
 
-use serde_json::Value;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::json;
@@ -31,10 +34,9 @@ impl Extra {
         }
     }
 
-    /// Each member by itself.
-    pub(crate) fn iter(&self) -> Vec<(String, Value)> {
-        let object = serde_json::from_str(&format!("{{{}}}", self.members()));
-        object.map(|object: serde_json::Map<String, Value>| object.into_iter().collect()).unwrap_or_default()
+    /// Each member by itself, in order, its value as it stands.
+    pub(crate) fn iter(&self) -> Vec<(String, Box<RawValue>)> {
+        members(&format!("{{{}}}", self.members()))
     }
 
     pub(crate) fn push(&mut self, key: &str, value: &RawValue) {
@@ -50,5 +52,37 @@ impl Extra {
         // A newline stands between tokens only, none of which needs it.
         text.extend(value.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')));
         self.0 = String::from_utf8(text).ok().map(String::into_boxed_str);
+    }
+}
+
+/// The members of a JSON object, in order and as they stand: a number beyond all types, half a surrogate pair and a key
+/// that is there twice are kept. None of what is no object.
+pub(crate) fn members(object: &str) -> Vec<(String, Box<RawValue>)> {
+    serde_json::from_str(object).map(|Members(members)| members).unwrap_or_default()
+}
+
+struct Members(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Members, D::Error> {
+        json.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Members(members))
     }
 }

@@ -19,6 +19,7 @@ pub(crate) mod scan;
 pub use decode::{DecodeError, Decoded, Envelope, decode};
 pub(crate) use decode::{decode_base64, decode_base64_into};
 pub use encode::{Encoder, Header};
+pub(crate) use extra::members;
 pub use extra::{EXTRA_BYTES_MAX, Extra};
 
 /// What one record may inflate to, all gzip members together. A 10 MiB Kinesis record of ordinary log lines stays

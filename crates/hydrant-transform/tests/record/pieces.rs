@@ -81,9 +81,9 @@ fn what_an_envelope_has_beside_is_kept() {
     let told: Vec<Value> = raw(envelope.as_bytes()).into_iter().map(|(_, _, document)| document).collect();
     let names = ["policy_level", "aws_account", "aws_region", "extracted_fields", "envelope"];
     let of = |document: &Value| names.map(|name| document.get(name).cloned().unwrap_or(Value::Null));
-    let first = serde_json::json!(["ACCOUNT_LEVEL_POLICY", "2", "eu-west-2", {"ip": "10.0.0.1", "n": "5"}, "{\"newKey\":{\"a\":[1,2]},\"other\":null}"]);
+    let first = serde_json::json!(["ACCOUNT_LEVEL_POLICY", "2", "eu-west-2", {"ip": "10.0.0.1", "n": "5"}, "{\"newKey\":{\"a\":[1,        2]},\"other\":null}"]);
     assert_eq!(serde_json::json!(of(&told[0])), first);
-    let second = serde_json::json!(["ACCOUNT_LEVEL_POLICY", null, null, null, "{\"newKey\":{\"a\":[1,2]}}"]);
+    let second = serde_json::json!(["ACCOUNT_LEVEL_POLICY", null, null, null, "{\"newKey\":{\"a\":[1,        2]}}"]);
     assert_eq!(serde_json::json!(of(&told[1])), second);
     // What a failed document carries has them too.
     let transformed = transform(envelope.as_bytes(), SOURCE, &Options::default());
@@ -100,6 +100,19 @@ fn what_an_envelope_has_beside_is_kept() {
     // A member that is too long to stand in every document is left out, and stops nothing.
     let long = envelope.replace("ACCOUNT_LEVEL_POLICY", &"x".repeat(5_000));
     assert_eq!(raw(long.as_bytes())[1].2.get("policy_level"), None);
+}
+
+/// What no number type, no string and no stack holds is kept as it stands, and takes nothing with it.
+#[test]
+fn odd_members_of_an_envelope_are_kept_as_they_stand() {
+    let deep = "[".repeat(300) + &"]".repeat(300);
+    let odd = format!(r#""x":1e999,"y":12345678901234567890123,"z":"\ud800","x":2,"deep":{deep}"#);
+    let envelope = r#"{"messageType":"DATA_MESSAGE","logGroup":"g","logStream":"s","policyLevel":"A","#.to_owned()
+        + &odd
+        + r#","logEvents":[{"id":"1","timestamp":1,"message":"x","extractedFields":{"n":1e999}}]}"#;
+    let (_, _, document) = raw(envelope.as_bytes()).remove(0);
+    assert_eq!((&document["policy_level"], &document["extracted_fields"]["n"]), (&"A".into(), &"1e999".into()));
+    assert_eq!(document["envelope"], format!("{{{odd}}}"));
 }
 
 #[test]

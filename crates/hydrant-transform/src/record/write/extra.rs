@@ -1,27 +1,34 @@
 //! What an envelope and a log event tell beside what every one does.
 
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use super::Writer;
 use crate::document::Field;
+use crate::envelope::members;
 use crate::json;
 use crate::sql::redact::Redact;
 
 impl Writer<'_> {
     /// Members that CloudWatch documents have a name each; the others are kept as text.
     pub(super) fn extra(&mut self, free: &dyn Fn(Field) -> bool) {
-        let (mut extracted, mut others) = (Map::new(), Map::new());
+        let (mut extracted, mut others) = (Vec::new(), Vec::new());
         let (mut policy_level, mut account, mut region) = (None, None, None);
-        let mut sort = |key: String, value: Value, is_extracted: bool| match (key.as_str(), value) {
-            ("policyLevel", Value::String(text)) if !is_extracted => policy_level = Some(text),
-            // The system fields stand among what is extracted, or beside.
-            ("@aws.account", Value::String(text)) => account = Some(text),
-            ("@aws.region", Value::String(text)) => region = Some(text),
-            (_, value) => drop(if is_extracted { &mut extracted } else { &mut others }.insert(key, value)),
+        let mut sort = |key: String, value: Box<RawValue>, is_extracted: bool| {
+            let place = match key.as_str() {
+                "policyLevel" if !is_extracted => Some(&mut policy_level),
+                // The system fields stand among what is extracted, or beside.
+                "@aws.account" => Some(&mut account),
+                "@aws.region" => Some(&mut region),
+                _ => None,
+            };
+            match (place, serde_json::from_str::<String>(value.get())) {
+                (Some(place), Ok(text)) => *place = Some(text),
+                _ => if is_extracted { &mut extracted } else { &mut others }.push((key, value)),
+            }
         };
         for (key, value) in self.metadata.extra().iter().into_iter().chain(self.event.extra.iter()) {
-            if let ("extractedFields", Value::Object(fields)) = (key.as_str(), &value) {
-                fields.iter().for_each(|(key, value)| sort(key.clone(), value.clone(), true));
+            if key == "extractedFields" && value.get().starts_with('{') {
+                members(value.get()).into_iter().for_each(|(key, value)| sort(key, value, true));
             } else {
                 sort(key, value, false);
             }
@@ -42,15 +49,22 @@ impl Writer<'_> {
                 json::write_separator(self.out);
                 json::write_str(self.out, key);
                 self.out.push(b':');
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let text = serde_json::from_str(value.get()).unwrap_or_else(|_| value.get().to_owned());
                 let shown = self.options.redact.hide_text(text.as_bytes()).unwrap_or_default().into_owned();
                 json::write_lossy(self.out, &shown);
             }
             self.out.push(b'}');
         }
         if !others.is_empty() && free(Field::Envelope) {
-            let text = Value::Object(others).to_string();
-            let shown = self.options.redact.hide_text(text.as_bytes()).unwrap_or_default().into_owned();
+            let mut text = vec![b'{'];
+            for (key, value) in &others {
+                json::write_separator(&mut text);
+                json::write_str(&mut text, key);
+                text.push(b':');
+                text.extend_from_slice(value.get().as_bytes());
+            }
+            text.push(b'}');
+            let shown = self.options.redact.hide_text(&text).unwrap_or_default().into_owned();
             self.text(Field::Envelope, &shown);
         }
     }
