@@ -21,6 +21,7 @@ pub(crate) use decode::{decode_base64, decode_base64_into};
 pub use encode::{Encoder, Header};
 pub(crate) use extra::members;
 pub use extra::{EXTRA_BYTES_MAX, Extra};
+pub(crate) use read::MARKED;
 
 /// What one record may inflate to, all gzip members together. A 10 MiB Kinesis record of ordinary log lines stays
 /// far below; a gzip bomb does not.

@@ -13,6 +13,9 @@ use super::decode::Envelope;
 use super::{EVENTS_MAX, EventFlags, Extra, LogEvent, NAME_BYTES_MAX};
 use crate::json::scalar::{Name, Scalar};
 
+/// Of records that were sent again (`firehose::marked`).
+pub(crate) const MARKED: &str = "HYDRANT_DOCUMENT";
+
 /// CloudWatch allows two filters on a log group.
 const FILTERS_MAX: usize = 64;
 
@@ -108,7 +111,9 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
         if envelope.control || kind == "DATA_MESSAGE" {
             return Ok(Some(envelope));
         }
-        if message_type.is_none() || !seen.contains(ObjectKey::LogEvents as u8) {
+        // What imitates a marked record is a line like others.
+        let is_line = message_type.is_none() || kind == MARKED || !seen.contains(ObjectKey::LogEvents as u8);
+        if is_line {
             return Ok(None);
         }
         reading.note(|| "`messageType` is neither DATA_MESSAGE nor CONTROL_MESSAGE".into());

@@ -11,7 +11,7 @@ use crate::document::{Document, DocumentId, EventSource, document_id};
 use crate::entry::Format;
 use crate::json;
 
-pub const MESSAGE_TYPE: &str = "HYDRANT_DOCUMENT";
+pub const MESSAGE_TYPE: &str = crate::envelope::MARKED;
 
 const VERSION: u32 = 1;
 

@@ -214,6 +214,7 @@ fn what_is_no_envelope_is_raw() {
         b"[1]",
         b"\"DATA_MESSAGE\"",
         b"{\"messageType\":\"ORDER\",\"owner\":5,\"owner\":6}",
+        b"{\"messageType\":\"HYDRANT_DOCUMENT\",\"logEvents\":[]}",
         b"{\"logEvents\":5}",
         b"{\"logEvents\":[{\"id\":[]}]}",
         b"{\"a\":\"caf\xe9\"}",
