@@ -94,7 +94,7 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
             }
             match key {
                 ObjectKey::MessageType => message_type = Some(map.next_value::<Scalar<'de>>()?),
-                ObjectKey::Owner => envelope.owner = name(map.next_value()?, &name_of, reading),
+                ObjectKey::Owner => envelope.owner = owner(map.next_value()?, &name_of, reading),
                 ObjectKey::LogGroup => envelope.log_group = name(map.next_value()?, &name_of, reading),
                 ObjectKey::LogStream => envelope.log_stream = name(map.next_value()?, &name_of, reading),
                 ObjectKey::SubscriptionFilters => {
@@ -268,17 +268,10 @@ impl<'de> Visitor<'de> for OneEvent<'_> {
                 fields.extra.push(&name, map.next_value::<&RawValue>()?);
                 continue;
             };
-            if matches!(key, EventKey::Id) && seen.insert(key as u8) {
-                match id(map.next_value::<&RawValue>()?) {
-                    Ok(id) => fields.id = id,
-                    Err(problem) => reading.note(|| format!("`logEvents[{idx}].{name}` {problem}")),
-                }
-                continue;
-            }
-            let value = map.next_value::<Scalar<'de>>()?;
             if !seen.insert(key as u8) {
+                map.next_value::<IgnoredAny>()?;
                 reading.note(|| format!("`logEvents[{idx}].{name}` is there twice"));
-            } else if let Err(problem) = fields.set(key, value) {
+            } else if let Err(problem) = fields.take(key, &mut map)? {
                 reading.note(|| format!("`logEvents[{idx}].{name}` {problem}"));
             }
         }
@@ -302,21 +295,27 @@ struct EventFields {
 }
 
 impl EventFields {
-    fn set(&mut self, key: EventKey, value: Scalar<'_>) -> Result<(), &'static str> {
-        match key {
-            EventKey::Id => {}
-            EventKey::Timestamp => self.timestamp_ms = Some(value.integer()?),
-            EventKey::Message => self.message = value.text()?.map(|text| text.into_owned().into_bytes()),
-            EventKey::MessageBase64 => {
-                let exact = value.text()?.map(|text| STANDARD.decode_to_vec(text.as_bytes())).transpose();
-                self.exact = exact.map_err(|_| "is not base64")?;
+    /// Takes the value of a key; the inner error says what is wrong with it.
+    fn take<'de, A: MapAccess<'de>>(
+        &mut self,
+        key: EventKey,
+        map: &mut A,
+    ) -> Result<Result<(), &'static str>, A::Error> {
+        Ok(match key {
+            EventKey::Id => id(map.next_value()?).map(|id| self.id = id),
+            EventKey::Timestamp => scalar(map)?.integer().map(|ms| self.timestamp_ms = Some(ms)),
+            EventKey::Message => {
+                scalar(map)?.text().map(|text| self.message = text.map(|text| text.into_owned().into_bytes()))
             }
-            EventKey::Partial => self.flags.partial = value.boolean()?,
-            EventKey::Truncated => self.flags.truncated = value.boolean()?,
-            EventKey::Suspect => self.flags.suspect = value.boolean()?,
-            EventKey::Bytes => self.flags.bytes = value.length()?,
-        }
-        Ok(())
+            EventKey::MessageBase64 => scalar(map)?.text().and_then(|text| {
+                let exact = text.map(|text| STANDARD.decode_to_vec(text.as_bytes())).transpose();
+                exact.map(|exact| self.exact = exact).map_err(|_| "is not base64")
+            }),
+            EventKey::Partial => scalar(map)?.boolean().map(|flag| self.flags.partial = flag),
+            EventKey::Truncated => scalar(map)?.boolean().map(|flag| self.flags.truncated = flag),
+            EventKey::Suspect => scalar(map)?.boolean().map(|flag| self.flags.suspect = flag),
+            EventKey::Bytes => scalar(map)?.length().map(|bytes| self.flags.bytes = bytes),
+        })
     }
 
     fn has_message(&self) -> bool {
@@ -334,6 +333,10 @@ impl EventFields {
     }
 }
 
+fn scalar<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Scalar<'de>, A::Error> {
+    map.next_value()
+}
+
 /// CloudWatch's ids are strings; emulators send numbers too, whose digits are the id however many they are.
 fn id(value: &RawValue) -> Result<String, &'static str> {
     let raw = value.get();
@@ -347,13 +350,12 @@ fn id(value: &RawValue) -> Result<String, &'static str> {
     if id.len() > NAME_BYTES_MAX { Err("is longer than any name may be") } else { Ok(id) }
 }
 
-/// A name; an account's id may be a number.
+/// An account's id; emulators may write it as a number.
+fn owner(value: Scalar<'_>, key: &str, reading: &mut Reading) -> String {
+    if let Scalar::Unsigned(number) = value { number.to_string() } else { name(value, key, reading) }
+}
+
 fn name(value: Scalar<'_>, key: &str, reading: &mut Reading) -> String {
-    if let Scalar::Unsigned(number) = value
-        && key == "owner"
-    {
-        return number.to_string();
-    }
     match value.text() {
         Ok(Some(text)) if text.len() > NAME_BYTES_MAX => {
             reading.note(|| format!("`{key}` is longer than {NAME_BYTES_MAX} bytes"));

@@ -7,6 +7,8 @@ pub(crate) mod scalar;
 
 pub(crate) mod scan;
 
+use serde_json::value::RawValue;
+
 use crate::hex::{DIGITS, nibble};
 
 /// Writes the comma that a further member needs: none behind the brace that opens an object, or at the very start.
@@ -14,6 +16,14 @@ pub(crate) fn write_separator(out: &mut Vec<u8>) {
     if !matches!(out.last(), None | Some(b'{')) {
         out.push(b',');
     }
+}
+
+/// Writes a member whose value is JSON already.
+pub(crate) fn write_member(out: &mut Vec<u8>, key: &str, value: &RawValue) {
+    write_separator(out);
+    write_str(out, key);
+    out.push(b':');
+    out.extend_from_slice(value.get().as_bytes());
 }
 
 /// Begins a member of an object. `key` is a name of ours that needs no escape.

@@ -14,7 +14,7 @@ use crate::entry::Format;
 use crate::sql::digest::{Digest, digest};
 use crate::sql::redact::Redact;
 use crate::sql::summary::summary;
-use crate::sql::token::{Dialect, Kind, Token, Tokens};
+use crate::sql::token::{Dialect, Kind, Tokens};
 
 /// What becomes of an entry that a filter speaks of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,8 +118,8 @@ impl Filter {
     }
 }
 
-fn is_any(wanted: &[String], found: &[u8]) -> bool {
-    wanted.iter().any(|wanted| wanted.as_bytes().eq_ignore_ascii_case(found))
+fn is_any(wanted: &[impl AsRef<[u8]>], found: &[u8]) -> bool {
+    wanted.iter().any(|wanted| wanted.as_ref().eq_ignore_ascii_case(found))
 }
 
 /// What filters may ask of an entry. What costs something is told when it is asked for.
@@ -192,42 +192,40 @@ const RDS_OPERATIONS: [&str; 5] = ["SELECT", "INSERT", "REPLACE", "UPDATE", "DEL
 
 /// Whether a statement is one only, calls nothing and writes no file: nobody hides something else behind a heartbeat.
 fn is_plain(statement: &[u8]) -> bool {
-    let mut before: Option<Token> = None;
-    let mut ended = false;
+    // Kind and text of the token before.
+    let mut before = (Kind::Symbol, &b""[..]);
     for token in Tokens::new(statement, Dialect::DEFAULT) {
-        let bytes = statement.get(token.range.clone()).unwrap_or_default();
+        let text = statement.get(token.range.clone()).unwrap_or_default();
         let refused = match token.kind {
             Kind::Comment | Kind::Hint => continue,
             // What is in them depends on the server.
             Kind::ExecutableBegin | Kind::ExecutableEnd => true,
-            Kind::Word => bytes.eq_ignore_ascii_case(b"INTO") && !is_insert(before.as_ref(), statement),
-            Kind::Symbol if bytes == b"(" => {
-                let name = before.as_ref().map(|name| statement.get(name.range.clone()).unwrap_or_default());
-                let is_name = before.as_ref().is_some_and(|name| matches!(name.kind, Kind::Word | Kind::Backticked));
-                is_name && !name.is_some_and(may_stand_before_parentheses)
+            Kind::Word => text.eq_ignore_ascii_case(b"INTO") && !is_any(&["INSERT", "REPLACE", "IGNORE"], before.1),
+            Kind::Symbol if text == b"(" => {
+                matches!(before.0, Kind::Word | Kind::Backticked) && !may_stand_before_parentheses(before.1)
             }
-            Kind::Symbol | Kind::Backticked | Kind::String | Kind::Bits | Kind::Number => false,
-            Kind::AfterAt | Kind::Placeholder => false,
+            Kind::Symbol
+            | Kind::Backticked
+            | Kind::String
+            | Kind::Bits
+            | Kind::Number
+            | Kind::AfterAt
+            | Kind::Placeholder => false,
         };
-        if refused || ended || !token.closed {
+        let is_second = before == (Kind::Symbol, b";");
+        if refused || is_second || !token.closed {
             return false;
         }
-        ended = bytes == b";";
-        before = Some(token);
+        before = (token.kind, text);
     }
     true
-}
-
-fn is_insert(before: Option<&Token>, statement: &[u8]) -> bool {
-    let word = before.and_then(|before| statement.get(before.range.clone())).unwrap_or_default();
-    ["INSERT", "REPLACE", "IGNORE"].iter().any(|verb| word.eq_ignore_ascii_case(verb.as_bytes()))
 }
 
 /// Columns behind a table of RDS, values, and conditions; no function.
 fn may_stand_before_parentheses(name: &[u8]) -> bool {
     let words = ["VALUES", "VALUE", "IN", "AND", "OR", "NOT", "WHERE", "rds_heartbeat2", "rds_sysinfo", "rds_monitor"];
     let name = name.strip_prefix(b"`").and_then(|name| name.strip_suffix(b"`")).unwrap_or(name);
-    words.iter().any(|word| name.eq_ignore_ascii_case(word.as_bytes()))
+    is_any(&words, name)
 }
 
 /// What RDS sends around its work on logs.

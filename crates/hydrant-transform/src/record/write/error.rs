@@ -91,9 +91,9 @@ impl Writer<'_> {
         for (key, value) in members {
             let shown = profile.other(Log::Error, key);
             if profile.is_ours(&shown) || written.contains(&shown) {
-                write_member(&mut others, key, value);
+                json::write_member(&mut others, key, value);
             } else {
-                write_member(self.out, &shown, value);
+                json::write_member(self.out, &shown, value);
                 written.push(shown);
             }
         }
@@ -136,13 +136,6 @@ fn write_transaction(out: &mut Vec<u8>, transaction: &Transaction<'_>, redact: R
             write_texts(out, [("table", Some(lock.table)), ("index", lock.index), ("mode", Some(lock.mode))]);
         });
     }
-}
-
-fn write_member(out: &mut Vec<u8>, key: &str, value: &RawValue) {
-    json::write_separator(out);
-    json::write_str(out, key);
-    out.push(b':');
-    out.extend_from_slice(value.get().as_bytes());
 }
 
 fn write_objects<T>(out: &mut Vec<u8>, key: &str, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {

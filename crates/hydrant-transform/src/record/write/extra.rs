@@ -12,7 +12,7 @@ impl Writer<'_> {
     /// Members that CloudWatch documents have a name each; the others are kept as text.
     pub(super) fn extra(&mut self, free: &dyn Fn(Field) -> bool) {
         let (mut extracted, mut others) = (Vec::new(), Vec::new());
-        let (mut policy_level, mut account, mut region) = (None, None, None);
+        let (mut policy_level, mut account, mut region): (Option<String>, _, _) = (None, None, None);
         let mut sort = |key: String, value: Box<RawValue>, is_extracted: bool| {
             let place = match key.as_str() {
                 "policyLevel" if !is_extracted => Some(&mut policy_level),
@@ -21,9 +21,9 @@ impl Writer<'_> {
                 "@aws.region" => Some(&mut region),
                 _ => None,
             };
-            match (place, serde_json::from_str::<String>(value.get())) {
-                (Some(place), Ok(text)) => *place = Some(text),
-                _ => if is_extracted { &mut extracted } else { &mut others }.push((key, value)),
+            match place.and_then(|place| Some((place, serde_json::from_str(value.get()).ok()?))) {
+                Some((place, text)) => *place = Some(text),
+                None => if is_extracted { &mut extracted } else { &mut others }.push((key, value)),
             }
         };
         for (key, value) in self.metadata.extra().iter().into_iter().chain(self.event.extra.iter()) {
@@ -58,10 +58,7 @@ impl Writer<'_> {
         if !others.is_empty() && free(Field::Envelope) {
             let mut text = vec![b'{'];
             for (key, value) in &others {
-                json::write_separator(&mut text);
-                json::write_str(&mut text, key);
-                text.push(b':');
-                text.extend_from_slice(value.get().as_bytes());
+                json::write_member(&mut text, key, value);
             }
             text.push(b'}');
             let shown = self.options.redact.hide_text(&text).unwrap_or_default().into_owned();

@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::touch;
 use crate::sql::token::{Dialect, Kind, Token, Tokens};
 
 /// What stands for a literal, as in digests.
@@ -56,7 +57,7 @@ fn collect(statement: &[u8], dialect: Dialect, hidden: &mut Vec<Hidden>) -> bool
     let mut odd = false;
     let mut before: Option<Token> = None;
     for token in Tokens::new(statement, dialect) {
-        odd |= before.as_ref().is_some_and(|before| touch(statement, before, &token));
+        odd |= before.as_ref().is_some_and(|before| touch(before, &token) && is_odd(statement, before, &token));
         let is_literal = match token.kind {
             Kind::String | Kind::Number | Kind::Bits => Some(true),
             Kind::Comment | Kind::Hint => Some(false),
@@ -77,20 +78,11 @@ fn collect(statement: &[u8], dialect: Dialect, hidden: &mut Vec<Hidden>) -> bool
     odd
 }
 
-/// Whether a string and a name stand side by side. Keywords may (`'x'AND`), and a string's character set does.
-fn touch(statement: &[u8], before: &Token, token: &Token) -> bool {
-    if before.range.end != token.range.start {
-        return false;
-    }
-    let is_name = |name: &Token| {
-        let bytes = statement.get(name.range.clone()).unwrap_or_default();
-        !bytes.starts_with(b"_") && name.word(statement).is_none()
-    };
-    match (before.kind, token.kind) {
-        (Kind::String, Kind::Word) => is_name(token),
-        (Kind::Word, Kind::String) => is_name(before),
-        _ => false,
-    }
+/// Of a string and a word that touch: keywords may (`'x'AND`), and a string's character set does.
+fn is_odd(statement: &[u8], before: &Token, token: &Token) -> bool {
+    let word = if token.kind == Kind::Word { token } else { before };
+    let is_charset = statement.get(word.range.clone()).is_some_and(|word| word.starts_with(b"_"));
+    !is_charset && word.word(statement).is_none()
 }
 
 #[cfg(test)]

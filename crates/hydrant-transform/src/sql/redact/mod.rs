@@ -10,6 +10,8 @@ mod tests;
 
 use std::borrow::Cow;
 
+use super::token::{Kind, Token};
+
 pub use literals::{LITERAL, literals};
 pub(crate) use secrets::may_hold;
 pub use secrets::{HIDDEN, secrets};
@@ -60,4 +62,10 @@ impl Redact {
     pub fn hide_argument(self, argument: &[u8]) -> Cow<'_, [u8]> {
         if self == Redact::Off { Cow::Borrowed(argument) } else { secrets(argument) }
     }
+}
+
+/// Whether a string and a word stand side by side, as where a quote stands that is none: `'O'Brien'`.
+fn touch(before: &Token, token: &Token) -> bool {
+    before.range.end == token.range.start
+        && matches!((before.kind, token.kind), (Kind::String, Kind::Word) | (Kind::Word, Kind::String))
 }

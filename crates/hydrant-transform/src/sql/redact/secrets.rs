@@ -17,6 +17,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::packed::Searcher;
 
+use super::touch;
 use crate::sql::token::{Dialect, Kind, Token, Tokens};
 
 /// What stands for a secret: what MySQL writes itself where it hides one.
@@ -185,13 +186,9 @@ impl<'a> Search<'a> {
         let ranges = &mut reading.ranges;
         let mut odd = false;
         let mut wants = false;
-        // Kind and end of the token before.
-        let mut before = (Kind::Symbol, 0);
+        let mut before: Option<Token> = None;
         for token in Tokens::new(self.text, self.dialect) {
-            let touches = before.1 == token.range.start
-                && matches!((before.0, token.kind), (Kind::String, Kind::Word) | (Kind::Word, Kind::String));
-            odd |= !token.closed || touches;
-            before = (token.kind, token.range.end);
+            odd |= !token.closed || before.is_some_and(|before| touch(&before, &token));
             let before_account = std::mem::take(&mut self.before_account);
             let is_hidden = match token.kind {
                 Kind::Word | Kind::AfterAt => self.word(&token),
@@ -213,8 +210,9 @@ impl<'a> Search<'a> {
             };
             wants = is_hidden && !token.closed;
             if is_hidden {
-                ranges.push(token.range);
+                ranges.push(token.range.clone());
             }
+            before = Some(token);
         }
         reading.wants |= wants || matches!(self.next, Next::Value | Next::Bare);
         odd
@@ -295,20 +293,15 @@ impl<'a> Search<'a> {
 
     fn symbol(&mut self, token: &Token) {
         let symbol = self.bytes(token);
-        if self.open > 0 {
-            match symbol {
-                b"(" => self.open += 1,
-                b")" => self.open -= 1,
-                _ => {}
-            }
+        match (symbol, self.next) {
+            (b"(", Next::Secret | Next::Value | Next::Call) => self.open += 1,
+            (b"(", _) if self.open > 0 => self.open += 1,
+            (b")", _) => self.open = self.open.saturating_sub(1),
+            _ => {}
         }
         self.next = match (symbol, self.next) {
             (b"=" | b":=" | b"<=>" | b"<>" | b"!=", Next::Secret | Next::Account) => Next::Value,
             (b":", Next::Secret | Next::Account) => Next::Secret,
-            (b"(", Next::Secret | Next::Value | Next::Call) => {
-                self.open = self.open.max(1);
-                Next::Plain
-            }
             // Before a quote in a text that was escaped once more than it is read.
             (b"\\", next) => next,
             (b";", _) => {

@@ -61,7 +61,7 @@ const NAMES: [&str; 17] = [
     "Query_time",
 ];
 
-/// A field as documents may show it.
+/// A field, no more of it than a document shows.
 fn shown(field: Field, redact: Redact) -> Field {
     let value = field.value.as_bytes();
     let value = match redact {
