@@ -9,6 +9,8 @@ mod pieces;
 
 mod profiles;
 
+mod redaction;
+
 use hydrant_transform::document::{Document, is_cloudwatch_event_id};
 use hydrant_transform::entry::{Format, detect};
 use hydrant_transform::envelope::gzip::Compressor;

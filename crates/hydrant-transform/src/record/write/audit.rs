@@ -8,6 +8,7 @@ use crate::document::{Field, Profile};
 use crate::entry::Format;
 use crate::entry::mysql::audit::{AuditEntry, AuditStamp, JsonAuditEntry};
 use crate::record::event::EntryOutcome;
+use crate::sql::redact::LITERAL;
 
 impl Writer<'_> {
     /// `Time`, `PID`, `Perform`, `Statement` as in the general log; what the record has beside them by names of ours.
@@ -27,12 +28,18 @@ impl Writer<'_> {
         let is_table =
             !matches!(entry.operation, "PROXY_CONNECT" | "CONNECT" | "DISCONNECT" | "FAILED_CONNECT" | "QUERY");
         let object = if is_table { Field::Collection } else { Field::Object };
-        self.texts([
-            (Field::ServerHost, entry.server_host),
-            (Field::Database, entry.database),
-            (object, entry.object),
-            (Field::ConnectionType, entry.connection_type),
-        ]);
+        self.texts([(Field::ServerHost, entry.server_host)]);
+        self.database(entry.database);
+        for (field, text) in [(object, entry.object), (Field::ConnectionType, entry.connection_type)] {
+            if let Some(text) = text {
+                // A query without its quotes is cut like other records.
+                let is_query = entry.operation == "QUERY";
+                let redact = self.options.redact;
+                let shown = if is_query { redact.hide_text(text) } else { Some(redact.hide_argument(text)) };
+                let shown = shown.unwrap_or(Cow::Borrowed(LITERAL));
+                self.text(field, &shown);
+            }
+        }
         if let Some(code) = entry.return_code {
             self.return_code(code);
         }
@@ -71,8 +78,8 @@ impl Writer<'_> {
         let (user, host, ip) = (bytes(&entry.user), bytes(&entry.host), bytes(&entry.ip));
         self.texts([(Field::User, user), (Field::Account, bytes(&entry.account))]);
         self.client(host, ip);
+        self.database(bytes(&entry.database));
         self.texts([
-            (Field::Database, bytes(&entry.database)),
             (Field::Collection, bytes(&entry.table)),
             (Field::ConnectionType, bytes(&entry.connection_type)),
             (Field::CommandClass, bytes(&entry.command_class)),

@@ -13,7 +13,7 @@ use crate::entry::mysql::error::{Crash, Deadlock, ErrorEntry, Lock, SinkEntry, T
 use crate::entry::mysql::general::Stamp;
 use crate::json;
 use crate::record::event::EntryOutcome;
-use crate::sql::redact::Redact;
+use crate::sql::redact::{Redact, is_open};
 
 impl Writer<'_> {
     /// The message, and what can be read of it.
@@ -35,7 +35,7 @@ impl Writer<'_> {
         if let Some(crash) = crash {
             self.crash(&crash);
         }
-        if let Some(deadlock) = entry.deadlock()
+        if let Some(deadlock) = entry.deadlock().filter(|_| !self.in_doubt())
             && self.key(Field::Deadlock)
         {
             write_deadlock(self.out, &deadlock, self.options.redact);
@@ -62,7 +62,8 @@ impl Writer<'_> {
             (Field::Subsystem, entry.subsystem.as_deref().map(str::as_bytes)),
         ]);
         if self.options.redact != Redact::Literals {
-            self.rest(entry.rest.iter().map(|(key, value)| (key.as_ref(), *value)));
+            let shown: Vec<_> = entry.rest.iter().map(|(key, value)| (key.as_ref(), self.member(value))).collect();
+            self.rest(shown.iter().map(|(key, value)| (*key, value.as_ref())));
         }
         self.message(entry.message.as_bytes());
         self.happened(&entry.label);
@@ -79,6 +80,18 @@ impl Writer<'_> {
         self.number(Field::Signal, crash.signal);
         if let Some(statement) = crash.statement {
             self.text(Field::Statement, &self.shown(statement));
+        }
+    }
+
+    /// The value of a member as it may be shown.
+    fn member<'m>(&self, value: &'m RawValue) -> Cow<'m, RawValue> {
+        let Ok(text) = serde_json::from_str::<String>(value.get()) else { return Cow::Borrowed(value) };
+        match self.options.redact.hide_text(text.as_bytes()) {
+            Some(Cow::Owned(hidden)) => {
+                let hidden = String::from_utf8_lossy(&hidden);
+                serde_json::value::to_raw_value(&hidden).map_or(Cow::Borrowed(value), Cow::Owned)
+            }
+            Some(Cow::Borrowed(_)) | None => Cow::Borrowed(value),
         }
     }
 
@@ -106,11 +119,20 @@ impl Writer<'_> {
 /// As an object.
 fn write_deadlock(out: &mut Vec<u8>, deadlock: &Deadlock<'_>, redact: Redact) {
     out.push(b'{');
-    write_objects(out, "transactions", &deadlock.transactions, |out, transaction| {
+    let last = deadlock.transactions.iter().position(|transaction| hides_rest(transaction, redact));
+    let told = last.map_or(deadlock.transactions.len(), |last| last + 1);
+    write_objects(out, "transactions", deadlock.transactions.get(..told).unwrap_or_default(), |out, transaction| {
         write_transaction(out, transaction, redact);
     });
-    write_numbers(out, [("rolled_back", deadlock.rolled_back)]);
+    if last.is_none() {
+        write_numbers(out, [("rolled_back", deadlock.rolled_back)]);
+    }
     out.push(b'}');
+}
+
+/// Whether what follows a statement may be a part of it, and so of a string, and may not be shown.
+fn hides_rest(transaction: &Transaction<'_>, redact: Redact) -> bool {
+    redact == Redact::Literals && transaction.statement.is_some_and(is_open)
 }
 
 fn write_transaction(out: &mut Vec<u8>, transaction: &Transaction<'_>, redact: Redact) {
@@ -130,6 +152,9 @@ fn write_transaction(out: &mut Vec<u8>, transaction: &Transaction<'_>, redact: R
     if let Some(statement) = transaction.statement {
         json::write_key(out, "statement");
         json::write_lossy(out, &redact.hide(statement));
+    }
+    if hides_rest(transaction, redact) {
+        return;
     }
     for (key, locks) in [("holds", &transaction.holds), ("waits_for", &transaction.waits_for)] {
         write_objects(out, key, locks, |out, lock: &Lock<'_>| {

@@ -108,6 +108,13 @@ impl<'a> Writer<'a> {
         self.options.redact.hide(statement)
     }
 
+    /// The name of a database, as far as it may be shown.
+    fn database(&mut self, name: Option<&[u8]>) {
+        if let Some(name) = name {
+            self.text(Field::Database, &self.options.redact.hide_name(name));
+        }
+    }
+
     /// Whether no literal may be shown and nobody can tell what is one.
     fn in_doubt(&self) -> bool {
         let flags = self.event.flags;

@@ -10,10 +10,11 @@ use super::Writer;
 use super::conventions::Happened;
 use crate::document::{Field, Log, Profile};
 use crate::entry::Format;
+use crate::entry::mysql::general::is_command;
 use crate::entry::mysql::slow::SlowEntry;
 use crate::json;
 use crate::record::event::EntryOutcome;
-use crate::sql::redact::Redact;
+use crate::sql::redact::{LITERAL, Redact};
 
 /// Text although a value may consist of digits: hexadecimal numbers and names.
 const TEXTS: [&str; 6] =
@@ -37,9 +38,14 @@ impl Writer<'_> {
         }
         self.texts([(Field::User, entry.user), (Field::Account, entry.account)]);
         self.client(entry.host, entry.ip);
-        self.texts([(Field::Database, entry.database.as_deref())]);
+        let database = entry.database.as_deref();
+        self.database(database.filter(|_| self.options.redact != Redact::Literals || has_end(entry)));
         self.headers(entry);
-        self.texts([(Field::Perform, entry.administrator_command)]);
+        if let Some(command) = entry.administrator_command {
+            // What is none of the server's names came with the statement.
+            let is_shown = self.options.redact != Redact::Literals || is_command(command);
+            self.text(Field::Perform, if is_shown { command } else { LITERAL });
+        }
         let statement = self.shown(entry.statement);
         if entry.administrator_command.is_none() || self.profile() == Profile::Classic {
             self.text(Field::Statement, &statement);
@@ -59,8 +65,7 @@ impl Writer<'_> {
         let mut written: HashSet<Cow<'_, str>> = HashSet::new();
         let mut rest: Vec<Cow<'_, [u8]>> = entry.other_lines.iter().map(|line| Cow::Borrowed(*line)).collect();
         for (name, value) in &entry.fields {
-            // A comment at the beginning of a statement looks like a field.
-            if self.options.redact == Redact::Literals && !is_known(name, value) {
+            if self.options.redact == Redact::Literals && !(is_known(name, value) && is_certain(entry, name)) {
                 continue;
             }
             let shown = profile.other(Log::Slow, name);
@@ -101,6 +106,16 @@ impl Writer<'_> {
             value_of(self.out, name, value);
         }
     }
+}
+
+/// Whether a line of the server's own ends the headers. Else a comment at the beginning of the statement looks like one.
+fn has_end(entry: &SlowEntry<'_>) -> bool {
+    !entry.set.is_empty()
+}
+
+/// Whether this is a header of the server's own: the first of its name is, for names that every server writes.
+fn is_certain(entry: &SlowEntry<'_>, name: &str) -> bool {
+    has_end(entry) || matches!(name, "Query_time" | "Lock_time" | "Rows_sent" | "Rows_examined")
 }
 
 /// A decimal number of seconds in nanoseconds; digits beyond are cut.

@@ -9,6 +9,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use memchr::memmem;
+
 use super::touch;
 use crate::sql::token::{Dialect, Kind, Token, Tokens};
 
@@ -46,6 +48,13 @@ pub fn literals(statement: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
+/// Whether a string, a name or a comment has no end, read in either way: what follows may belong to it.
+pub(crate) fn is_open(statement: &[u8]) -> bool {
+    [Dialect::DEFAULT, Dialect::NO_BACKSLASH_ESCAPES]
+        .into_iter()
+        .any(|dialect| Tokens::new(statement, dialect).any(|token| !token.closed))
+}
+
 struct Hidden {
     range: Range<usize>,
     /// Else a comment.
@@ -55,9 +64,28 @@ struct Hidden {
 /// Adds what is to be hidden. True where the quotes do not fit.
 fn collect(statement: &[u8], dialect: Dialect, hidden: &mut Vec<Hidden>) -> bool {
     let mut odd = false;
+    let mut at = 0;
+    while let Some(rest) = statement.get(at..).filter(|rest| !rest.is_empty()) {
+        let known = hidden.len();
+        let behind = collect_up_to_dollars(rest, dialect, hidden, &mut odd);
+        for Hidden { range, .. } in hidden.iter_mut().skip(known) {
+            *range = range.start + at..range.end + at;
+        }
+        at += behind;
+    }
+    odd
+}
+
+/// As [`collect`], up to the end of the first string between dollars; tells where that is.
+fn collect_up_to_dollars(statement: &[u8], dialect: Dialect, hidden: &mut Vec<Hidden>, odd: &mut bool) -> usize {
     let mut before: Option<Token> = None;
     for token in Tokens::new(statement, dialect) {
-        odd |= before.as_ref().is_some_and(|before| touch(before, &token) && is_odd(statement, before, &token));
+        if let Some(range) = between_dollars(statement, &token) {
+            let behind = range.end;
+            hidden.push(Hidden { range, is_literal: true });
+            return behind;
+        }
+        *odd |= before.as_ref().is_some_and(|before| touch(before, &token) && is_odd(statement, before, &token));
         let is_literal = match token.kind {
             Kind::String | Kind::Number | Kind::Bits => Some(true),
             Kind::Comment | Kind::Hint => Some(false),
@@ -75,7 +103,17 @@ fn collect(statement: &[u8], dialect: Dialect, hidden: &mut Vec<Hidden>) -> bool
         }
         before = Some(token);
     }
-    odd
+    statement.len()
+}
+
+/// `$$ … $$`, `$tag$ … $tag$`: a string of MySQL 9, as it holds the body of a routine in another language. What has no
+/// end goes to the end of the statement.
+fn between_dollars(statement: &[u8], token: &Token) -> Option<Range<usize>> {
+    let text = statement.get(token.range.start..).filter(|text| token.kind == Kind::Word && text.starts_with(b"$"))?;
+    let tag_bytes = 2 + text.iter().skip(1).position(|byte| *byte == b'$').filter(|tag| 1 + tag < token.range.len())?;
+    let (tag, body) = text.split_at_checked(tag_bytes)?;
+    let length = memmem::find(body, tag).map_or(text.len(), |at| at + 2 * tag_bytes);
+    Some(token.range.start..token.range.start + length)
 }
 
 /// Of a string and a word that touch: keywords may (`'x'AND`), and a string's character set does.
@@ -109,6 +147,10 @@ mod tests {
             ("SELECT * FROM `t WHERE card = 'x'", "SELECT * FROM ?"),
             ("SELECT 1 WHERE a='x'AND b=_latin1'y'OR c=N'z'", "SELECT ? WHERE a=?AND b=_latin1?OR c=?"),
             ("CALL p(?, NULL, TRUE)", "CALL p(?, NULL, TRUE)"),
+            ("CREATE FUNCTION f AS $$ it's zq 'x $$, 'y', a", "CREATE FUNCTION f AS ?, ?, a"),
+            ("CREATE FUNCTION f AS $js$zq$$7$js$ -- 'x'\n", "CREATE FUNCTION f AS ?  \n"),
+            ("DO $$ zq $", "DO ?"),
+            ("SELECT a$$b, $c, 'x'", "SELECT a$$b, $c, ?"),
             // One reading: a string with an escaped quote, and another one; the other: 'a\', b, then an open string.
             (r"SELECT 'a\', b, 'c'", "SELECT ?"),
             ("", ""),

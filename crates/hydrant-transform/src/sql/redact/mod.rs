@@ -12,9 +12,10 @@ use std::borrow::Cow;
 
 use super::token::{Kind, Token};
 
+pub(crate) use literals::is_open;
 pub use literals::{LITERAL, literals};
 pub(crate) use secrets::may_hold;
-pub use secrets::{HIDDEN, secrets};
+pub use secrets::{HIDDEN, secrets, secrets_of_piece};
 
 /// What is hidden before a document is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Redact {
     pub fn hide_text(self, text: &[u8]) -> Option<Cow<'_, [u8]>> {
         match self {
             Redact::Off => Some(Cow::Borrowed(text)),
-            Redact::Secrets => Some(secrets(text)),
+            Redact::Secrets => Some(secrets_of_piece(text)),
             Redact::Literals => None,
         }
     }
@@ -61,6 +62,16 @@ impl Redact {
     /// The argument of a command that is no statement: an account, the name of a database.
     pub fn hide_argument(self, argument: &[u8]) -> Cow<'_, [u8]> {
         if self == Redact::Off { Cow::Borrowed(argument) } else { secrets(argument) }
+    }
+
+    /// A name that a log writes without quotes, where what a client sent may stand too: with `literals` only what looks
+    /// like a name is shown.
+    pub fn hide_name(self, name: &[u8]) -> Cow<'_, [u8]> {
+        let is_name = || {
+            let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"_$-.".contains(byte) || !byte.is_ascii();
+            name.iter().all(fits) && name.iter().any(|byte| !byte.is_ascii_digit() && *byte != b'-' && *byte != b'.')
+        };
+        if self == Redact::Literals && !is_name() { Cow::Borrowed(LITERAL) } else { self.hide_argument(name) }
     }
 }
 

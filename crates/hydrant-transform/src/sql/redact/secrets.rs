@@ -3,12 +3,13 @@
 //! [`secrets`] replaces by [`HIDDEN`], the server's own word, what follows `IDENTIFIED … BY | AS | USING`,
 //! `PASSWORD`, `OLD_PASSWORD`, `MASTER_PASSWORD`, `SOURCE_PASSWORD` and any other name that ends so, and a second
 //! password after `REPLACE`: in account statements, `SET PASSWORD`, replication, servers, function calls, and in
-//! `password = '…'` of any statement. A string or a comment that holds such a statement is searched too.
+//! `password = '…'` of any statement; and the password among the arguments of the procedures of Amazon RDS that take
+//! one. A string or a comment that holds such a statement is searched too.
 //!
 //! No log says whether backslashes escape in a session, and a statement need not be whole. So both readings are taken
 //! and what either of them calls a secret is hidden; what is not closed is hidden to the end.
 //!
-//! What it does not know: secrets that are named otherwise or not at all (an argument of a procedure, a key for
+//! What it does not know: secrets that are named otherwise or not at all (an argument of another procedure, a key for
 //! encryption, a URL with an account), and values of an `INSERT` (their column stands elsewhere).
 
 use std::borrow::Cow;
@@ -16,6 +17,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use aho_corasick::packed::Searcher;
+use memchr::memmem;
 
 use super::touch;
 use crate::sql::token::{Dialect, Kind, Token, Tokens};
@@ -37,7 +39,36 @@ pub fn secrets(statement: &[u8]) -> Cow<'_, [u8]> {
     if !may_hold(statement) {
         return Cow::Borrowed(statement);
     }
-    hide(statement, read(statement, 0).ranges)
+    hide(statement, read(statement, 0, Next::Plain).ranges)
+}
+
+/// As [`secrets`], of a text that may be the rest of a statement: its first word may lack its front.
+pub fn secrets_of_piece(text: &[u8]) -> Cow<'_, [u8]> {
+    match cut_word(text) {
+        Some(next) => hide(text, read(text, 0, next).ranges),
+        None => secrets(text),
+    }
+}
+
+/// What follows the first word, if that is the rest of one that brings a secret and what stands behind it fits.
+fn cut_word(text: &[u8]) -> Option<Next> {
+    let length = text.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let (word, rest) = text.split_at_checked(length).filter(|(word, _)| !word.is_empty())?;
+    let rest = rest.trim_ascii_start();
+    let is_rest_of = |whole: &str| {
+        whole
+            .len()
+            .checked_sub(word.len())
+            .and_then(|from| whole.get(from..))
+            .is_some_and(|end| end.as_bytes().eq_ignore_ascii_case(word))
+    };
+    let goes_on = |with: &str| rest.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()));
+    if is_rest_of("IDENTIFIED") && ["BY", "WITH", "AS", "VIA"].into_iter().any(goes_on) {
+        return Some(Next::Identified);
+    }
+    let is_password = is_rest_of("PASSWORD") && ["=", ":=", "(", "'", "\""].into_iter().any(goes_on);
+    let is_before_string = ["BY", "USING"].into_iter().any(is_rest_of) && ["'", "\""].into_iter().any(goes_on);
+    (is_password || is_before_string).then_some(Next::Secret)
 }
 
 /// Every statement that holds a secret holds one of these, in any case of letters: parts of `password`, `passwd` and
@@ -71,7 +102,23 @@ fn traces(text: &[u8]) -> impl Iterator<Item = usize> {
 
 /// Whether a text holds a word that may bring a secret; only then [`secrets`] can hide something.
 pub(crate) fn may_hold(text: &[u8]) -> bool {
-    traces(text).next().is_some()
+    traces(text).next().is_some() || is_rds_call(text)
+}
+
+/// What the names of the procedures begin with that Amazon RDS has.
+const RDS: &[u8] = b"rds_";
+
+/// Procedures of Amazon RDS that take a secret, by the beginnings of their names, and from which argument on.
+const RDS_PROCEDURES: [(&[u8], u32); 2] = [(b"rds_set_external_", 4), (b"rds_import_binlog_ssl_material", 1)];
+
+/// Whether a statement calls a procedure of Amazon RDS.
+fn is_rds_call(text: &[u8]) -> bool {
+    text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"CALL")) && memmem::find(text, RDS).is_some()
+}
+
+/// From which argument of this procedure on there are secrets.
+fn secret_arguments(procedure: &[u8]) -> Option<u32> {
+    RDS_PROCEDURES.into_iter().find(|(name, _)| procedure.starts_with(name)).map(|(_, first)| first)
 }
 
 /// Replaces ranges of a text, which are sorted and apart.
@@ -99,13 +146,13 @@ struct Reading {
     wants: bool,
 }
 
-/// Reads a text in both ways to take backslashes. Where its quotes do not fit (an apostrophe in a name, a piece of a
+/// Reads a text in both ways to take backslashes. `first` is what follows its first word. Where its quotes do not fit (an apostrophe in a name, a piece of a
 /// statement) nobody can tell what is a string, so it is read once more from each word that may bring a secret.
-fn read(text: &[u8], depth: u32) -> Reading {
+fn read(text: &[u8], depth: u32, first: Next) -> Reading {
     let mut reading = Reading::default();
-    let mut odd = Search::new(text, Dialect::DEFAULT, depth).run(&mut reading);
+    let mut odd = Search::new(text, Dialect::DEFAULT, depth, first).run(&mut reading);
     if memchr::memchr(b'\\', text).is_some() {
-        odd |= Search::new(text, Dialect::NO_BACKSLASH_ESCAPES, depth).run(&mut reading);
+        odd |= Search::new(text, Dialect::NO_BACKSLASH_ESCAPES, depth, first).run(&mut reading);
     }
     if odd && depth == 0 {
         read_from_traces(text, 0, depth, &mut reading.ranges);
@@ -129,7 +176,7 @@ fn read_from_traces(text: &[u8], shift: usize, depth: u32, ranges: &mut Vec<Rang
             ranges.push(shift + start..shift + text.len());
             return;
         }
-        let inner = read(text.get(start..).unwrap_or_default(), depth + 1);
+        let inner = read(text.get(start..).unwrap_or_default(), depth + 1, Next::Plain);
         ranges.extend(inner.ranges.into_iter().map(|range| range.start + start + shift..range.end + start + shift));
     }
 }
@@ -149,6 +196,17 @@ enum Next {
     Bare,
     /// After `PASSWORD FOR`: an account, whose parts follow `FOR` and `@`.
     Account,
+    /// Behind `IDENTIFIED`.
+    Identified,
+}
+
+/// Where in its statement a token stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    First,
+    /// Somewhere behind a `SET` that begins the statement.
+    Set,
+    Other,
 }
 
 /// One reading of a text.
@@ -165,10 +223,15 @@ struct Search<'a> {
     open: u32,
     /// A string before ended where a password belongs.
     spilled: bool,
+    place: Place,
+    /// What the first word brings, where its front is cut off.
+    first: Next,
+    /// From which argument of the procedure on there are secrets, and which one is read.
+    arguments: Option<(u32, u32)>,
 }
 
 impl<'a> Search<'a> {
-    fn new(text: &'a [u8], dialect: Dialect, depth: u32) -> Search<'a> {
+    fn new(text: &'a [u8], dialect: Dialect, depth: u32, first: Next) -> Search<'a> {
         Search {
             text,
             dialect,
@@ -178,6 +241,9 @@ impl<'a> Search<'a> {
             before_account: false,
             open: 0,
             spilled: false,
+            place: Place::First,
+            first,
+            arguments: None,
         }
     }
 
@@ -226,15 +292,17 @@ impl<'a> Search<'a> {
         let in_place = match self.next {
             Next::Secret | Next::Value | Next::Bare => true,
             Next::Account => !before_account,
-            Next::Plain | Next::Call => false,
+            Next::Plain | Next::Call | Next::Identified => false,
         };
+        self.place = self.place.behind(b"");
         self.count();
         if in_place && self.next != Next::Account {
             // Strings that stand side by side are one.
             self.next = Next::Secret;
         }
         let is_string = token.kind == Kind::String;
-        in_place || self.open > 0 || is_string && (self.spilled || self.holds_secret(token))
+        let is_argument = self.arguments.is_some_and(|(first, nth)| nth >= first);
+        in_place || is_argument || self.open > 0 || is_string && (self.spilled || self.holds_secret(token))
     }
 
     fn backticked(&mut self, token: &Token) -> bool {
@@ -243,9 +311,15 @@ impl<'a> Search<'a> {
             return false;
         }
         let is_bare = self.next == Next::Bare;
+        self.place = self.place.behind(b"");
         let name = self.bytes(token).strip_suffix(b"`").unwrap_or_default();
         self.next = if is_password(name) { Next::Secret } else { Next::Plain };
+        self.arguments = secret_arguments(name.get(1..).unwrap_or_default()).map(|first| (first, 0));
         is_bare
+    }
+
+    fn is_before_parenthesis(&self, token: &Token) -> bool {
+        self.text.get(token.range.end..).is_some_and(|rest| rest.trim_ascii_start().starts_with(b"("))
     }
 
     /// Something stands behind `IDENTIFIED`.
@@ -260,7 +334,11 @@ impl<'a> Search<'a> {
         if is_charset {
             return false;
         }
-        let is_bare = self.next == Next::Bare && !is("RANDOM") && !is_password(word);
+        let is_bare =
+            self.next == Next::Bare && !is("RANDOM") && !is_password(word) && !self.is_before_parenthesis(token);
+        let is_cut = self.place == Place::First && self.first != Next::Plain;
+        self.place = self.place.behind(word);
+        self.arguments = secret_arguments(word).map(|first| (first, 0)).or(self.arguments.filter(|(_, nth)| *nth > 0));
         let near = self.since_identified.is_some_and(|words| words <= PLUGIN_WORDS);
         self.next = match self.next {
             _ if is_password(word) => {
@@ -269,10 +347,11 @@ impl<'a> Search<'a> {
                 }
                 Next::Secret
             }
-            _ if is_identified(word) => {
+            _ if is_identified(word) || is_cut && self.first == Next::Identified => {
                 self.since_identified = Some(0);
                 return false;
             }
+            _ if is_cut => Next::Secret,
             _ if near && is("BY") => Next::Bare,
             _ if self.since_identified.is_some() && (is("BY") || is("AS") || is("USING") || is("REPLACE")) => {
                 Next::Secret
@@ -284,8 +363,8 @@ impl<'a> Search<'a> {
             Next::Account | Next::Secret if is("TO") => Next::Secret,
             Next::Secret if is("LIKE") || is("IN") => Next::Secret,
             Next::Account => Next::Account,
-            Next::Value => Next::Call,
-            Next::Plain | Next::Secret | Next::Call | Next::Bare => Next::Plain,
+            Next::Value | Next::Bare => Next::Call,
+            Next::Plain | Next::Secret | Next::Call | Next::Identified => Next::Plain,
         };
         self.count();
         is_bare
@@ -299,13 +378,21 @@ impl<'a> Search<'a> {
             (b")", _) => self.open = self.open.saturating_sub(1),
             _ => {}
         }
+        self.arguments = match (symbol, self.arguments) {
+            (b"(", Some((first, 0))) => Some((first, 1)),
+            (b",", Some((first, nth))) if nth > 0 => Some((first, nth + 1)),
+            (b";", _) | (_, Some((_, 0))) => None,
+            (_, arguments) => arguments,
+        };
         self.next = match (symbol, self.next) {
+            (b"=" | b":=", Next::Account) => Next::Bare,
+            (b"=" | b":=", Next::Secret) if self.place == Place::Set => Next::Bare,
             (b"=" | b":=" | b"<=>" | b"<>" | b"!=", Next::Secret | Next::Account) => Next::Value,
             (b":", Next::Secret | Next::Account) => Next::Secret,
             // Before a quote in a text that was escaped once more than it is read.
             (b"\\", next) => next,
             (b";", _) => {
-                (self.since_identified, self.open, self.spilled) = (None, 0, false);
+                (self.since_identified, self.open, self.spilled, self.place) = (None, 0, false, Place::First);
                 Next::Plain
             }
             (b"@", Next::Account) => {
@@ -340,9 +427,20 @@ impl<'a> Search<'a> {
         if self.depth >= DEPTH_MAX {
             return true;
         }
-        let inner = read(&unescaped(string, self.dialect), self.depth + 1);
+        let inner = read(&unescaped(string, self.dialect), self.depth + 1, Next::Plain);
         self.spilled |= inner.wants;
         !inner.ranges.is_empty()
+    }
+}
+
+impl Place {
+    /// The place behind a word.
+    fn behind(self, word: &[u8]) -> Place {
+        match self {
+            Place::First if word.eq_ignore_ascii_case(b"SET") => Place::Set,
+            Place::First => Place::Other,
+            Place::Set | Place::Other => self,
+        }
     }
 }
 

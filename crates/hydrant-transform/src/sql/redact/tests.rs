@@ -143,6 +143,50 @@ fn passwords_that_functions_make_and_comparisons() {
     ]);
 }
 
+#[test]
+fn passwords_without_quotes_and_arguments_of_procedures() {
+    check(&[
+        ("SET PASSWORD FOR u@h=x", "SET PASSWORD FOR u@h=<secret>"),
+        ("SET PASSWORD FOR u = x; SELECT y", "SET PASSWORD FOR u = <secret>; SELECT y"),
+        ("set password = x", "set password = <secret>"),
+        ("SET PASSWORD FOR u = CONCAT('a', 'x')", "SET PASSWORD FOR u = CONCAT(<secret>, <secret>)"),
+        (
+            "CALL mysql.rds_set_external_master ('h.example', 3306, 'repl', 'x', 'bin.000001', 5, 0)",
+            "CALL mysql.rds_set_external_master ('h.example', 3306, 'repl', <secret>, <secret>, <secret>, <secret>)",
+        ),
+        (
+            "call `mysql`.`rds_set_external_source_with_auto_position`('h', 3306, 'repl', 'x'); SELECT 'y'",
+            "call `mysql`.`rds_set_external_source_with_auto_position`('h', 3306, 'repl', <secret>); SELECT 'y'",
+        ),
+        (
+            "CALL mysql.rds_import_binlog_ssl_material('{\"k\": 1}')",
+            "CALL mysql.rds_import_binlog_ssl_material(<secret>)",
+        ),
+        ("CALL mysql.rds_kill(7, 'x')", "CALL mysql.rds_kill(7, 'x')"),
+        ("CALL p('rds_set_external_master', 1, 2, 'y')", "CALL p('rds_set_external_master', 1, 2, 'y')"),
+    ]);
+}
+
+/// The rest of a statement whose beginning came in another event.
+#[test]
+fn words_without_their_front() {
+    for (text, expected) in [
+        ("ENTIFIED BY 'x' REQUIRE SSL", "ENTIFIED BY <secret> REQUIRE SSL"),
+        ("d with 'p' by 'x'", "d with 'p' by <secret>"),
+        ("WORD = 'x', a = 'b'", "WORD = <secret>, a = 'b'"),
+        ("rd('x')", "rd(<secret>)"),
+        ("BY 'x'", "BY <secret>"),
+        ("y \"x\" REPLACE", "y <secret> REPLACE"),
+        ("by the way: 'x'", "by the way: 'x'"),
+        ("d = x", "d = x"),
+        ("Word 'x' is not known", "Word <secret> is not known"),
+        ("SET a = 'x'", "SET a = 'x'"),
+        ("", ""),
+    ] {
+        assert_eq!(String::from_utf8_lossy(&secrets_of_piece(text.as_bytes())), expected, "{text}");
+    }
+}
+
 /// An apostrophe where none belongs turns strings into text and text into strings.
 #[test]
 fn quotes_that_do_not_fit() {

@@ -192,6 +192,11 @@ fn padded(rest: &[u8]) -> Option<Command> {
 /// Bytes of the longest command name.
 const COMMAND_BYTES_MAX: usize = 42;
 
+/// Whether a server calls a command so.
+pub(crate) fn is_command(name: &[u8]) -> bool {
+    COMMANDS.iter().any(|command| command.as_bytes() == name)
+}
+
 /// The closed set of both families, those that fill a log first. Where the old layout cuts two names to the same
 /// columns, the one that those servers knew comes first. Source: `Command_names::m_names` of MySQL 8 and 9, the
 /// command table of MariaDB.

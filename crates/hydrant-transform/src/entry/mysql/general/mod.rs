@@ -24,7 +24,7 @@ pub use account::Account;
 pub use banner::is_banner;
 pub(crate) use banner::{BANNER_LINE_BYTES_MAX, BannerLine, banner_line};
 pub(crate) use escaped::{Window, parse_escaped};
-pub(crate) use header::{HEADER_BYTES_MAX, Header, header, may_become_header};
+pub(crate) use header::{HEADER_BYTES_MAX, Header, header, is_command, may_become_header};
 
 /// One entry, borrowed from its bytes. The ranges are byte ranges of the message, for `explain`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -59,6 +59,7 @@ pub(crate) fn is_confirmed(first: &[u8], second: &[u8]) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Headers {
     pub(super) has_query_time: bool,
+    has_user: bool,
     in_warnings: bool,
 }
 
@@ -87,6 +88,10 @@ impl Headers {
     }
 
     fn time<'a>(&mut self, text: &'a [u8], entry: &mut SlowEntry<'a>) {
+        // The server writes one; a comment at the beginning of the statement may look like another.
+        if entry.stamp.is_some() {
+            return entry.other_lines.push(text);
+        }
         // microslow writes both on one line.
         let (time, user) = match memmem::find(text, b" # User@Host: ") {
             Some(place) => (text.get(..place).unwrap_or_default(), text.get(place + 14..)),
@@ -120,7 +125,8 @@ impl Headers {
                 right.get(close + 1..)?,
             ))
         };
-        let Some((user, account, host, ip, rest)) = parts() else {
+        let Some((user, account, host, ip, rest)) = parts().filter(|_| !std::mem::replace(&mut self.has_user, true))
+        else {
             entry.other_lines.push(line);
             return;
         };
@@ -158,7 +164,7 @@ impl Headers {
             }
             // `log_slow_extra` has it once more.
             "Thread_id" if entry.thread_id.is_some() && entry.thread_id == number() => {}
-            "Schema" if !value.is_empty() => entry.database = Some(value.into()),
+            "Schema" if !value.is_empty() && entry.database.is_none() => entry.database = Some(value.into()),
             _ if value.is_empty() => {}
             _ => entry.fields.push((name, value)),
         }
