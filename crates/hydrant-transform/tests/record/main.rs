@@ -2,6 +2,8 @@
 //!
 //! Expected documents are written by hand.
 
+mod docs;
+
 mod formats;
 mod lines;
 
