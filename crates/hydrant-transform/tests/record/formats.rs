@@ -151,7 +151,7 @@ fn a_record_of_the_audit_log_has_the_four_names_and_its_own() {
 fn a_record_of_a_json_audit_log_has_the_same_names() {
     let percona = br#"{"audit_record":{"name":"Query","record":"4_2","timestamp":"2021-07-23T05:45:52 UTC","command_class":"set_option","connection_id":"37","status":0,"sqltext":"SET PASSWORD = 'x1y2'","user":"app[app] @ web []","host":"web","os_user":"","ip":"","db":"d"}}"#;
     let expected = format!(
-        r#"{{"@timestamp":"2021-07-23T05:45:52.000000Z","Time":"2021-07-23T05:45:52.000000Z","PID":37,"Perform":"Query","User":"app","Host":"web","Database":"d","Command_class":"set_option","Return_code":0,"Statement":"SET PASSWORD = <secret>","Record":"{{\"record\":\"4_2\"}}",{TAIL}}}"#
+        r#"{{"@timestamp":"2021-07-23T05:45:52.000000Z","Time":"2021-07-23T05:45:52.000000Z","PID":37,"Perform":"Query","User":"app","Account":"app","Host":"web","Database":"d","Command_class":"set_option","Return_code":0,"Statement":"SET PASSWORD = <secret>","Record":"{{\"record\":\"4_2\"}}",{TAIL}}}"#
     );
     assert_eq!(one(event(percona), &Options::default()), (Format::Audit, expected));
     let as_json = Options { format: Some(Format::Json), ..Options::default() };
@@ -266,7 +266,10 @@ proptest! {
         let options = Options { redact: Redact::Literals, digest, ..Options::default() };
         let events = vec![LogEvent { message, flags, ..event(b"") }];
         for document in transform_events("1", "g", "s", events, SOURCE, &options).documents {
-            let document = String::from_utf8(document.source).unwrap();
+            let mut document: serde_json::Map<String, Value> = serde_json::from_slice(&document.source).unwrap();
+            // A hash may hold any digits.
+            document.remove("digest_hash");
+            let document = Value::Object(document).to_string();
             prop_assert!(!document.contains("zq7") && !document.contains("777"), "{}", document);
         }
     }

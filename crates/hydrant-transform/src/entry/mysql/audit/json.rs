@@ -38,9 +38,20 @@ pub struct JsonAuditEntry {
     pub rest: Map<String, Value>,
 }
 
-/// Classes of MySQL Enterprise's events.
-const CLASSES: [&str; 8] =
-    ["audit", "connection", "general", "table_access", "message", "query", "parse", "authentication"];
+/// Classes of the events of MySQL Enterprise and of Percona's Audit Log Filter.
+const CLASSES: [&str; 11] = [
+    "audit",
+    "connection",
+    "general",
+    "table_access",
+    "message",
+    "query",
+    "parse",
+    "authentication",
+    "command",
+    "stored_program",
+    "global_variable",
+];
 
 /// Reads one record: `None` when the message is none.
 pub fn parse_json(message: &[u8]) -> Option<JsonAuditEntry> {
@@ -64,16 +75,14 @@ pub fn parse_json(message: &[u8]) -> Option<JsonAuditEntry> {
 fn percona(mut record: Map<String, Value>) -> Option<JsonAuditEntry> {
     let operation = text(&mut record, "name")?;
     let micros = micros(&text(&mut record, "timestamp")?)?;
-    // `root[root] @ localhost []` of statements, `root` of connections.
-    let user = text(&mut record, "user");
-    let user = user.map(|user| user.split_once('[').map_or(user.clone(), |(name, _)| name.to_owned()));
+    let (user, account) = user_and_account(text(&mut record, "user"));
     Some(JsonAuditEntry {
         micros: Some(micros),
         operation,
         connection_id: number(&mut record, "connection_id").and_then(|id| u64::try_from(id).ok()),
         command_class: text(&mut record, "command_class"),
-        user: user.filter(|user| !user.is_empty()),
-        account: text(&mut record, "priv_user"),
+        user,
+        account: text(&mut record, "priv_user").or(account),
         host: text(&mut record, "host"),
         ip: text(&mut record, "ip"),
         database: text(&mut record, "db"),
@@ -84,41 +93,54 @@ fn percona(mut record: Map<String, Value>) -> Option<JsonAuditEntry> {
     })
 }
 
+/// `root[admin] @ localhost []` of statements: the user and the account that matched; `root` of connections.
+fn user_and_account(user: Option<String>) -> (Option<String>, Option<String>) {
+    let Some(user) = user else { return (None, None) };
+    let parts = user.rsplit_once("] @ ").and_then(|(names, _)| names.rsplit_once('['));
+    let some = |name: &str| Some(name.to_owned()).filter(|name| !name.is_empty());
+    match parts {
+        Some((name, account)) => (some(name), some(account)),
+        None => (Some(user), None),
+    }
+}
+
 fn enterprise(mut record: Map<String, Value>) -> Option<JsonAuditEntry> {
     let class = text(&mut record, "class").filter(|class| CLASSES.contains(&class.as_str()))?;
     let event = text(&mut record, "event")?;
     let micros = micros(&text(&mut record, "timestamp")?)?;
-    let mut part = |name: &str| match record.remove(name) {
-        Some(Value::Object(part)) => part,
+    let mut parts = PARTS.map(|name| match record.get_mut(name) {
+        Some(Value::Object(part)) => std::mem::take(part),
         Some(_) | None => Map::new(),
-    };
-    let (mut account, mut login) = (part("account"), part("login"));
-    let (mut general, mut table, mut connection) =
-        (part("general_data"), part("table_access_data"), part("connection_data"));
-    let mut query = part("query_data");
+    });
+    let [account, login, general, table, connection, query] = &mut parts;
+    let (user, matched) = user_and_account(text(account, "user"));
     let mut entry = JsonAuditEntry {
         micros: Some(micros),
         operation: format!("{class} {event}"),
         connection_id: number(&mut record, "connection_id").and_then(|id| u64::try_from(id).ok()),
-        command_class: first([&mut general, &mut table, &mut query], |part| text(part, "sql_command")),
-        user: text(&mut login, "user"),
-        account: text(&mut account, "user"),
-        host: text(&mut account, "host"),
-        ip: text(&mut login, "ip"),
-        database: first([&mut connection, &mut table, &mut query], |part| text(part, "db")),
-        table: text(&mut table, "table"),
-        connection_type: text(&mut connection, "connection_type"),
-        status: first([&mut general, &mut connection, &mut query], |part| number(part, "status")),
-        query: first([&mut general, &mut table, &mut query], |part| text(part, "query")),
+        command_class: first([general, table, query], |part| text(part, "sql_command")),
+        user: text(login, "user").or_else(|| user.clone()),
+        account: matched.or(user),
+        host: text(account, "host"),
+        ip: text(login, "ip"),
+        database: first([connection, table, query], |part| text(part, "db")),
+        table: text(table, "table"),
+        connection_type: text(connection, "connection_type"),
+        status: first([general, connection, query], |part| number(part, "status")),
+        query: first([general, table, query], |part| text(part, "query")),
         rest: Map::new(),
     };
-    entry.user = entry.user.or_else(|| entry.account.clone());
-    for part in [login, account, general, table, connection, query] {
-        record.extend(part);
+    for (name, part) in PARTS.into_iter().zip(parts) {
+        if let Some(place) = record.get_mut(name).filter(|place| place.is_object()) {
+            *place = Value::Object(told(part));
+        }
     }
     entry.rest = told(record);
     Some(entry)
 }
+
+/// The objects in a record of MySQL Enterprise whose members are read. What is not stays in them.
+const PARTS: [&str; 6] = ["account", "login", "general_data", "table_access_data", "connection_data", "query_data"];
 
 /// What the first part tells that tells it.
 fn first<T>(parts: [&mut Map<String, Value>; 3], take: impl Fn(&mut Map<String, Value>) -> Option<T>) -> Option<T> {
@@ -130,7 +152,7 @@ fn text(object: &mut Map<String, Value>, name: &str) -> Option<String> {
     match object.get(name)? {
         Value::String(text) => {
             let text = text.clone();
-            object.remove(name);
+            object.shift_remove(name);
             Some(text).filter(|text| !text.is_empty())
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
@@ -144,12 +166,16 @@ fn number(object: &mut Map<String, Value>, name: &str) -> Option<i64> {
         Value::String(text) => text.parse().ok(),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     };
-    number.inspect(|_| drop(object.remove(name)))
+    number.inspect(|_| drop(object.shift_remove(name)))
 }
 
 /// Only what says something.
 fn told(rest: Map<String, Value>) -> Map<String, Value> {
-    rest.into_iter().filter(|(_, value)| !matches!(value, Value::Null) && value != "").collect()
+    rest.into_iter()
+        .filter(|(_, value)| {
+            !matches!(value, Value::Null) && value != "" && value.as_object().is_none_or(|part| !part.is_empty())
+        })
+        .collect()
 }
 
 /// `2014-08-27T10:44:19 UTC`, `2019-10-03 14:09:45`, `2022-01-01T00:00:00Z`
@@ -178,6 +204,11 @@ mod tests {
         let entry = parse_json(connect).unwrap();
         assert_eq!((entry.user.as_deref(), entry.account.as_deref()), (Some("app"), Some("app2")));
         assert_eq!((entry.ip.as_deref(), entry.status, entry.query), (Some("10.0.0.1"), Some(1045), None));
+        let named = br#"{"audit_record":{"name":"Query","record":"1","z":1,"timestamp":"2014-08-27T10:44:19 UTC","user":"a[x][other] @ web []","b":2}}"#;
+        let entry = parse_json(named).unwrap();
+        assert_eq!((entry.user.as_deref(), entry.account.as_deref()), (Some("a[x]"), Some("other")));
+        // In the order of the log.
+        assert_eq!(serde_json::to_string(&entry.rest).unwrap(), r#"{"record":"1","z":1,"b":2}"#);
     }
 
     #[test]
@@ -192,11 +223,24 @@ mod tests {
         assert_eq!((entry.user.as_deref(), entry.account.as_deref()), (Some("admin"), Some("root")));
         assert_eq!((entry.host.as_deref(), entry.ip.as_deref()), (Some("localhost"), Some("127.0.0.1")));
         assert_eq!((entry.query.as_deref(), entry.status), (Some("SHOW VARIABLES"), Some(0)));
-        assert_eq!(serde_json::json!(entry.rest), serde_json::json!({"command": "Query", "id": 2}));
+        assert_eq!(serde_json::json!(entry.rest), serde_json::json!({"id": 2, "general_data": {"command": "Query"}}));
         let access = br#"{ "timestamp": "2019-10-03 14:09:45", "id": 0, "class": "table_access", "event": "insert", "connection_id": 12, "account": { "user": "root", "host": "h" }, "table_access_data": { "db": "test", "table": "t1", "query": "INSERT INTO t1 VALUES (1)", "sql_command": "insert" } }"#;
         let entry = parse_json(access).unwrap();
         assert_eq!((entry.database.as_deref(), entry.table.as_deref()), (Some("test"), Some("t1")));
         assert_eq!((entry.user.as_deref(), entry.query.as_deref()), (Some("root"), Some("INSERT INTO t1 VALUES (1)")));
+    }
+
+    /// Percona's Audit Log Filter; and members of one name in several parts.
+    #[test]
+    fn a_record_of_perconas_filter_and_members_of_one_name() {
+        let command = br#"{"timestamp":"2023-03-29 11:17:03","id":4,"class":"command","event":"command_start","connection_id":11,"account":{"user":"root[adm] @ localhost []","host":"localhost","x":1},"login":{"x":2},"command_data":{"name":"command_start","status":0,"command":"query"}}"#;
+        let entry = parse_json(command).unwrap();
+        assert_eq!((entry.operation.as_str(), entry.micros), ("command command_start", Some(1_680_088_623_000_000)));
+        assert_eq!((entry.user.as_deref(), entry.account.as_deref()), (Some("root"), Some("adm")));
+        assert_eq!(
+            serde_json::to_string(&entry.rest).unwrap(),
+            r#"{"id":4,"account":{"x":1},"login":{"x":2},"command_data":{"name":"command_start","status":0,"command":"query"}}"#
+        );
     }
 
     #[test]

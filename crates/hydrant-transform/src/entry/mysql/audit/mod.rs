@@ -151,8 +151,10 @@ impl<'a> AuditEntry<'a> {
         let mut fields: Vec<&[u8]> = rest.rsplitn(TAIL_FIELDS_MAX, |byte| *byte == b',').collect();
         fields.reverse();
         let last = fields.last().copied().unwrap_or_default();
-        if fields.len() > 3 && !last.is_empty() && number(last).is_none() {
-            self.connection_type = fields.pop();
+        let is_code = |field: &[u8]| number(field).is_some();
+        let before = fields.iter().rev().nth(1).is_some_and(|field| is_code(field));
+        if fields.len() > 3 && !is_code(last) && (before || !last.is_empty()) {
+            self.connection_type = fields.pop().and_then(some);
         }
         self.return_code = fields.pop().and_then(number);
         self.object = fields.pop().and_then(some);

@@ -120,3 +120,13 @@ proptest! {
         prop_assert!(parse(&record).is_some());
     }
 }
+
+/// Amazon's plug-in leaves the connection type empty where it knows none.
+#[test]
+fn a_connection_type_may_be_empty() {
+    let entry = parse(b"20210723 05:45:52,vm,app,web,1,0,CONNECT,app_db,,0,").unwrap();
+    assert_eq!(
+        (entry.database, entry.object, entry.return_code, entry.connection_type),
+        (Some(&b"app_db"[..]), None, Some(0), None)
+    );
+}
