@@ -8,8 +8,15 @@ use serde_json::value::RawValue;
 
 use crate::json;
 
-/// What one object may keep. A member beyond is left out: each stands in every document of its envelope.
+/// What one object may keep, since each member stands in every document of its envelope. Of a member that is longer, or
+/// has no room beside those before it, [`LEFT_OUT`] tells that it was there.
 pub const EXTRA_BYTES_MAX: usize = 4096;
+
+/// Names the first member that was left out, and how long it was.
+const LEFT_OUT: &str = "left_out";
+
+/// Of that name.
+const LEFT_OUT_CHARACTERS_MAX: usize = 64;
 
 /// Members as JSON text, without braces: `"policyLevel":"ACCOUNT_LEVEL_POLICY"`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,9 +50,18 @@ impl Extra {
         let value = value.get();
         let before = self.members();
         if before.len() + key.len() + value.len() > EXTRA_BYTES_MAX {
+            if !self.iter().iter().any(|(key, _)| key == LEFT_OUT) {
+                let name: String = key.chars().take(LEFT_OUT_CHARACTERS_MAX).collect();
+                let told = serde_json::Value::from(format!("{name}: {} bytes", value.len())).to_string();
+                self.write(LEFT_OUT, &told);
+            }
             return;
         }
-        let mut text = before.as_bytes().to_vec();
+        self.write(key, value);
+    }
+
+    fn write(&mut self, key: &str, value: &str) {
+        let mut text = self.members().as_bytes().to_vec();
         json::write_separator(&mut text);
         json::write_str(&mut text, key);
         text.push(b':');

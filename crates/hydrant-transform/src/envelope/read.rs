@@ -111,8 +111,10 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
         if envelope.control || kind == "DATA_MESSAGE" {
             return Ok(Some(envelope));
         }
-        // What imitates a marked record is a line like others.
-        let is_line = message_type.is_none() || kind == MARKED || !seen.contains(ObjectKey::LogEvents as u8);
+        // What imitates a marked record is a line like others, and so is an object whose `messageType` is no text.
+        let is_text = matches!(message_type, Some(Scalar::Text(_)));
+        let is_line =
+            kind == MARKED || !is_text && !(message_type.is_some() && seen.contains(ObjectKey::LogEvents as u8));
         if is_line {
             return Ok(None);
         }

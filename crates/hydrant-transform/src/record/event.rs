@@ -119,7 +119,7 @@ pub(super) fn entry(
     }
     if let Some(entry) = slow.then(|| slow::parse(message)).flatten() {
         let command = entry.administrator_command;
-        let statement = command.is_none().then_some(entry.statement);
+        let statement = (command.is_none() && !entry.is_throttle_summary()).then_some(entry.statement);
         let facts = || filter::Entry::of(Format::Slow).command(command).user(entry.user).statement(statement);
         return kept(options, facts).unwrap_or_else(|| writer.slow(&entry));
     }
@@ -153,6 +153,14 @@ pub(super) fn entry(
         return EntryOutcome::Dropped(DropReason::Banner);
     }
     kept(options, || filter::Entry::of(Format::Text)).unwrap_or_else(|| writer.plain_text())
+}
+
+/// What stands before a banner that ends an entry's message; the banner is none of the entry.
+pub(super) fn before_banner<'m>(message: &'m [u8], metadata: &Metadata, options: &Options) -> Option<&'m [u8]> {
+    let before = message.get(..general::banner_behind(message)?)?;
+    let is_general = metadata.may_be(Format::General, options) && general::parse(before).is_some();
+    let is_slow = metadata.may_be(Format::Slow, options) && slow::parse(before).is_some();
+    (is_general || is_slow).then_some(before)
 }
 
 fn json_audit_facts(entry: &JsonAuditEntry) -> filter::Entry<'_> {

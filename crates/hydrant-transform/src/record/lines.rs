@@ -12,7 +12,7 @@ use super::{DOCUMENTS_BYTES_MAX, DropReason, MESSAGE_BYTES_MAX, ORDINAL, Options
 use crate::document::timestamp::{MICROS_END, UtcStamps, write_rfc3339};
 use crate::document::{DocumentHash, EventSource, LogStreamIds};
 use crate::entry::Format;
-use crate::entry::mysql::general::{Stamp, Window, parse_escaped};
+use crate::entry::mysql::general::{self, Stamp, Window, parse_escaped};
 use crate::envelope::gzip::Inflater;
 use crate::envelope::scan::{self, Step};
 use crate::envelope::{DECOMPRESSED_BYTES_MAX, EventFlags, KEPT_BYTES_MAX, LogEvent};
@@ -181,7 +181,9 @@ impl Work<'_> {
     fn entry(&mut self, event: &scan::Event<'_>) -> Option<Option<Format>> {
         let is_in_range = (0..TIMESTAMP_MS_END).contains(&event.timestamp_ms);
         let is_short = event.message.text.len() <= MESSAGE_BYTES_MAX;
-        if !is_in_range || !is_short || self.lines.data.len() >= DOCUMENTS_BYTES_MAX {
+        // An entry with a banner behind it is two.
+        let is_one = !general::may_end_in_banner(event.message.text);
+        if !is_in_range || !is_short || !is_one || self.lines.data.len() >= DOCUMENTS_BYTES_MAX {
             return None;
         }
         let is_flagged = event.flags != EventFlags::default();

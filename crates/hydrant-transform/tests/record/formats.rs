@@ -197,6 +197,27 @@ fn with_literals_hidden_what_is_no_statement_is_not_shown() {
     assert!(!slow.to_string().contains("zq7"), "{slow}");
 }
 
+#[test]
+fn a_summary_of_throttled_entries_is_no_statement_and_a_bare_header_line_is_one() {
+    let of = |message: &str| {
+        let options = Options { digest: true, ..Options::default() };
+        serde_json::from_str::<Value>(&one(event(message.as_bytes()), &options).1).unwrap()
+    };
+    let head = "# User@Host: [] @  []  Id: 5\n# Query_time: 1  Rows_sent: 0\n";
+    let summary =
+        of(&format!("{head}SET timestamp=5;\nthrottle:          3 'index not used' warning(s) suppressed.;\n"));
+    assert_eq!(summary["Statement"], "throttle:          3 'index not used' warning(s) suppressed.");
+    assert_eq!((summary.get("digest"), summary.get("statement_type")), (None, None));
+    // As a version of Percona Server writes it: PS-7492.
+    let bare = of(&format!(
+        "{head}Tmp_tables: 1  Tmp_disk_tables: 0  Tmp_table_sizes: 9\n# InnoDB_trx_id: 2552F3B37\nSET timestamp=5;\nSELECT 1;\n"
+    ));
+    assert_eq!(
+        (&bare["Tmp_tables"], &bare["Tmp_table_sizes"], &bare["Statement"]),
+        (&1.into(), &9.into(), &"SELECT 1".into())
+    );
+}
+
 const PLANTED: [&str; 12] = [
     "2021-07-23T05:45:52.976229Z\t    5 Query\t{}",
     "\t\t    5 Prepare\t{}",

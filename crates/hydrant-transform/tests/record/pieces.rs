@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hydrant_transform::entry::Format;
 use hydrant_transform::envelope::{Decoded, LogEvent, decode};
-use hydrant_transform::record::{DropReason, Join, Options, raw_envelope, transform};
+use hydrant_transform::record::{DropReason, Join, LineTransformer, Options, raw_envelope, transform};
 use hydrant_transform::sql::redact::Redact;
 use serde_json::Value;
 
@@ -97,9 +97,65 @@ fn what_an_envelope_has_beside_is_kept() {
         (&hidden["aws_account"], hidden.get("extracted_fields"), hidden.get("envelope")),
         (&"2".into(), None, None)
     );
-    // A member that is too long to stand in every document is left out, and stops nothing.
+    // A member that is too long to stand in every document is left out, which is said, and stops nothing.
     let long = envelope.replace("ACCOUNT_LEVEL_POLICY", &"x".repeat(5_000));
-    assert_eq!(raw(long.as_bytes())[1].2.get("policy_level"), None);
+    let document = &raw(long.as_bytes())[1].2;
+    assert_eq!(document.get("policy_level"), None);
+    let told = r#"{"left_out":"policyLevel: 5002 bytes","newKey":{"a":[1,        2]}}"#;
+    assert_eq!(document["envelope"], told);
+}
+
+const BANNER: &str = "/rdsdbbin/mysql/bin/mysqld, Version: 8.0.32 (Source distribution). started with:\nTcp port: 3306  Unix socket: /tmp/mysql.sock\nTime                 Id Command    Argument\n";
+
+/// Who cuts a log at its stamps takes a banner with the entry before it. It is none of the statement.
+#[test]
+fn a_banner_behind_an_entry_is_dropped_and_the_entry_kept() {
+    let of = |message: &str| {
+        let transformed = many(vec![event(message.as_bytes())], &Options::default());
+        let told =
+            transformed.documents.iter().map(|document| serde_json::from_str::<Value>(&source(document)).unwrap());
+        (
+            told.map(|document| document["Statement"].clone()).collect::<Vec<_>>(),
+            transformed.dropped,
+            transformed.failed.len(),
+        )
+    };
+    let general = "2021-07-23T05:45:52.976229Z\t    5 Query\tSELECT 1\n";
+    let slow = "# Query_time: 1\nSET timestamp=5;\nSELECT 1;\n";
+    for (entry, banner) in [
+        (general, BANNER.to_owned()),
+        (slow, BANNER.to_owned()),
+        (general, BANNER.trim_end().replace('\n', "\r\n")),
+        // An embedded server names no ports.
+        (
+            general,
+            "bin/mysqld, Version: 5.1.7-beta-log. embedded library\nTime                 Id Command    Argument\n"
+                .to_owned(),
+        ),
+    ] {
+        let told = of(&format!("{entry}{banner}"));
+        assert_eq!(told, (vec!["SELECT 1".into()], vec![DropReason::Banner], 0), "{banner}");
+    }
+    let two = of(&format!("{general}{BANNER}{BANNER}"));
+    assert_eq!(two, (vec!["SELECT 1".into()], vec![DropReason::Banner, DropReason::Banner], 0));
+    for (statement, rest) in [
+        ("SELECT 'Argument", ""),
+        ("SELECT 1\nTime                 Id Command    Argument", ""),
+        ("SELECT 1\nTcp port: 3306  Unix socket: /tmp/mysql.sock\nTime                 Id Command    Argument", "\n"),
+    ] {
+        let told = of(&format!("2021-07-23T05:45:52.976229Z\t    5 Query\t{statement}{rest}"));
+        assert_eq!(told, (vec![statement.into()], vec![], 0));
+    }
+    // Beside others, by the way that takes ordinary envelopes, too.
+    let message = serde_json::to_string(&format!("{general}{BANNER}")).unwrap();
+    let envelope = format!(
+        r#"{{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","subscriptionFilters":[],"logEvents":[{{"id":"1","timestamp":1,"message":{message}}}]}}"#
+    );
+    let options = Options::default();
+    let mut lines = LineTransformer::new(&options);
+    assert!(lines.transform(&gzip(envelope.as_bytes()), SOURCE).is_none());
+    let transformed = transform(envelope.as_bytes(), SOURCE, &options);
+    assert_eq!((transformed.documents.len(), transformed.dropped.len()), (1, 1));
 }
 
 /// What no number type, no string and no stack holds is kept as it stands, and takes nothing with it.

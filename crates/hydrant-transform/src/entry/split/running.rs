@@ -330,7 +330,7 @@ impl Running {
         }
         self.kind = Kind::SlowHeaders { user: user || is_user };
         let is_command = line.text.starts_with(slow::ADMINISTRATOR);
-        if is_command || !line.text.starts_with(b"#") {
+        if is_command || !(line.text.starts_with(b"#") || slow::is_bare_header_line(line.text)) {
             self.kind = Kind::SlowStatement { sql: !is_command };
             self.lexed = self.at;
         }

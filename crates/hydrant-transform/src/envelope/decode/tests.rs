@@ -152,6 +152,7 @@ fn errors_name_the_key_and_never_quote_a_value() {
         (r#""owner":"#, r#""logStream":"secret","owner":"#, "`logStream` is there twice"),
         (r#""DATA_MESSAGE""#, r#""secret""#, "`messageType` is neither DATA_MESSAGE nor CONTROL_MESSAGE"),
         (r#""DATA_MESSAGE""#, "5", "`messageType` is neither DATA_MESSAGE nor CONTROL_MESSAGE"),
+        (DATA, r#"{"messageType":"ORDER"}"#, "`messageType` is neither DATA_MESSAGE nor CONTROL_MESSAGE"),
         (r#"["mysql-general-filter"]"#, r#"["f",5]"#, "`subscriptionFilters` is not a string"),
         (r#""id":"#, r#""id":true,"x":"#, "`logEvents[0].id` is not a string"),
         ("1627019152976", r#""secret""#, "`logEvents[0].timestamp` is not a whole number"),
@@ -213,7 +214,7 @@ fn what_is_no_envelope_is_raw() {
         b"{}{}",
         b"[1]",
         b"\"DATA_MESSAGE\"",
-        b"{\"messageType\":\"ORDER\",\"owner\":5,\"owner\":6}",
+        b"{\"messageType\":5,\"owner\":5,\"owner\":6}",
         b"{\"messageType\":\"HYDRANT_DOCUMENT\",\"logEvents\":[]}",
         b"{\"logEvents\":5}",
         b"{\"logEvents\":[{\"id\":[]}]}",
@@ -252,7 +253,9 @@ fn a_gzip_bomb_is_too_large() {
 fn deep_nesting_is_passed_over() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let record = DATA.replacen(r#"{"messageType""#, &format!(r#"{{"x":{deep},"messageType""#), 1);
-    assert_eq!(envelopes_of(record.as_bytes()), [data_envelope()]);
+    let [envelope] = &envelopes_of(record.as_bytes())[..] else { panic!("one envelope") };
+    assert_eq!(envelope.extra.members(), r#""left_out":"x: 200000 bytes""#);
+    assert_eq!(Envelope { extra: Extra::default(), ..envelope.clone() }, data_envelope());
 }
 
 proptest! {

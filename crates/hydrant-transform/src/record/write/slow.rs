@@ -50,7 +50,7 @@ impl Writer<'_> {
         if entry.administrator_command.is_none() || self.profile() == Profile::Classic {
             self.text(Field::Statement, &statement);
         }
-        if entry.administrator_command.is_none() {
+        if entry.administrator_command.is_none() && !entry.is_throttle_summary() {
             self.statement_fields(&statement);
         }
         self.event(Format::Slow, Happened::Access, None);

@@ -12,6 +12,9 @@ pub struct Crash<'a> {
     pub statement: Option<&'a [u8]>,
 }
 
+/// Stands in place of a statement.
+const UNREADABLE: &[u8] = b"is an invalid pointer";
+
 /// `None` where the text does not begin with a crash.
 pub(super) fn parse(text: &[u8]) -> Option<Crash<'_>> {
     let first = text.get(..memchr(b'\n', text).unwrap_or(text.len()))?;
@@ -31,7 +34,9 @@ fn statement(text: &[u8]) -> Option<&[u8]> {
     let statement = query.get(pointer + 3..)?;
     let end = memmem::find(statement, b"\nConnection ID").unwrap_or(statement.len());
     let statement = statement.get(..end)?.trim_ascii();
-    (is_pointer && !statement.is_empty()).then_some(statement)
+    // The server could not read its own memory any more.
+    let is_readable = !statement.is_empty() && statement != UNREADABLE;
+    (is_pointer && is_readable).then_some(statement)
 }
 
 fn behind<'a>(text: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {

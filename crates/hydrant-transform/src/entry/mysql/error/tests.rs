@@ -299,3 +299,10 @@ proptest! {
         parse_sink(text);
     }
 }
+
+#[test]
+fn a_statement_that_the_server_could_not_read_is_none() {
+    let crash = b"2021-07-23T05:45:52Z UTC - mysqld got signal 11 ;\nTrying to get some variables.\nQuery (7f3a): is an invalid pointer\nConnection ID (thread ID): 12\n";
+    let crash = parse(crash).unwrap().crash().unwrap();
+    assert_eq!((crash.signal, crash.thread_id, crash.statement), (11, Some(12), None));
+}

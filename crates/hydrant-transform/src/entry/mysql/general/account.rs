@@ -21,11 +21,31 @@ const TRANSPORTS: [&str; 5] = ["TCP/IP", "SSL/TLS", "Socket", "Named Pipe", "Sha
 
 const DENIED: &[u8] = b"Access denied for user '";
 
+/// What else the servers write for a login that they refuse, which names nobody: `ER_NOT_SUPPORTED_AUTH_MODE`,
+/// `ER_MUST_CHANGE_PASSWORD_LOGIN`, `ER_HOST_NOT_PRIVILEGED`, `ER_HOST_IS_BLOCKED`, `ER_ACCOUNT_HAS_BEEN_LOCKED` and
+/// `ER_SECURE_TRANSPORT_REQUIRED` of MySQL's errmsg files.
+const REFUSALS: [&[u8]; 6] = [
+    b"Client does not support authentication protocol requested by server",
+    b"Your password has expired. To log in you must change it",
+    b"Host '",
+    b"Access denied for user ",
+    b"Connections using insecure transport are prohibited",
+    b"Access denied, this account is locked",
+];
+
+/// Whether the server refused a login with a text that names no account, or names it otherwise.
+pub(super) fn is_refusal(argument: &[u8]) -> bool {
+    let named = REFUSALS.iter().find(|text| argument.starts_with(text));
+    named.is_some_and(|text| *text != b"Host '" || memmem::find(argument, b"' is ").is_some())
+}
+
 impl<'a> Account<'a> {
     /// Reads what stands behind a command; `None` where the command speaks of no account.
     pub fn of(command: &str, argument: &'a [u8]) -> Option<Account<'a>> {
         match command {
-            "Connect" | "Change user" => denied(argument).or_else(|| connecting(argument)),
+            "Connect" | "Change user" => {
+                denied(argument).or_else(|| refused(argument)).or_else(|| connecting(argument))
+            }
             "Init DB" => denied(argument),
             _ => None,
         }
@@ -72,6 +92,11 @@ fn denied(argument: &[u8]) -> Option<Account<'_>> {
     })
 }
 
+/// A refusal that says nothing of the account.
+fn refused(argument: &[u8]) -> Option<Account<'_>> {
+    is_refusal(argument).then_some(Account { denied: true, ..Account::default() })
+}
+
 fn cut<'a>(text: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let at = memmem::find(text, separator)?;
     Some((text.get(..at)?, text.get(at + separator.len()..)?))
@@ -104,6 +129,22 @@ mod tests {
         let denied = denied.to_string();
         let expected = [user, host, privileged, database, transport, &denied].map(str::to_owned);
         assert_eq!(told(command, argument), Some(expected.to_vec()), "{argument}");
+    }
+
+    #[test]
+    fn refusals_by_other_texts_are_logins_that_failed() {
+        for argument in [
+            "Client does not support authentication protocol requested by server; consider upgrading MySQL client",
+            "Your password has expired. To log in you must change it using a client that supports expired passwords.",
+            "Host '10.0.0.1' is not allowed to connect to this MySQL server",
+            "Host 'web' is blocked because of many connection errors; unblock with 'mysqladmin flush-hosts'",
+            "Access denied for user app@web",
+        ] {
+            let account = Account::of("Connect", argument.as_bytes());
+            assert_eq!(account, Some(Account { denied: true, ..Account::default() }), "{argument}");
+        }
+        let named = Account::of("Connect", b"Host 'a@web on d using Socket").unwrap();
+        assert_eq!((named.user, named.denied), (Some(&b"Host 'a"[..]), false));
     }
 
     #[test]

@@ -39,6 +39,33 @@ pub fn is_banner(message: &[u8]) -> bool {
     lines > 0
 }
 
+/// How the columns of a banner end.
+const LAST_COLUMN: &[u8] = b"Argument";
+
+/// Where a banner begins that stands behind something else at the end of a message: a server that opens its log anew
+/// writes it behind the last entry, and who cuts a log at its stamps takes both as one.
+pub(crate) fn banner_behind(message: &[u8]) -> Option<usize> {
+    let mut rest = message.trim_ascii_end();
+    if !rest.ends_with(LAST_COLUMN) {
+        return None;
+    }
+    let mut next = None;
+    loop {
+        let start = memchr::memrchr(b'\n', rest)?;
+        let line = banner_line(rest.get(start + 1..)?).filter(|line| next.is_none_or(|next| *line < next))?;
+        rest = rest.get(..start)?;
+        match line {
+            BannerLine::Program => return Some(start + 1),
+            BannerLine::Ports | BannerLine::Columns => next = Some(line),
+        }
+    }
+}
+
+/// Whether a message, as it stands in JSON, may end with a banner.
+pub(crate) fn may_end_in_banner(escaped: &str) -> bool {
+    escaped.trim_end_matches(['\\', 'n', 'r', ' ']).as_bytes().ends_with(LAST_COLUMN)
+}
+
 /// Which banner line this is, if any. `line` comes without its newline.
 pub(crate) fn banner_line(line: &[u8]) -> Option<BannerLine> {
     if line.len() > BANNER_LINE_BYTES_MAX {

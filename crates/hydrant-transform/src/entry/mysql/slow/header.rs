@@ -23,6 +23,12 @@ pub(crate) fn is_header_line(line: &[u8]) -> bool {
     })
 }
 
+/// Whether it is a header line that a version of Percona Server writes without its `#` (PS-7492).
+pub(crate) fn is_bare_header_line(line: &[u8]) -> bool {
+    let number = line.strip_prefix(b"Tmp_tables: ").and_then(<[u8]>::first);
+    number.is_some_and(u8::is_ascii_digit)
+}
+
 /// Whether a line of a running entry, which has a statement already, can begin the next one.
 pub(crate) fn begins(line: &[u8]) -> bool {
     let is_query_time = || {

@@ -23,7 +23,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-pub(crate) use header::{begins, is_confirmed, is_header_line, is_time_line, is_user_line};
+pub(crate) use header::{begins, is_bare_header_line, is_confirmed, is_header_line, is_time_line, is_user_line};
 
 use super::general::{Stamp, byte_order_mark};
 use header::Headers;
@@ -75,7 +75,7 @@ pub fn parse(message: &[u8]) -> Option<SlowEntry<'_>> {
     let mut entry = SlowEntry::default();
     let mut headers = Headers::default();
     let mut rest = text;
-    while rest.starts_with(b"#") && !rest.starts_with(ADMINISTRATOR) {
+    while rest.starts_with(b"#") && !rest.starts_with(ADMINISTRATOR) || is_bare_header_line(rest) {
         let (line, after) = line(rest);
         headers.line(line, &mut entry);
         rest = after;
@@ -95,6 +95,11 @@ fn line(text: &[u8]) -> (&[u8], &[u8]) {
 }
 
 impl<'a> SlowEntry<'a> {
+    /// Whether it only sums up entries that `log_throttle_queries_not_using_indexes` kept out: its text is no statement.
+    pub fn is_throttle_summary(&self) -> bool {
+        self.statement.starts_with(b"throttle: ") && self.statement.ends_with(b" warning(s) suppressed.")
+    }
+
     /// What stands behind the headers.
     fn statement(&mut self, text: &'a [u8]) {
         let mut rest = text;
