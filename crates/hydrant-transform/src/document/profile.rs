@@ -155,6 +155,8 @@ fields! {
     Message: "message", "body", "message";
     Digest: "digest", "mysql.digest.text", "mysql.digest.text";
     DigestHash: "digest_hash", "mysql.digest.hash", "mysql.digest.hash";
+    /// `true`: a string, a name or a comment of the statement has no end.
+    DigestOpen: "digest_open", "mysql.digest.open", "mysql.digest.open";
     StatementType: "statement_type", "db.operation.name", "db.operation.name";
     Tables: "tables", "mysql.tables", "mysql.tables";
     Summary: "summary", "db.query.summary", "db.query.summary";

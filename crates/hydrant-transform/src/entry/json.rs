@@ -41,14 +41,21 @@ pub fn object(message: &[u8]) -> Option<JsonObject<'_>> {
     Some(JsonObject { inner: on_one_line(text.strip_prefix('{')?.strip_suffix('}')?.trim_ascii()), keys: keys.0 })
 }
 
-/// Objects one behind the other, with or without blanks and newlines between; `None` where anything else is there.
+/// Objects one behind the other, with or without blanks and newlines between; `None` where anything else is there, but
+/// for the beginning of one more on the line where an object ends: a record that was cut. That comes last.
 pub fn objects(message: &[u8]) -> Option<Vec<&str>> {
     let text = message.get(byte_order_mark(message)..)?.trim_ascii();
     let text = if text.starts_with(b"{") { simdutf8::basic::from_utf8(text).ok()? } else { return None };
     let mut found = serde_json::Deserializer::from_str(text).into_iter::<Checked>();
     let (mut objects, mut from) = (Vec::new(), 0);
     while let Some(object) = found.next() {
-        object.ok()?;
+        if object.is_err() {
+            let rest = text.get(from..)?;
+            let is_cut =
+                !objects.is_empty() && rest.trim_start_matches([' ', '\t']).starts_with('{') && !rest.contains('\n');
+            objects.push(Some(rest.trim_ascii()).filter(|_| is_cut)?);
+            break;
+        }
         let object = text.get(from..found.byte_offset())?.trim_ascii();
         objects.push(Some(object).filter(|object| object.starts_with('{'))?);
         from = found.byte_offset();

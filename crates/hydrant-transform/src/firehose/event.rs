@@ -143,7 +143,7 @@ struct RecordMembers<'a> {
 impl<'de> TakeMembers<'de> for RecordMembers<'de> {
     fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> std::result::Result<bool, A::Error> {
         match name {
-            "recordId" => self.record_id = text(map.next_value()?),
+            "recordId" => self.record_id = map.next_value::<Scalar<'de>>()?.text_or_number(),
             "data" => self.data = text(map.next_value()?),
             "approximateArrivalTimestamp" => self.arrival = Some(map.next_value()?),
             "kinesisRecordMetadata" => self.metadata = Some(map.next_value()?),
@@ -224,6 +224,8 @@ mod tests {
             assert!(matches!(read_event(other), Err(EventError::Json(_))), "{}", String::from_utf8_lossy(other));
         }
         assert_eq!(read_event(b"{}").unwrap_err(), EventError::NoRecords);
+        let event = read_event(br#"{"records":[{"recordId":12345678901234567890}]}"#).unwrap();
+        assert_eq!(event.records[0].record_id, "12345678901234567890");
         let error = read_event(br#"{"records":[{"recordId":"a"},{"data":""}]}"#).unwrap_err();
         assert_eq!(error.to_string(), "record 1 of the event has no `recordId`");
     }

@@ -23,4 +23,4 @@ mod plan;
 
 pub use answer::{ANSWER_BYTES_MAX, Answer, Result, serialize};
 pub use event::{Event, EventError, InputRecord, read_event};
-pub use plan::{Again, Destination, Failed, Plan, PlanError, Planner, Settings, batches, plan};
+pub use plan::{Again, Destination, Failed, Plan, PlanError, Planner, Settings, Target, batches, plan};

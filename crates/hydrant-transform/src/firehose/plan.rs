@@ -39,7 +39,7 @@ impl Default for Settings {
             options: Options::default(),
             destination: Destination::Documents,
             answer_bytes_max: ANSWER_BYTES_MAX,
-            record_bytes_max: 1_000 * 1_024,
+            record_bytes_max: Target::Firehose.record_bytes_max(),
         }
     }
 }
@@ -301,15 +301,52 @@ fn parts<'a>(record: &'a InputRecord<'_>, transformed: &'a Transformed, document
     Parts { source, event_idx: document.event_idx }
 }
 
-/// Cuts what is sent again into calls of at most so many records and bytes, partition keys included: 500 and 4 MiB for
-/// `PutRecordBatch` of Firehose, 500 and 10 MiB for `PutRecords` of Kinesis.
-pub fn batches(again: Vec<Again>, records_max: usize, bytes_max: usize) -> Vec<Vec<Again>> {
+/// What takes records that are sent again, with the bounds of one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `PutRecordBatch`: 500 records, 4 MiB, and 1,000 KiB a record; it has no partition keys.
+    Firehose,
+    /// `PutRecords`: 500 records and 10 MiB, partition keys included; 1 MiB a record unless the stream takes larger ones.
+    Kinesis,
+}
+
+impl Target {
+    /// Records of one call.
+    pub const RECORDS_MAX: usize = 500;
+
+    /// Bytes of one call.
+    pub const fn call_bytes_max(self) -> usize {
+        match self {
+            Target::Firehose => 4 * 1024 * 1024,
+            Target::Kinesis => 10 * 1024 * 1024,
+        }
+    }
+
+    /// Bytes of one record, and of its partition key where it has one.
+    pub const fn record_bytes_max(self) -> usize {
+        match self {
+            Target::Firehose => 1_000 * 1024,
+            Target::Kinesis => 1024 * 1024,
+        }
+    }
+
+    /// What counts of a record.
+    pub fn bytes_of(self, record: &Again) -> usize {
+        match self {
+            Target::Firehose => record.data.len(),
+            Target::Kinesis => record.data.len() + record.partition_key.len(),
+        }
+    }
+}
+
+/// Cuts what is sent again into calls of its target. A record that is larger than a call is one by itself.
+pub fn batches(again: Vec<Again>, target: Target) -> Vec<Vec<Again>> {
     let mut batches: Vec<Vec<Again>> = Vec::new();
     let mut bytes = 0;
     for record in again {
-        let length = record.data.len() + record.partition_key.len();
+        let length = target.bytes_of(&record);
         match batches.last_mut() {
-            Some(batch) if batch.len() < records_max && bytes + length <= bytes_max => {
+            Some(batch) if batch.len() < Target::RECORDS_MAX && bytes + length <= target.call_bytes_max() => {
                 bytes += length;
                 batch.push(record);
             }

@@ -60,6 +60,16 @@ impl<'de> Scalar<'de> {
         }
     }
 
+    /// The text of a string, or of a whole number; `None` of anything else.
+    pub(crate) fn text_or_number(self) -> Option<Cow<'de, str>> {
+        match self {
+            Scalar::Text(text) => Some(text),
+            Scalar::Unsigned(number) => Some(Cow::Owned(number.to_string())),
+            Scalar::Signed(number) => Some(Cow::Owned(number.to_string())),
+            Scalar::Float(_) | Scalar::Bool(_) | Scalar::Null | Scalar::Container => None,
+        }
+    }
+
     pub(crate) fn boolean(self) -> Result<bool, &'static str> {
         match self {
             Scalar::Bool(flag) => Ok(flag),

@@ -284,6 +284,25 @@ pub fn raw_envelope(transformed: &Transformed, event_idx: u32, ordinal: u32) -> 
     seal(&origin.stream(), &origin.extra, events.iter())
 }
 
+/// The entries of a record that is no envelope, each with its ordinal: JSON objects, or what the lines of a log give.
+pub fn raw_entries(message: &[u8], timestamp_ms: i64, options: &Options) -> Vec<(LogEvent, u32)> {
+    let of = |message: &[u8]| LogEvent { timestamp_ms, message: message.to_vec(), ..LogEvent::default() };
+    if let Some(objects) = json_line::objects(message) {
+        return objects.into_iter().map(|object| of(object.as_bytes())).zip(0..).collect();
+    }
+    if simdutf8::basic::from_utf8(message).is_err() && detect(message).format == Format::Text {
+        // Not the text of any log: no byte of it means the end of a line.
+        return vec![(of(message), ORDINAL)];
+    }
+    let unbounded = usize::MAX;
+    let limits = join::Limits { entry_bytes_max: unbounded, bytes_max: unbounded, ..options.join.limits };
+    let mut joiner = Joiner::new(limits, options.format, i64::MIN, 0);
+    let mut finished = Vec::new();
+    joiner.push(&LogStream::default(), of(message), 0, &(), &mut finished);
+    joiner.finish(&mut finished);
+    finished.into_iter().map(|joined| (joined.event, joined.ordinal)).collect()
+}
+
 fn seal<'e>(stream: &LogStream, extra: &Extra, events: impl Iterator<Item = &'e LogEvent>) -> Vec<u8> {
     let header = Header {
         owner: stream.owner.clone(),
@@ -330,24 +349,14 @@ impl<'a> Work<'a> {
         let origin = Origin::default();
         let metadata = Metadata::new(&origin, self.options.profile);
         let timestamp_ms = self.source.arrival_ms;
-        let of = |message: &[u8]| LogEvent { timestamp_ms, message: message.to_vec(), ..LogEvent::default() };
-        let whole = of(&message);
-        if let Some(objects) = json_line::objects(&message) {
-            for (object, ordinal) in objects.iter().map(|object| object.as_bytes()).zip(0..) {
-                if marked::read(object).is_some() {
-                    self.out.dropped.push(DropReason::Reingested);
-                } else {
-                    self.entry(&origin, &metadata, &of(object), 0, ordinal);
-                }
+        for (event, ordinal) in raw_entries(&message, timestamp_ms, self.options) {
+            if marked::read(&event.message).is_some() {
+                self.out.dropped.push(DropReason::Reingested);
+            } else {
+                self.entry(&origin, &metadata, &event, 0, ordinal);
             }
-        } else if simdutf8::basic::from_utf8(&message).is_err() && detect(&message).format == Format::Text {
-            // Not the text of any log: no byte of it means the end of a line.
-            self.entry(&origin, &metadata, &whole, 0, ORDINAL);
-        } else {
-            let limits = join::Limits { entry_bytes_max: usize::MAX, ..self.options.join.limits };
-            self.join(&origin, &metadata, limits, std::iter::once((0, &whole)));
         }
-        self.out.events.push(whole);
+        self.out.events.push(LogEvent { timestamp_ms, message, ..LogEvent::default() });
         self.out.origins.push(origin);
     }
 

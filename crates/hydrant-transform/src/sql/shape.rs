@@ -1,5 +1,5 @@
 //! The shape of a statement: its text with everything taken out that neither its digest nor its summary depends on. So
-//! statements of the same shape have the same digest and the same summary, and it is found much faster than they are.
+//! statements of the same shape have the same digest, as open or closed, and the same summary, and it is found much faster than they are.
 
 use super::token::{Kind, Token};
 

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hydrant_transform::envelope::gzip::Compressor;
 use hydrant_transform::firehose::{
-    ANSWER_BYTES_MAX, Again, Destination, Event, InputRecord, Plan, PlanError, Result, Settings, batches, marked, plan,
-    read_event, serialize,
+    ANSWER_BYTES_MAX, Again, Destination, Event, InputRecord, Plan, PlanError, Result, Settings, Target, batches,
+    marked, plan, read_event, serialize,
 };
 use hydrant_transform::record::{DropReason, Options, RecordSource, reason_code, transform};
 use proptest::prelude::*;
@@ -171,17 +171,20 @@ fn what_fits_in_no_answer_and_no_record_fails_with_its_bytes() {
 
 #[test]
 fn calls_keep_to_count_and_bytes() {
-    let again: Vec<Again> = (0..1_200)
-        .map(|number| Again { partition_key: "k".into(), data: vec![0; if number == 600 { 5_000 } else { 9 }] })
-        .collect();
-    let batches = batches(again.clone(), 500, 6_000);
-    assert_eq!(batches.iter().flatten().count(), 1_200);
-    assert_eq!(batches.concat(), again);
-    assert!(
-        batches
-            .iter()
-            .all(|batch| batch.len() <= 500 && batch.iter().map(|again| again.data.len() + 1).sum::<usize>() <= 6_000)
-    );
+    let of = |bytes: usize| Again { partition_key: "k".into(), data: vec![0; bytes] };
+    let small: Vec<Again> = (0..1_200).map(|_| of(9)).collect();
+    for target in [Target::Firehose, Target::Kinesis] {
+        let calls = batches(small.clone(), target);
+        assert_eq!(calls.iter().map(Vec::len).collect::<Vec<_>>(), [500, 500, 200]);
+        assert_eq!(calls.concat(), small);
+    }
+    // The partition key counts where there is one: 4 records of 1 MiB fill a call of Firehose, 9 one of Kinesis.
+    let sizes =
+        |target| batches((0..12).map(|_| of(1 << 20)).collect(), target).iter().map(Vec::len).collect::<Vec<_>>();
+    assert_eq!(sizes(Target::Firehose), [4, 4, 4]);
+    assert_eq!(sizes(Target::Kinesis), [9, 3]);
+    assert_eq!(batches(vec![of(11 << 20), of(1)], Target::Kinesis).len(), 2);
+    assert_eq!((Target::Firehose.record_bytes_max(), Target::Kinesis.record_bytes_max()), (1_024_000, 1_048_576));
 }
 
 fn record() -> impl Strategy<Value = Vec<u8>> {

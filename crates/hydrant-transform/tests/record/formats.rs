@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hydrant_transform::document::Profile;
 use hydrant_transform::entry::Format;
-use hydrant_transform::envelope::{EventFlags, LogEvent};
-use hydrant_transform::record::{Options, transform_events};
+use hydrant_transform::envelope::{Encoder, EventFlags, Header, LogEvent};
+use hydrant_transform::record::{LineTransformer, Options, transform_events};
 use hydrant_transform::sql::redact::Redact;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -216,6 +216,38 @@ fn a_summary_of_throttled_entries_is_no_statement_and_a_bare_header_line_is_one(
         (&bare["Tmp_tables"], &bare["Tmp_table_sizes"], &bare["Statement"]),
         (&1.into(), &9.into(), &"SELECT 1".into())
     );
+}
+
+/// Also where the digest of a statement of the same shape is remembered.
+#[test]
+fn the_digest_of_a_statement_without_an_end_is_marked() {
+    let options = Options { digest: true, ..Options::default() };
+    let statements = ["SELECT 'x'", "SELECT 'x", "SELECT 5 /* x", "SELECT 'y", "SELECT 'y'", "SELECT `x", "SELECT `x`"];
+    let events = || {
+        statements.iter().zip(0..).map(|(statement, number)| LogEvent {
+            id: format!("{number:056}"),
+            ..event(format!("2021-07-23T05:45:52.976229Z\t    5 Query\t{statement}").as_bytes())
+        })
+    };
+    let plain = transform_events("1", "g", "s", events().collect(), SOURCE, &options).documents;
+    let plain: Vec<Vec<u8>> = plain.into_iter().map(|document| document.source).collect();
+    let mut encoder = Encoder::new(&Header {
+        owner: "1".into(),
+        log_group: "g".into(),
+        log_stream: "s".into(),
+        subscription_filters: vec!["f".into()],
+    });
+    events().for_each(|event| encoder.push(&event));
+    let mut lines = LineTransformer::new(&options);
+    let quick = lines.transform(&encoder.seal(), SOURCE).expect("an ordinary envelope").data.clone();
+    let quick: Vec<Vec<u8>> =
+        quick.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect();
+    assert_eq!(quick, plain);
+    let open: Vec<bool> = plain
+        .iter()
+        .map(|document| serde_json::from_slice::<Value>(document).unwrap()["digest_open"] == true)
+        .collect();
+    assert_eq!(open, [false, true, true, true, false, true, false]);
 }
 
 const PLANTED: [&str; 12] = [

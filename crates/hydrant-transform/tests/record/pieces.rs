@@ -39,6 +39,12 @@ fn a_record_that_is_no_envelope_holds_lines_or_objects() {
             raw(objects).into_iter().map(|(format, _, document)| (format, document["a"].clone())).collect();
         assert_eq!(told, [(Format::Json, 1.into()), (Format::Json, 2.into())]);
     }
+    // One more that is cut comes last.
+    for cut in [&b"{\"a\":1}{\"a\":2} {\"a\":"[..], b"{\"a\":1}\n{\"a\":2}{"] {
+        let told: Vec<Format> = raw(cut).iter().map(|(format, ..)| *format).collect();
+        assert_eq!(told, [Format::Json, Format::Json, Format::Text]);
+    }
+    assert_eq!(raw(b"{\"a\":1} words").len(), 1);
     // Not JSON to its end: lines.
     let told: Vec<Format> = raw(b"{\"a\":1}\n{\"a\":").iter().map(|(format, ..)| *format).collect();
     assert_eq!(told, [Format::Json, Format::Text]);

@@ -292,6 +292,9 @@ pub(super) fn write_statement_fields(
     let (digest, summary) = digest_and_summary(statement, tokens);
     write_text(out, profile, Field::Digest, digest.text.as_bytes());
     write_text(out, profile, Field::DigestHash, digest.hash().as_bytes());
+    if !digest.closed && write_key(out, profile, Field::DigestOpen) {
+        out.extend_from_slice(b"true");
+    }
     if !summary.operation.is_empty() {
         write_text(out, profile, Field::StatementType, summary.operation.as_bytes());
     }
