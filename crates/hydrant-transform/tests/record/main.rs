@@ -5,6 +5,8 @@
 mod formats;
 mod lines;
 
+mod literals;
+
 mod pieces;
 
 mod profiles;
