@@ -3,6 +3,9 @@
 //! Expected documents are written by hand.
 
 mod formats;
+
+mod joined;
+
 mod lines;
 
 mod literals;
