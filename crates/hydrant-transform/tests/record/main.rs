@@ -10,6 +10,8 @@ mod lines;
 
 mod literals;
 
+mod neighbours;
+
 mod pieces;
 
 mod profiles;
