@@ -238,7 +238,8 @@ fn check_account(story: &Story, ids: &[String], planned: &Plan, settings: &Setti
     }
     assert_eq!(planned.failed.len(), failures);
     let mut told = planned.dropped.clone();
-    (told.sort(), dropped.sort());
+    told.sort();
+    dropped.sort();
     assert_eq!(told, dropped);
     let again = planned.again.iter().map(|again| again.partition_key.as_str());
     let ids: Vec<String> =
@@ -300,7 +301,8 @@ fn check_passes(again: &[Again], settings: &Settings) {
         queue.extend(planned.again);
     }
     let key = |result: &Result| format!("{result:?}");
-    (told.sort_by_key(key), expected.sort_by_key(key));
+    told.sort_by_key(key);
+    expected.sort_by_key(key);
     assert_eq!(told, expected);
 }
 

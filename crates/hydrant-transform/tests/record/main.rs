@@ -2,14 +2,20 @@
 //!
 //! Expected documents are written by hand.
 
+#[cfg(test)]
+mod filters;
+
 mod formats;
 
+#[cfg(test)]
 mod joined;
 
 mod lines;
 
+#[cfg(test)]
 mod literals;
 
+#[cfg(test)]
 mod neighbours;
 
 mod pieces;
