@@ -1,4 +1,7 @@
 //! The transformation contract of Firehose, with thousands of generated events.
 
 #[cfg(test)]
+mod account;
+
+#[cfg(test)]
 mod plan;

@@ -1,16 +1,13 @@
-//! Properties of the planner, and each case by hand.
-
-use std::collections::HashSet;
+//! Each case of the planner by hand.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hydrant_transform::envelope::gzip::Compressor;
 use hydrant_transform::firehose::{
-    ANSWER_BYTES_MAX, Again, Destination, Event, InputRecord, Plan, PlanError, Result, Settings, Target, batches,
-    marked, plan, read_event, serialize,
+    Again, Destination, Event, InputRecord, Plan, PlanError, Result, Settings, Target, batches, marked, plan,
+    read_event, serialize,
 };
 use hydrant_transform::record::{DropReason, Options, RecordSource, reason_code, transform};
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
 const GENERAL: &str = "2021-07-23T05:45:52.976229Z\t  199 Query\tSELECT 1";
@@ -185,81 +182,4 @@ fn calls_keep_to_count_and_bytes() {
     assert_eq!(sizes(Target::Kinesis), [9, 3]);
     assert_eq!(batches(vec![of(11 << 20), of(1)], Target::Kinesis).len(), 2);
     assert_eq!((Target::Firehose.record_bytes_max(), Target::Kinesis.record_bytes_max()), (1_024_000, 1_048_576));
-}
-
-fn record() -> impl Strategy<Value = Vec<u8>> {
-    let message = prop::sample::select(vec![
-        GENERAL,
-        "text",
-        "",
-        "{\"a\":1}",
-        "# Query_time: 1\nSELECT 1;\n",
-        "\u{0}\u{fffd}",
-        "Tcp port: 1  Unix socket: x",
-    ]);
-    let long = (1_usize..4_000).prop_map(|length| "y".repeat(length));
-    let messages = prop::collection::vec(prop_oneof![4 => message.prop_map(str::to_owned), 1 => long], 0..6);
-    prop_oneof![
-        6 => messages.prop_map(|messages| envelope(&messages.iter().map(String::as_str).collect::<Vec<_>>())),
-        1 => prop::collection::vec(any::<u8>(), 0..40),
-        1 => Just(b"\x1f\x8b\x08x".to_vec()),
-        1 => Just(br#"{"messageType":"HYDRANT_DOCUMENT","version":1}"#.to_vec()),
-        1 => Just(planned(vec![envelope(&["a", "b"])]).again[0].data.clone()),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn every_record_is_answered_once_and_every_log_event_accounted_for(
-        records in prop::collection::vec(record(), 0..8),
-        answer_bytes_max in prop_oneof![Just(ANSWER_BYTES_MAX), 1_000_usize..20_000],
-        lines in any::<bool>(),
-    ) {
-        let destination = if lines { Destination::Lines } else { Destination::Documents };
-        let settings = Settings { destination, answer_bytes_max, ..Settings::default() };
-        let event = event(records);
-        let Ok(planned) = plan(&event, &settings) else { return Ok(()) };
-
-        let ids: Vec<&str> = planned.answers.iter().map(|answer| answer.record_id.as_str()).collect();
-        let asked: Vec<&str> = event.records.iter().map(|record| &*record.record_id).collect();
-        prop_assert_eq!(ids, asked);
-        let answer = serialize(&planned.answers);
-        prop_assert!(answer.len() <= answer_bytes_max, "{} of {}", answer.len(), answer_bytes_max);
-        let answer: Value = serde_json::from_slice(&answer).unwrap();
-        for (entry, record) in answer["records"].as_array().unwrap().iter().zip(&event.records) {
-            let result = entry["result"].as_str().unwrap();
-            prop_assert!(["Ok", "Dropped", "ProcessingFailed"].contains(&result));
-            prop_assert_eq!(entry.get("data").is_some(), result == "Ok");
-            prop_assert_eq!(&entry["recordId"], &*record.record_id);
-        }
-
-        // Each entry is in exactly one place.
-        let mut entries = 0;
-        for record in &event.records {
-            let data = &record.decode().unwrap();
-            let source = RecordSource { shard: &record.shard, sequence_number: &record.sequence_number, arrival_ms: record.arrival_ms };
-            let transformed = transform(data, source, &Options::default());
-            if !transformed.failed.iter().any(|failure| failure.event_idx.is_none()) {
-                entries += transformed.entries();
-            }
-        }
-        let marked_failed = planned.answers.iter().zip(&event.records).filter(|(answer, record)| {
-            answer.result == Result::ProcessingFailed && marked::read(&record.decode().unwrap()).is_some()
-        });
-        let placed = planned.answered + planned.again.len() + planned.failed.len() + planned.dropped.len() + marked_failed.count();
-        prop_assert_eq!(placed, entries);
-
-        // Only finished documents are sent again, each once, and none of them comes back from a second pass.
-        let mut keys = HashSet::new();
-        for again in &planned.again {
-            prop_assert!(marked::read(&again.data).is_some());
-            keys.insert(again.partition_key.clone());
-            let second = plan(&self::event(vec![again.data.clone()]), &settings).unwrap();
-            prop_assert_eq!((second.answered, second.again.len(), second.failed.len()), (1, 0, 0));
-        }
-        let documents: HashSet<Vec<u8>> = planned.again.iter().map(|again| again.data.clone()).collect();
-        prop_assert!(keys.len() <= documents.len());
-    }
 }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use hydrant_transform::document::Profile;
 use hydrant_transform::entry::Format;
 use hydrant_transform::envelope::{Encoder, EventFlags, Header, LogEvent};
-use hydrant_transform::record::{LineTransformer, Options, transform_events};
+use hydrant_transform::record::{LineTransformer, Options, transform, transform_events};
 use hydrant_transform::sql::redact::Redact;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -114,6 +114,43 @@ fn a_crash_and_a_deadlock_tell_what_ran_without_its_passwords() {
     let expected = r#""PID":7,"Label":"Note","Deadlock":{"transactions":[{"number":1,"id":33,"active_seconds":4,"thread_id":5,"query_id":40,"host":"localhost","user":"root","state":"updating","statement":"SET PASSWORD = <secret>","waits_for":[{"table":"`d`.`t`","index":"PRIMARY","mode":"X"}]}],"rolled_back":1},"message":"InnoDB: Transactions deadlock detected\n"#;
     assert!(document.contains(expected), "{document}");
     assert!(!document.contains("x1y2"), "{document}");
+}
+
+/// As seen in a public capture of Aurora: the thread is glued to what follows it, be it the stamp once more.
+#[test]
+fn a_deadlock_of_aurora_is_read_behind_its_doubled_stamp() {
+    let stamp = "2022-02-18 06:12:07 0x2b76b6e68700";
+    let dump = format!(
+        "{stamp}InnoDB: transactions deadlock detected, dumping detailed information.\n{stamp}{stamp}\n\
+        *** (1) TRANSACTION:\nTRANSACTION 33, ACTIVE 4 sec starting index read\n\
+        MySQL thread id 5, OS thread handle 47, query id 40 10.0.0.1 app updating\nUPDATE t SET a = 1\n\
+        *** (1) WAITING FOR THIS LOCK TO BE GRANTED:\n\
+        RECORD LOCKS space id 6 page no 3 n bits 72 index PRIMARY of table `d`.`t` trx id 33 lock_mode X waiting\n\
+        *** (2) TRANSACTION:\nTRANSACTION 34, ACTIVE 5 sec\nMySQL thread id 6, OS thread handle 48, query id 41 10.0.0.2 app updating\n\
+        UPDATE t SET a = 2\n*** WE ROLL BACK TRANSACTION (1)\n"
+    );
+    let (format, document) = one(event(dump.as_bytes()), &Options::default());
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!((format, &document["Thread"]), (Format::Error, &"0x2b76b6e68700".into()));
+    let expected = serde_json::json!({"transactions": [
+        {"number": 1, "id": 33, "active_seconds": 4, "thread_id": 5, "query_id": 40, "host": "10.0.0.1", "user": "app",
+         "state": "updating", "statement": "UPDATE t SET a = 1",
+         "waits_for": [{"table": "`d`.`t`", "index": "PRIMARY", "mode": "X"}]},
+        {"number": 2, "id": 34, "active_seconds": 5, "thread_id": 6, "query_id": 41, "host": "10.0.0.2", "user": "app",
+         "state": "updating", "statement": "UPDATE t SET a = 2"},
+    ], "rolled_back": 1});
+    assert_eq!(document["Deadlock"], expected);
+    let message = dump.strip_prefix(stamp).unwrap().trim_end();
+    assert_eq!(document["message"], message);
+    // As lines of a log it is one entry too, up to the next one.
+    let log = format!("{dump}2022-02-18 06:12:08 0x2b76b6e68700InnoDB: next\n");
+    let transformed = transform(log.as_bytes(), SOURCE, &Options::default());
+    let messages: Vec<Value> = transformed
+        .documents
+        .iter()
+        .map(|document| serde_json::from_slice::<Value>(&document.source).unwrap()["message"].clone())
+        .collect();
+    assert_eq!(messages, [message, "InnoDB: next"]);
 }
 
 #[test]

@@ -4,8 +4,21 @@
 
 mod docs;
 
+#[cfg(test)]
+mod filters;
+
 mod formats;
+
+#[cfg(test)]
+mod joined;
+
 mod lines;
+
+#[cfg(test)]
+mod literals;
+
+#[cfg(test)]
+mod neighbours;
 
 mod pieces;
 
