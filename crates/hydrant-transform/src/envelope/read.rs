@@ -114,7 +114,7 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
         // What imitates a marked record is a line like others, and so is an object whose `messageType` is no text.
         let is_text = matches!(message_type, Some(Scalar::Text(_)));
         let is_line =
-            kind == MARKED || !is_text && !(message_type.is_some() && seen.contains(ObjectKey::LogEvents as u8));
+            kind == MARKED || !(is_text || message_type.is_some() && seen.contains(ObjectKey::LogEvents as u8));
         if is_line {
             return Ok(None);
         }

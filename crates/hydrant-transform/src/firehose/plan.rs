@@ -6,7 +6,8 @@
 
 use crate::document::{Document, EventSource, Reason};
 use crate::record::{
-    DropReason, Failure, LineTransformer, Options, RecordSource, Transformed, raw_envelope, reason_code, transform,
+    DropReason, Failure, LineTransformer, Marked, Options, RecordSource, Transformed, raw_envelope, reason_code,
+    transform_keeping_marked,
 };
 
 use super::answer::{ANSWER_BYTES_MAX, Answer, FRAME_BYTES, Response, Result, data_bytes, entry_bytes};
@@ -162,15 +163,7 @@ impl<'s> Planner<'s> {
 
     fn data(&mut self, record: &InputRecord<'_>, data: &[u8]) -> Result<()> {
         if let Some(document) = marked::read(data) {
-            return if self.take(std::slice::from_ref(&document)) {
-                Result::Ok(())
-            } else if self.alone(record, &document) > self.settings.answer_bytes_max {
-                Result::ProcessingFailed
-            } else {
-                // It is finished and marked already.
-                self.again(document.id.as_str(), data.to_vec());
-                Result::Dropped
-            };
+            return self.finished(record, &Marked { document, record: data.to_vec() });
         }
         let source = RecordSource {
             shard: &record.shard,
@@ -180,7 +173,7 @@ impl<'s> Planner<'s> {
         if let Some(result) = self.lines(data, source) {
             return result;
         }
-        let transformed = transform(data, source, &self.settings.options);
+        let transformed = transform_keeping_marked(data, source, &self.settings.options);
         if transformed.failed.iter().any(|failure| failure.event_idx.is_none()) {
             return Result::ProcessingFailed;
         }
@@ -188,8 +181,17 @@ impl<'s> Planner<'s> {
             self.fail(record, &transformed, failure.clone());
         }
         let documents = &transformed.documents;
+        if let [marked] = &transformed.marked[..]
+            && transformed.entries() == 0
+        {
+            return self.finished(record, marked);
+        }
+        // Several in one record go on one by one.
+        for marked in &transformed.marked {
+            self.again(marked.document.id.as_str(), marked.record.clone());
+        }
         let in_place = match self.settings.destination {
-            Destination::Documents => documents.len() == 1,
+            Destination::Documents => documents.len() == 1 && transformed.marked.is_empty(),
             Destination::Lines => !documents.is_empty(),
         };
         let is_answered = in_place && self.take(documents);
@@ -198,6 +200,19 @@ impl<'s> Planner<'s> {
         }
         self.plan.dropped.extend(transformed.dropped);
         if is_answered { Result::Ok(()) } else { Result::Dropped }
+    }
+
+    /// A finished document, alone in its record.
+    fn finished(&mut self, record: &InputRecord<'_>, marked: &Marked) -> Result<()> {
+        let Marked { document, record: data } = marked;
+        if self.take(std::slice::from_ref(document)) {
+            Result::Ok(())
+        } else if self.alone(record, document) > self.settings.answer_bytes_max {
+            Result::ProcessingFailed
+        } else {
+            self.again(document.id.as_str(), data.clone());
+            Result::Dropped
+        }
     }
 
     /// The quick way, where the destination takes lines. `None`: the record is not for it, or its lines do not fit.

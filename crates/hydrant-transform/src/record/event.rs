@@ -175,7 +175,7 @@ fn kept<'a>(options: &Options, facts: impl FnOnce() -> filter::Entry<'a>) -> Opt
     if options.filters.is_empty() {
         return None;
     }
-    options.filters.drop(&facts()).map(EntryOutcome::Dropped)
+    options.filters.drop(&facts().redact(options.redact)).map(EntryOutcome::Dropped)
 }
 
 /// Commands of the general log whose argument is a statement.

@@ -3,6 +3,7 @@
 //! Pure, and decided by the entry alone. Filters are tried in their order, and the first whose conditions all hold
 //! decides. What none of them speaks of is kept, unless there is a filter that keeps: then it is dropped.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
@@ -104,7 +105,7 @@ impl Filter {
         let statement_type =
             || entry.statement_type().is_some_and(|found| is_any(&self.statement_types, found.as_bytes()));
         let digest = || {
-            entry.digest().is_some_and(|digest| {
+            entry.digests().any(|digest| {
                 let hash = digest.hash();
                 self.digests.iter().any(|wanted| *wanted == digest.text || *wanted == hash)
             })
@@ -128,6 +129,7 @@ pub(super) struct Entry<'a> {
     command: Option<&'a [u8]>,
     user: Option<&'a [u8]>,
     statement: Option<&'a [u8]>,
+    redact: Redact,
     digest: OnceCell<Digest>,
     statement_type: OnceCell<String>,
 }
@@ -135,7 +137,8 @@ pub(super) struct Entry<'a> {
 impl<'a> Entry<'a> {
     pub(super) fn of(format: Format) -> Entry<'a> {
         let (digest, statement_type) = (OnceCell::new(), OnceCell::new());
-        Entry { format, command: None, user: None, statement: None, digest, statement_type }
+        let redact = Redact::Secrets;
+        Entry { format, command: None, user: None, statement: None, redact, digest, statement_type }
     }
 
     pub(super) fn command(self, command: Option<&'a [u8]>) -> Entry<'a> {
@@ -150,7 +153,19 @@ impl<'a> Entry<'a> {
         Entry { statement, ..self }
     }
 
-    /// As a document would have it, with its secrets hidden.
+    /// What documents hide.
+    pub(super) fn redact(self, redact: Redact) -> Entry<'a> {
+        Entry { redact, ..self }
+    }
+
+    /// As a server has it, and as a document has it: where literals are hidden a sign before one stays.
+    fn digests(&self) -> impl Iterator<Item = Cow<'_, Digest>> {
+        let shown = self.statement.filter(|_| self.redact == Redact::Literals);
+        let shown = shown.map(|statement| Cow::Owned(digest(&self.redact.hide(statement))));
+        self.digest().map(Cow::Borrowed).into_iter().chain(shown)
+    }
+
+    /// With its secrets hidden.
     fn digest(&self) -> Option<&Digest> {
         let statement = self.statement?;
         Some(self.digest.get_or_init(|| digest(&Redact::Secrets.hide(statement))))

@@ -181,13 +181,12 @@ impl Work<'_> {
     fn entry(&mut self, event: &scan::Event<'_>) -> Option<Option<Format>> {
         let is_in_range = (0..TIMESTAMP_MS_END).contains(&event.timestamp_ms);
         let is_short = event.message.text.len() <= MESSAGE_BYTES_MAX;
-        // An entry with a banner behind it is two.
-        let is_one = !general::may_end_in_banner(event.message.text);
-        if !is_in_range || !is_short || !is_one || self.lines.data.len() >= DOCUMENTS_BYTES_MAX {
+        if !is_in_range || !is_short || self.lines.data.len() >= DOCUMENTS_BYTES_MAX {
             return None;
         }
         let is_flagged = event.flags != EventFlags::default();
-        let may_fill = self.stream.may_fill && !is_flagged && event.message.escapes <= Escapes::Ours;
+        let is_one = !general::may_end_in_banner(event.message.text);
+        let may_fill = self.stream.may_fill && is_one && !is_flagged && event.message.escapes <= Escapes::Ours;
         if may_fill && self.fill(event).is_some() {
             return Some(Some(Format::General));
         }
@@ -198,6 +197,10 @@ impl Work<'_> {
             flags: event.flags,
             ..LogEvent::default()
         };
+        // An entry with a banner behind it is two.
+        if event::before_banner(&event.message, &self.stream.metadata, self.options).is_some() {
+            return None;
+        }
         match event::entry(&event, ORDINAL, &self.stream.metadata, self.options, &mut self.lines.data) {
             EntryOutcome::Document(format) => Some(Some(format)),
             EntryOutcome::Dropped(reason) => {

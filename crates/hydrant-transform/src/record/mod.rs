@@ -175,8 +175,17 @@ pub struct Transformed {
     pub failed: Vec<Failure>,
     /// What was left to a joiner, in order.
     pub pieces: Vec<Piece>,
+    /// Finished documents on their second way, for a caller that asked for them.
+    pub(crate) marked: Vec<Marked>,
     /// The last log event of each entry that came from several, by its first one and its ordinal.
     joined: BTreeMap<(u32, u32), u32>,
+}
+
+/// A finished document, and its record as it came.
+#[derive(Debug)]
+pub(crate) struct Marked {
+    pub(crate) document: Document,
+    pub(crate) record: Vec<u8>,
 }
 
 /// A log event that a joiner has to take.
@@ -219,6 +228,13 @@ pub fn transform_leaving(
     transform_record(data, source, options, Some(leaves))
 }
 
+/// As [`transform`], for who sends finished documents on: they are kept apart, and not dropped.
+pub(crate) fn transform_keeping_marked(data: &[u8], source: RecordSource<'_>, options: &Options) -> Transformed {
+    let mut work = Work { keeps_marked: true, ..Work::new(source, options, None) };
+    work.record(data);
+    work.out
+}
+
 /// Turns an entry that was joined over several records into its document. `source`: the record that it begins in.
 pub fn transform_joined<T>(joined: &Joined<T>, source: RecordSource<'_>, options: &Options) -> Transformed {
     let mut work = Work::new(source, options, None);
@@ -241,11 +257,7 @@ fn transform_record(
     leaves: Option<&dyn Fn(&LogStream) -> bool>,
 ) -> Transformed {
     let mut work = Work::new(source, options, leaves);
-    match decode(data) {
-        Ok(Decoded::Envelopes(envelopes)) => envelopes.into_iter().for_each(|envelope| work.envelope(envelope)),
-        Ok(Decoded::Raw(message)) => work.raw(message),
-        Err(error) => work.undecodable(&error),
-    }
+    work.record(data);
     work.out
 }
 
@@ -326,6 +338,7 @@ struct Work<'a> {
     source: RecordSource<'a>,
     options: &'a Options,
     leaves: Option<&'a dyn Fn(&LogStream) -> bool>,
+    keeps_marked: bool,
     out: Transformed,
     /// What the documents may still take.
     bytes_left: usize,
@@ -336,7 +349,15 @@ struct Work<'a> {
 impl<'a> Work<'a> {
     fn new(source: RecordSource<'a>, options: &'a Options, leaves: Option<&'a dyn Fn(&LogStream) -> bool>) -> Work<'a> {
         let out = Transformed::default();
-        Work { source, options, leaves, out, bytes_left: DOCUMENTS_BYTES_MAX, written: Vec::new() }
+        Work { source, options, leaves, keeps_marked: false, out, bytes_left: DOCUMENTS_BYTES_MAX, written: Vec::new() }
+    }
+
+    fn record(&mut self, data: &[u8]) {
+        match decode(data) {
+            Ok(Decoded::Envelopes(envelopes)) => envelopes.into_iter().for_each(|envelope| self.envelope(envelope)),
+            Ok(Decoded::Raw(message)) => self.raw(message),
+            Err(error) => self.undecodable(&error),
+        }
     }
 
     fn envelope(&mut self, envelope: Envelope) {
@@ -350,10 +371,10 @@ impl<'a> Work<'a> {
         let metadata = Metadata::new(&origin, self.options.profile);
         let timestamp_ms = self.source.arrival_ms;
         for (event, ordinal) in raw_entries(&message, timestamp_ms, self.options) {
-            if marked::read(&event.message).is_some() {
-                self.out.dropped.push(DropReason::Reingested);
-            } else {
-                self.entry(&origin, &metadata, &event, 0, ordinal);
+            match marked::read(&event.message) {
+                None => self.entry(&origin, &metadata, &event, 0, ordinal),
+                Some(_) if !self.keeps_marked => self.out.dropped.push(DropReason::Reingested),
+                Some(document) => self.out.marked.push(Marked { document, record: event.message }),
             }
         }
         self.out.events.push(LogEvent { timestamp_ms, message, ..LogEvent::default() });

@@ -11,7 +11,7 @@ pub(crate) fn write_shape(statement: &str, tokens: &[Token], out: &mut Vec<u8>) 
     let statement = statement.as_bytes();
     let mut from = 0;
     let mut lists = Lists::default();
-    for token in tokens {
+    for (idx, token) in tokens.iter().enumerate() {
         let bytes = || statement.get(token.range.clone()).unwrap_or_default();
         let mark = match token.kind {
             Kind::String => MARKS,
@@ -19,7 +19,13 @@ pub(crate) fn write_shape(statement: &str, tokens: &[Token], out: &mut Vec<u8>) 
             Kind::Number if !lists.may_name_columns() => MARKS + 2,
             Kind::Comment => MARKS + 3,
             Kind::Word | Kind::Symbol => {
-                lists.take(bytes());
+                // Beside a dot even a keyword is a name.
+                let is_dot = |idx: Option<usize>| {
+                    let token = idx.and_then(|idx| tokens.get(idx));
+                    token.is_some_and(|token| statement.get(token.range.clone()) == Some(b"."))
+                };
+                let is_name = is_dot(idx.checked_sub(1)) || is_dot(idx.checked_add(1));
+                lists.take(bytes(), is_name);
                 continue;
             }
             Kind::Number
@@ -51,12 +57,12 @@ impl Lists {
         self.by.is_some()
     }
 
-    fn take(&mut self, token: &[u8]) {
+    fn take(&mut self, token: &[u8], is_name: bool) {
         match token {
             b"(" => self.depth += 1,
             b")" => self.depth -= 1,
             _ if token.eq_ignore_ascii_case(b"BY") => self.by = Some(self.by.unwrap_or(self.depth).min(self.depth)),
-            _ if self.by == Some(self.depth) && token.eq_ignore_ascii_case(b"LIMIT") => self.by = None,
+            _ if !is_name && self.by == Some(self.depth) && token.eq_ignore_ascii_case(b"LIMIT") => self.by = None,
             _ => {}
         }
     }
@@ -92,6 +98,8 @@ mod tests {
             ("SELECT a FROM t ORDER BY 1", "SELECT a FROM t ORDER BY 2", false),
             ("SELECT a FROM t ORDER BY 1 LIMIT 1", "SELECT a FROM t ORDER BY 1 LIMIT 2", true),
             ("SELECT a FROM t ORDER BY (SELECT 1 LIMIT 1), 1", "SELECT a FROM t ORDER BY (SELECT 1 LIMIT 1), 2", false),
+            ("SELECT a FROM t ORDER BY t.limit, 1", "SELECT a FROM t ORDER BY t.limit, 2", false),
+            ("SELECT a FROM t ORDER BY limit . a, 1", "SELECT a FROM t ORDER BY limit . a, 2", false),
             ("SELECT t1.a1", "SELECT t2.a2", false),
             ("SELECT /*+ MAX_EXECUTION_TIME(1) */ a", "SELECT /*+ MAX_EXECUTION_TIME(2) */ a", false),
         ] {
@@ -118,6 +126,8 @@ mod tests {
             ("ORDER BY", "ORDER BY"),
             ("GROUP BY", "GROUP BY"),
             ("LIMIT", "LIMIT"),
+            ("t.limit", "t.limit"),
+            (".", "."),
             ("IN (", "IN ("),
             (")", ")"),
             (",", ","),

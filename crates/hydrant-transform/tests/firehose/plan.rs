@@ -166,6 +166,30 @@ fn what_fits_in_no_answer_and_no_record_fails_with_its_bytes() {
     assert!(matches!(error, PlanError::AnswerLimit { records: 10, max: 100, .. }));
 }
 
+/// Whoever aggregates or compresses records may put finished documents together.
+#[test]
+fn finished_documents_that_share_a_record_or_are_gzipped_are_not_lost() {
+    let sent = planned(vec![envelope(&["a", "b"])]).again;
+    let [one, two] = &sent[..] else { panic!("{sent:?}") };
+    let of = |data: Vec<u8>| planned(vec![data]);
+    for data in [Compressor::new().gzip(&one.data), [b" \n", &one.data[..], b"\n"].concat()] {
+        let plan = of(data);
+        let Result::Ok(document) = &plan.answers[0].result else { panic!("{plan:?}") };
+        assert_eq!(*document, marked::read(&one.data).unwrap().source);
+        assert_eq!((plan.answered, plan.again.len(), plan.dropped.len()), (1, 0, 0));
+    }
+    for between in [&b""[..], b"\n"] {
+        let plan = of([&one.data[..], between, &two.data, between, b"{\"a\":1}"].concat());
+        assert_eq!(plan.answers[0].result, Result::Dropped);
+        assert_eq!((plan.answered, plan.dropped.len(), plan.failed.len()), (0, 0, 0));
+        assert_eq!(plan.again[..2], sent[..2]);
+        // The line beside them.
+        let line: Value = serde_json::from_slice(&marked::read(&plan.again[2].data).unwrap().source).unwrap();
+        assert_eq!(line["a"], 1);
+        assert_eq!(plan.again.len(), 3);
+    }
+}
+
 #[test]
 fn calls_keep_to_count_and_bytes() {
     let of = |bytes: usize| Again { partition_key: "k".into(), data: vec![0; bytes] };

@@ -21,7 +21,10 @@ impl Writer<'_> {
         self.times(entry.stamp);
         self.system();
         let crash = entry.crash();
-        let numeric = entry.thread_id.or(crash.and_then(|crash| crash.thread_id));
+        // Behind a quote that is open a client's text may look like the server's.
+        let is_told =
+            |crash: &Crash<'_>| self.options.redact != Redact::Literals || !crash.statement.is_some_and(is_open);
+        let numeric = entry.thread_id.or(crash.filter(is_told).and_then(|crash| crash.thread_id));
         if let Some(id) = numeric.filter(|id| i64::try_from(*id).is_ok()) {
             self.pid(id);
         } else if !entry.thread_id_text.is_empty() {

@@ -78,7 +78,7 @@ fn collect(statement: &[u8], dialect: Dialect, hidden: &mut Vec<Hidden>) -> bool
 
 /// As [`collect`], up to the end of the first string between dollars; tells where that is.
 fn collect_up_to_dollars(statement: &[u8], dialect: Dialect, hidden: &mut Vec<Hidden>, odd: &mut bool) -> usize {
-    let mut before: Option<Token> = None;
+    let (mut before, mut earlier): (Option<Token>, Option<Token>) = (None, None);
     for token in Tokens::new(statement, dialect) {
         if let Some(range) = between_dollars(statement, &token) {
             let behind = range.end;
@@ -86,10 +86,12 @@ fn collect_up_to_dollars(statement: &[u8], dialect: Dialect, hidden: &mut Vec<Hi
             return behind;
         }
         *odd |= before.as_ref().is_some_and(|before| touch(before, &token) && is_odd(statement, before, &token));
+        *odd |= token.kind == Kind::String && is_between_strings(statement, earlier.as_ref(), before.as_ref());
         let is_literal = match token.kind {
             Kind::String | Kind::Number | Kind::Bits => Some(true),
             Kind::Comment | Kind::Hint => Some(false),
             Kind::Backticked if !token.closed => Some(true),
+            Kind::Word if is_cut_number(statement.get(token.range.clone()).unwrap_or_default()) => Some(true),
             Kind::Word
             | Kind::Backticked
             | Kind::AfterAt
@@ -101,7 +103,7 @@ fn collect_up_to_dollars(statement: &[u8], dialect: Dialect, hidden: &mut Vec<Hi
         if let Some(is_literal) = is_literal {
             hidden.push(Hidden { range: token.range.clone(), is_literal });
         }
-        before = Some(token);
+        earlier = before.replace(token);
     }
     statement.len()
 }
@@ -114,6 +116,21 @@ fn between_dollars(statement: &[u8], token: &Token) -> Option<Range<usize>> {
     let (tag, body) = text.split_at_checked(tag_bytes)?;
     let length = memmem::find(body, tag).map_or(text.len(), |at| at + 2 * tag_bytes);
     Some(token.range.start..token.range.start + length)
+}
+
+/// `5e` of `5e10`: the rest of a number that was cut.
+fn is_cut_number(word: &[u8]) -> bool {
+    matches!(word, [digits @ .., b'e' | b'E'] if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
+}
+
+/// Whether what stands before a string is a name, and before that another string: `'O' Brien ', 5)`. No statement has
+/// the three so, and the name is what should be a string.
+fn is_between_strings(statement: &[u8], earlier: Option<&Token>, before: Option<&Token>) -> bool {
+    let is_name = |word: &Token| word.kind == Kind::Word && word.word(statement).is_none();
+    earlier.is_some_and(|earlier| earlier.kind == Kind::String)
+        && before.is_some_and(|word| {
+            is_name(word) && !statement.get(word.range.clone()).is_some_and(|word| word.starts_with(b"_"))
+        })
 }
 
 /// Of a string and a word that touch: keywords may (`'x'AND`), and a string's character set does.
@@ -150,6 +167,9 @@ mod tests {
             ("CREATE FUNCTION f AS $$ it's zq 'x $$, 'y', a", "CREATE FUNCTION f AS ?, ?, a"),
             ("CREATE FUNCTION f AS $js$zq$$7$js$ -- 'x'\n", "CREATE FUNCTION f AS ?  \n"),
             ("DO $$ zq $", "DO ?"),
+            ("SELECT 1000000e", "SELECT ?"),
+            ("INSERT INTO t VALUES ('O' zq ', 5)", "?"),
+            ("SELECT 'a' b, 'c' AND 'd' _utf8mb4 'e'", "SELECT ? b, ? AND ? _utf8mb4 ?"),
             ("SELECT a$$b, $c, 'x'", "SELECT a$$b, $c, ?"),
             // One reading: a string with an escaped quote, and another one; the other: 'a\', b, then an open string.
             (r"SELECT 'a\', b, 'c'", "SELECT ?"),

@@ -12,6 +12,9 @@ pub struct Crash<'a> {
     pub statement: Option<&'a [u8]>,
 }
 
+/// Stands behind the statement.
+const CONNECTION: &[u8] = b"\nConnection ID (thread ID): ";
+
 /// Stands in place of a statement.
 const UNREADABLE: &[u8] = b"is an invalid pointer";
 
@@ -21,7 +24,8 @@ pub(super) fn parse(text: &[u8]) -> Option<Crash<'_>> {
     let signal = number(behind(first, b" got signal ")?)?;
     Some(Crash {
         signal,
-        thread_id: behind(text, b"\nConnection ID (thread ID): ").and_then(number),
+        // The last one: a statement may hold such a line.
+        thread_id: memmem::rfind(text, CONNECTION).and_then(|at| number(text.get(at + CONNECTION.len()..)?)),
         statement: statement(text),
     })
 }
@@ -32,7 +36,7 @@ fn statement(text: &[u8]) -> Option<&[u8]> {
     let pointer = memmem::find(query, b"): ")?;
     let is_pointer = query.get(..pointer)?.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'x');
     let statement = query.get(pointer + 3..)?;
-    let end = memmem::find(statement, b"\nConnection ID").unwrap_or(statement.len());
+    let end = memmem::rfind(statement, CONNECTION).unwrap_or(statement.len());
     let statement = statement.get(..end)?.trim_ascii();
     // The server could not read its own memory any more.
     let is_readable = !statement.is_empty() && statement != UNREADABLE;

@@ -114,8 +114,11 @@ fn title(line: &[u8]) -> Option<&[u8]> {
     if line.starts_with(b"***") {
         return Some(line);
     }
-    let head = super::head(line)?;
-    let text = line.get(head.text..)?.trim_ascii_start();
+    let text = match super::bare_stamp(line) {
+        Some(end) => line.get(end..)?,
+        None => line.get(super::head(line)?.text..)?,
+    };
+    let text = text.trim_ascii_start();
     let text = text.strip_prefix(b"InnoDB:").unwrap_or(text).trim_ascii_start();
     (text.is_empty() || text.starts_with(b"***")).then_some(text)
 }

@@ -111,6 +111,9 @@ pub fn parse(message: &[u8]) -> Option<ErrorEntry<'_>> {
 }
 
 fn is_deadlock(text: &[u8]) -> bool {
+    if text.trim_ascii_start().starts_with(b"*** (1) TRANSACTION:") {
+        return true;
+    }
     let line = text.get(..DEADLOCK_LINE_BYTES_MAX).unwrap_or(text);
     memmem::find(line, b"ransactions deadlock detected").is_some()
 }
@@ -151,7 +154,7 @@ fn head(line: &[u8]) -> Option<Head<'_>> {
         return rfc3339_head(line);
     }
     if is_shaped(line, DATE_TIME) {
-        return local_head(line, DATE_TIME.len());
+        return local_head(line, DATE_TIME.len()).or_else(|| bare_head(line));
     }
     if is_shaped(line, LEGACY) {
         return local_head(line, LEGACY.len());
@@ -175,6 +178,26 @@ fn rfc3339_head(line: &[u8]) -> Option<Head<'_>> {
     }
     let (thread_id, label) = blank(line, end).map(|from| (from, digits(line, from)))?;
     Head { stamp, ..Head::unlabelled(None, 0) }.with_thread(line, thread_id, label)?.with_label(line)
+}
+
+/// Aurora stamps the parts of a deadlock with its time and a thread alone, once or twice in a row.
+fn bare_stamp(line: &[u8]) -> Option<usize> {
+    let mut end = 0;
+    while is_shaped(line.get(end..)?, DATE_TIME) {
+        let thread = line.get(end + DATE_TIME.len()..).and_then(|rest| rest.strip_prefix(b" 0x"))?;
+        let digits = thread.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+        // The next stamp may follow the thread at once, and its digits are hexadecimal too.
+        let year = thread.iter().position(|byte| *byte == b'-').map(|dash| dash.saturating_sub(4));
+        end += DATE_TIME.len() + 3 + year.map_or(digits, |year| year.min(digits));
+    }
+    (end > 0).then_some(end)
+}
+
+/// A deadlock's dump, or a part of one, behind nothing but such a stamp.
+fn bare_head(message: &[u8]) -> Option<Head<'_>> {
+    let text = bare_stamp(message)?;
+    let stamp = Some(Stamp::Legacy(std::str::from_utf8(message.get(..DATE_TIME.len())?).ok()?));
+    message.get(text..)?.trim_ascii_start().starts_with(b"***").then(|| Head::unlabelled(stamp, text))
 }
 
 /// Local time: a thread and a label, a label alone, or one of the programs that write neither.

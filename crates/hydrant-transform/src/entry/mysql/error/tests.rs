@@ -306,3 +306,18 @@ fn a_statement_that_the_server_could_not_read_is_none() {
     let crash = parse(crash).unwrap().crash().unwrap();
     assert_eq!((crash.signal, crash.thread_id, crash.statement), (11, Some(12), None));
 }
+
+/// As a capture of Aurora has it: the stamp glued, doubled, on a line of its own between the parts.
+#[test]
+fn a_deadlock_of_aurora_whose_parts_have_a_stamp_and_a_thread_alone() {
+    let dump = b"2022-02-18 06:12:07 0x2b76b6e687002022-02-18 06:12:07 0x2b76b6e68700\n*** (1) TRANSACTION:\nTRANSACTION 33, ACTIVE 4 sec\n\
+        MySQL thread id 5, query id 40 10.0.0.1 app updating\nUPDATE t SET a=1\n2022-02-18 06:12:07 0x2b76b6e68700\n*** (2) TRANSACTION:\n\
+        MySQL thread id 6, query id 41 10.0.0.2 app updating\nUPDATE t SET a=2\n2022-02-18 06:12:07 0x2b76b6e68700*** WE ROLL BACK TRANSACTION (2)\n";
+    let entry = parse(dump).unwrap();
+    assert_eq!(entry.stamp, Some(Stamp::Legacy("2022-02-18 06:12:07")));
+    let deadlock = entry.deadlock().unwrap();
+    let statements: Vec<_> = deadlock.transactions.iter().map(|transaction| transaction.statement).collect();
+    assert_eq!(statements, [Some(&b"UPDATE t SET a=1"[..]), Some(b"UPDATE t SET a=2")]);
+    assert_eq!(deadlock.rolled_back, Some(2));
+    assert!(parse(b"2022-02-18 06:12:07 0x2b76b6e68700 words").is_none());
+}
