@@ -37,7 +37,14 @@ pub(super) fn test(folder: &Path, update: bool) -> anyhow::Result<()> {
     }
     let mut failed = 0;
     for case in &cases {
-        let input = input_of(case)?;
+        let input = match input_of(case) {
+            Ok(input) => input,
+            Err(problem) => {
+                failed += 1;
+                output::line(&format!("FAILED {}\n       {problem:#}", case.display()))?;
+                continue;
+            }
+        };
         let found = documents(&input, &config)?;
         if update {
             std::fs::write(case, text(&found)?).with_context(|| format!("cannot write {}", case.display()))?;

@@ -1,32 +1,36 @@
 //! What a command reads, told apart by content: log files, envelopes, events of Firehose, Kinesis and CloudWatch Logs
 //! triggers, files of failed documents; each plain or gzipped. All of it comes as records of a stream.
 //!
-//! Log lines are read by the tail to their end, failed documents line by line. What is gzipped and no record, and
-//! standard input, is kept in a temporary file that only its owner can read, since the tail needs to know how long a
-//! file is. An event and a record are held whole: at most [`EVENT_BYTES_MAX`].
+//! Log lines are read as they come, from a file, a gzipped one or standard input; failed documents line by line. What
+//! begins as an object and comes gzipped or through standard input is kept in a temporary file that only its owner can
+//! read, unless its first line tells that it is JSON lines. An event and a record are held whole: at most
+//! [`EVENT_BYTES_MAX`].
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use flate2::read::MultiGzDecoder;
 use hydrant_transform::carrier::{self, CarriedRecord, Carrier};
-use hydrant_transform::entry::Format;
+use hydrant_transform::entry::{Format, json};
 use hydrant_transform::envelope::{Decoded, decode, gzip};
 use hydrant_transform::firehose;
 use jiff::tz::TimeZone;
 use tempfile::NamedTempFile;
 
+use super::gunzip::Gunzip;
 use crate::clock::Clock;
 use crate::config::{self, Tail as TailConfig};
-use crate::source::tail::{FileSettings, Settings, Tail};
+use crate::source::tail::{FileSettings, Piped};
 
 /// The longest event or record that is looked for: ten records of a stream, in base64.
 const EVENT_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// The longest line of a file of failed documents: a stream's record in base64, and what stands beside it.
 const FAILED_LINE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// What is read at a time.
+const READ_BYTES: usize = 256 * 1024;
 
 /// So much of a file tells what it is, with the rest of what begins there.
 const HEAD_BYTES: usize = 64;
@@ -63,46 +67,54 @@ pub(super) fn records(
     })
 }
 
-/// Hands each piece of the input to `each`, in order. `-` is standard input.
-pub(super) fn pieces(
-    file: &Path,
-    reading: &Reading<'_>,
-    each: &mut dyn FnMut(Piece<'_>) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    if file == Path::new("-") {
-        let spooled = spool(&mut io::stdin().lock())?;
-        return of_file(spooled.path(), file, reading, each);
+/// Hands each piece of the input to `each`, in order. `-` is standard input, whose log lines are handed on as they come.
+pub(super) fn pieces(file: &Path, reading: &Reading<'_>, each: Each<'_>) -> anyhow::Result<()> {
+    if file != Path::new("-") {
+        return of_file(file, file, reading, each);
     }
-    of_file(file, file, reading, each)
+    let mut input = BufReader::with_capacity(READ_BYTES, io::stdin().lock());
+    let first = first_line(&mut input)?;
+    let mut input = first.chain(input);
+    if is_log_line(&first) {
+        return lines(&mut input, file, Clock::System.now_ms(), reading, each);
+    }
+    let (spooled, damage) = spool(&mut input)?;
+    damage.map_or(Ok(()), Err)?;
+    of_file(spooled.path(), file, reading, each)
 }
 
-fn of_file(
-    path: &Path,
-    given: &Path,
-    reading: &Reading<'_>,
-    each: &mut dyn FnMut(Piece<'_>) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+/// What pieces are handed to.
+type Each<'e> = &'e mut dyn FnMut(Piece<'_>) -> anyhow::Result<()>;
+
+fn of_file(path: &Path, given: &Path, reading: &Reading<'_>, each: Each<'_>) -> anyhow::Result<()> {
     let unreadable = || format!("cannot read {}", given.display());
-    let file = File::open(path).with_context(unreadable)?;
-    let metadata = file.metadata().with_context(unreadable)?;
+    let open = || File::open(path).map(|file| BufReader::with_capacity(READ_BYTES, file)).with_context(unreadable);
+    let metadata = std::fs::metadata(path).with_context(unreadable)?;
     if metadata.is_dir() {
         bail!("{} is a folder, not a file", given.display());
     }
+    let modified_ms = metadata.modified().ok().and_then(|time| jiff::Timestamp::try_from(time).ok());
+    let modified_ms = modified_ms.map_or_else(|| Clock::System.now_ms(), jiff::Timestamp::as_millisecond);
     let whole = || std::fs::read(path).with_context(unreadable);
     let mut head = Vec::new();
-    (&file).take(HEAD_BYTES as u64).read_to_end(&mut head).with_context(unreadable)?;
+    open()?.take(HEAD_BYTES as u64).read_to_end(&mut head).with_context(unreadable)?;
     let is_small = metadata.len() <= EVENT_BYTES_MAX;
     if gzip::is_gzip(&head) {
+        // Damage shows when it is read whole.
+        let first = first_line(&mut BufReader::new(Gunzip::new(open()?))).unwrap_or_default();
+        if is_log_line(&first) {
+            return lines(&mut Gunzip::new(open()?), given, modified_ms, reading, each);
+        }
         // An envelope, or several, is a record as it is.
-        if is_small && begins_as_object(&mut MultiGzDecoder::new(File::open(path).with_context(unreadable)?)) {
+        if is_small {
             let bytes = whole()?;
             if matches!(decode(&bytes), Ok(Decoded::Envelopes(_)) | Err(_)) {
                 return each(Piece::Record(CarriedRecord::of(Ok(bytes))));
             }
         }
-        let unpacked =
-            spool(&mut MultiGzDecoder::new(File::open(path).with_context(unreadable)?)).with_context(unreadable)?;
-        return of_file(unpacked.path(), given, reading, each);
+        let (unpacked, damage) = spool(&mut Gunzip::new(open()?)).with_context(unreadable)?;
+        of_file(unpacked.path(), given, reading, each)?;
+        return damage.map_or(Ok(()), |damage| Err(damage).with_context(|| damaged(given)));
     }
     if head.starts_with(BASE64_GZIP) && is_small {
         let text = whole()?;
@@ -110,8 +122,9 @@ fn of_file(
             return each(Piece::Record(record));
         }
     }
-    if !head.trim_ascii_start().starts_with(b"{") && !head.starts_with(b"\xef\xbb\xbf{") {
-        return lines(path, given, reading, each);
+    let mut log = || lines(&mut open()?, given, modified_ms, reading, &mut *each);
+    if !may_be_object(&head) {
+        return log();
     }
     if is_failed_documents(path).with_context(unreadable)? {
         return failed_documents(path, given, each);
@@ -131,21 +144,54 @@ fn of_file(
             return each(Piece::Record(CarriedRecord::of(Ok(bytes))));
         }
     }
-    lines(path, given, reading, each)
+    lines(&mut open()?, given, modified_ms, reading, each)
 }
 
-fn begins_as_object(unpacked: &mut dyn Read) -> bool {
-    let mut head = Vec::new();
-    // Damage shows when it is read whole.
-    drop(unpacked.take(HEAD_BYTES as u64).read_to_end(&mut head));
-    head.trim_ascii_start().starts_with(b"{")
+fn damaged(given: &Path) -> String {
+    format!("{} is damaged; what stands before the damage was read", given.display())
 }
 
-fn spool(input: &mut dyn Read) -> anyhow::Result<NamedTempFile> {
+fn may_be_object(head: &[u8]) -> bool {
+    head.trim_ascii_start().starts_with(b"{") || head.starts_with(b"\xef\xbb\xbf{")
+}
+
+/// The beginning of the input up to the end of its first line that is not empty, or as much as an event may have.
+fn first_line(input: &mut dyn BufRead) -> io::Result<Vec<u8>> {
+    let mut first = Vec::new();
+    let mut input = input.take(FAILED_LINE_BYTES_MAX);
+    while input.read_until(b'\n', &mut first)? > 0 && first.trim_ascii().is_empty() {}
+    Ok(first)
+}
+
+/// Whether what begins with this line is a log, told by that line alone: its end need not be known.
+fn is_log_line(first: &[u8]) -> bool {
+    if gzip::is_gzip(first) || first.starts_with(BASE64_GZIP) || first.trim_ascii().is_empty() {
+        return false;
+    }
+    let is_object_line = || {
+        first.ends_with(b"\n")
+            && json::is_object(first)
+            && carrier::read(first).is_none()
+            && carrier::failed_document(first).is_none()
+            && matches!(decode(first), Ok(Decoded::Raw(_)))
+    };
+    !may_be_object(first) || is_object_line()
+}
+
+/// What can be read of an input, and why that is not all.
+fn spool(input: &mut dyn Read) -> anyhow::Result<(NamedTempFile, Option<io::Error>)> {
     let mut file = NamedTempFile::new().context("cannot make a temporary file")?;
-    io::copy(input, &mut file)?;
+    let mut chunk = vec![0; READ_BYTES];
+    loop {
+        match input.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(bytes) => file.write_all(chunk.get(..bytes).unwrap_or_default())?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Ok((file, Some(error))),
+        }
+    }
     file.flush()?;
-    Ok(file)
+    Ok((file, None))
 }
 
 /// The first line tells.
@@ -176,34 +222,36 @@ fn failed_documents(
     Ok(())
 }
 
-/// Log lines, read by the tail to their present end. Their log stream is named after `given`.
+/// Log lines, cut as the tail cuts them. Their log stream is named after `given`, and their ids are of it. Of an input
+/// that breaks off, what could be read is handed on. `unstamped_ms`: the time of what comes before any stamp.
 fn lines(
-    path: &Path,
+    input: &mut dyn Read,
     given: &Path,
+    unstamped_ms: i64,
     reading: &Reading<'_>,
-    each: &mut dyn FnMut(Piece<'_>) -> anyhow::Result<()>,
+    each: Each<'_>,
 ) -> anyhow::Result<()> {
-    let log_group = TailConfig::of(path.to_owned()).log_group;
+    let is_pipe = given == Path::new("-");
+    let path = if is_pipe { given.to_owned() } else { std::path::absolute(given)? };
     let file = FileSettings {
-        path: path.to_owned(),
-        log_group: reading.log_group.map_or(log_group, str::to_owned),
+        log_group: reading.log_group.map_or_else(|| TailConfig::of(path.clone()).log_group, str::to_owned),
         log_stream: Some(reading.log_stream.map_or_else(|| given.display().to_string(), str::to_owned)),
         time_zone: reading.time_zone.clone(),
         format: reading.format,
+        path,
     };
-    let owner = config::DEFAULT_OWNER.to_owned();
-    let settings = Settings { files: vec![file], owner, once: true, gzip: false, ..Settings::default() };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut tail = Tail::open(settings, Vec::new(), Clock::System)?;
-        loop {
-            let packed = tail.next().await?;
-            if packed.is_empty() && tail.finished() {
-                return Ok(());
-            }
-            for packed in packed {
-                each(Piece::Record(CarriedRecord::of(Ok(packed.data))))?;
+    let mut log = Piped::new(&file, config::DEFAULT_OWNER, unstamped_ms, Clock::System.now_ms());
+    let mut hand_on = |data| each(Piece::Record(CarriedRecord::of(Ok(data))));
+    let mut chunk = vec![0; READ_BYTES];
+    loop {
+        match input.read(&mut chunk) {
+            Ok(0) => return log.end(hand_on),
+            Ok(bytes) => log.push(chunk.get(..bytes).unwrap_or_default(), &mut hand_on)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                log.end(hand_on)?;
+                return Err(error).with_context(|| damaged(given));
             }
         }
-    })
+    }
 }

@@ -11,6 +11,8 @@ mod digest;
 
 mod explain;
 
+mod gunzip;
+
 mod input;
 
 mod options;

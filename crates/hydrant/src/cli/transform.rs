@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -67,7 +68,9 @@ pub(super) fn transform(arguments: &Transform) -> anyhow::Result<()> {
                     .into_iter()
                     .try_for_each(|record| printer.record(&CarriedRecord::from(record), now_ms, &options)),
                 (Piece::Record(record), To::Ndjson | To::Bulk | To::Table) => printer.record(&record, now_ms, &options),
-            }
+            }?;
+            // What comes through a pipe is shown as it comes.
+            if file == Path::new("-") { Ok(printer.out.flush()?) } else { Ok(()) }
         };
         input::pieces(file, &reading, &mut each)?;
     }
@@ -138,7 +141,9 @@ impl<W: Write> Printer<'_, W> {
                 firehose::Result::Ok(_) | firehose::Result::Dropped => {}
                 firehose::Result::ProcessingFailed => {
                     self.counts.failed += 1;
-                    output::notice(&format!("failed: record {}", answer.record_id));
+                    let record = event.records.iter().find(|record| record.record_id == answer.record_id);
+                    let why = record.map_or_else(String::new, |record| why_failed(record, options));
+                    output::notice(&format!("failed: record {}: {why}", answer.record_id));
                 }
             }
         }
@@ -183,6 +188,16 @@ impl<W: Write> Printer<'_, W> {
     fn table_row(&mut self, [time, pid, perform, statement]: [&str; 4]) -> io::Result<()> {
         writeln!(self.out, "{time:<32} {pid:>7} {perform:<14} {statement}")
     }
+}
+
+/// Why a record as a whole is answered as failed.
+fn why_failed(record: &firehose::InputRecord<'_>, options: &Options) -> String {
+    let transformed = CarriedRecord::from(record.clone()).transform(Clock::System.now_ms(), options);
+    let failure = transformed.failed.iter().find(|failure| failure.event_idx.is_none());
+    failure.map_or_else(
+        || "its document fits in no answer".to_owned(),
+        |failure| format!("{}: {}", failure.reason.code, failure.reason.message),
+    )
 }
 
 impl Counts {

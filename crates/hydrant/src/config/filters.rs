@@ -1,7 +1,7 @@
 //! `[[filter]]` tables: which entries are dropped on purpose.
 
 use hydrant_transform::entry::Format;
-use hydrant_transform::record::{Action, Filter};
+use hydrant_transform::record::{Action, Filter, Noise};
 use regex::bytes::RegexBuilder;
 use toml::de::DeTable;
 
@@ -11,6 +11,9 @@ use super::format_names;
 /// Bytes that the program of a regular expression may take, so that none takes the memory of all else.
 const REGEX_BYTES_MAX: usize = 1024 * 1024;
 
+/// Under what entries are counted that no filter drops.
+const RESERVED: [&str; 5] = ["banner", "control_message", "empty", "reingested", "not_kept"];
+
 impl Reader<'_> {
     /// One table, which begins at `at`. `None` where it has no sound name.
     pub(super) fn filter(&mut self, at: usize, table: &DeTable<'_>) -> Option<Filter> {
@@ -19,6 +22,13 @@ impl Reader<'_> {
         self.set(table, "name", &mut name, |value| string(value).map(str::to_owned));
         if name.is_empty() {
             self.problem(at, "a `[[filter]]` needs `name`, under which its entries are counted");
+            return None;
+        }
+        if Noise::ALL.into_iter().any(|noise| noise.name() == name) || RESERVED.contains(&name.as_str()) {
+            self.problem(
+                at,
+                format_args!("a `[[filter]]` cannot be named `{name}`: other entries are counted under it"),
+            );
             return None;
         }
         filter.name = name.into();

@@ -194,6 +194,10 @@ fn a_filter_that_is_not_sound_is_named() {
             "[[filter]]\ncommand = \"Ping\"\n",
             "line 1: a `[[filter]]` needs `name`, under which its entries are counted",
         ),
+        (
+            "[[filter]]\nname = \"rds\"\ncommand = \"Ping\"\n",
+            "line 1: a `[[filter]]` cannot be named `rds`: other entries are counted under it",
+        ),
         ("[[filter]]\nname = \"x\"\n", "line 1: filter `x` has no condition: it would speak of every entry"),
         (
             "[[filter]]\nname = \"x\"\nformat = \"slwo\"\n",

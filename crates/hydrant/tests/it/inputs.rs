@@ -1,9 +1,11 @@
 //! Everything that `hydrant transform` reads, told apart by content: the same log event in each wrapping is the same
 //! document.
 
-use std::io::Write as _;
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +14,7 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::program::BINARY;
+use crate::program::{BINARY, Program, until};
 
 const ENVELOPE: &str = r#"{"messageType":"DATA_MESSAGE","owner":"908047316593","logGroup":"/aws/rds/instance/mysql-db-for-logs/general","logStream":"mysql-db-for-logs","subscriptionFilters":["mysql-general-filter"],"logEvents":[{"id":"36283739563646893425505853973335389931765810644969062400","timestamp":1627019152976,"message":"2021-07-23T05:45:52.976229Z\t  199 Query\tUSE testdb"}]}"#;
 
@@ -128,6 +130,8 @@ fn an_event_of_firehose_is_answered_as_the_function_does() {
     assert_eq!(output.status.code(), Some(1));
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answer["records"][0], json!({"recordId": "r1", "result": "ProcessingFailed"}));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("failed: record r1: Hydrant.Base64Invalid: the data is no base64"), "{told}");
     assert_eq!(answer["records"][1]["result"], "Ok");
     // Only an event has an answer.
     let output = lab.transform(ENVELOPE, "firehose");
@@ -201,4 +205,130 @@ fn the_benchmark_tells_what_it_made() {
     let nothing = Command::new(BINARY).args(["bench", "transform"]).arg(lab.0.path()).output().unwrap();
     assert_eq!(nothing.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&nothing.stderr).contains("holds no event of Firehose"));
+}
+
+const ENTRY: &str = "2021-07-23T05:45:52.976229Z\t  199 Query\tUSE testdb\n";
+
+/// What stands before the damage comes out, and the command says that there was some.
+#[test]
+fn a_gzipped_log_that_is_cut_or_padded_gives_what_can_be_read() {
+    let lab = Lab::new();
+    let lines: String = (0..20_000).map(|number| format!("{}{number}\n", ENTRY.trim_end())).collect();
+    let packed = gzip(lines.as_bytes());
+    let documents = |output: &Output| output.stdout.iter().filter(|byte| **byte == b'\n').count();
+    let whole = lab.transform([&packed[..], &[0; 1_000]].concat(), "ndjson");
+    assert_eq!((whole.status.code(), documents(&whole)), (Some(0), 20_000));
+    for (damaged, least) in [(packed[..packed.len() / 2].to_vec(), 5_000), ([&packed[..], b"x"].concat(), 20_000)] {
+        let output = lab.transform(damaged, "ndjson");
+        assert_eq!(output.status.code(), Some(1));
+        assert!((least..=20_000).contains(&documents(&output)), "{}", documents(&output));
+        let first: Value = serde_json::from_slice(output.stdout.split(|byte| *byte == b'\n').next().unwrap()).unwrap();
+        assert_eq!(first["Statement"], "USE testdb0");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains("is damaged; what stands before the damage was read"), "{told}");
+    }
+    // A cut envelope is one failed record.
+    let packed = gzip(ENVELOPE.as_bytes());
+    let output = lab.transform(&packed[..packed.len() - 20], "ndjson");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("failed: Hydrant.GzipDamaged: "));
+}
+
+/// Entries go out while the pipe is open, as soon as it is known where they end.
+#[test]
+fn a_pipe_is_transformed_as_it_comes() {
+    for (first, next, field) in [
+        (ENTRY, "2021-07-23T05:45:53.976229Z\t  199 Quit\t\n", "Statement"),
+        ("{\"a\":1}\n", "{\"a\":2}\n", "a"),
+        ("words\n", "more\n", "message"),
+    ] {
+        let mut child = Command::new(BINARY)
+            .args(["transform", "--to", "ndjson", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        pipe.write_all(first.as_bytes()).unwrap();
+        pipe.write_all(next.as_bytes()).unwrap();
+        let document: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert!(document.get(field).is_some(), "{document}");
+        drop(pipe);
+        assert_eq!(lines.count(), 1);
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+/// Ids are those of the path that is given, whatever it takes to read it and however often.
+#[test]
+fn ids_of_a_log_stay_the_same() {
+    let lab = Lab::new();
+    let ids = |path: &Path| {
+        let output = transform(path, &["--to", "bulk"]);
+        let actions = stdout(&output).lines().step_by(2).map(|line| serde_json::from_str::<Value>(line).unwrap());
+        actions.map(|action| action["create"].clone()).collect::<Vec<_>>()
+    };
+    // Lines before a stamp have the time at which the file was changed.
+    let log = lab.file(format!("no stamp\n\t\t    5 Quit\t\n{ENTRY}"));
+    std::fs::File::options()
+        .append(true)
+        .open(&log)
+        .unwrap()
+        .set_modified(UNIX_EPOCH + Duration::from_secs(1_600_000_000))
+        .unwrap();
+    let told = ids(&log);
+    assert_eq!((told.len(), &told[0]["_index"]), (3, &json!("hydrant-text-2020-09-13")));
+    assert_eq!(ids(&log), told);
+    let packed = lab.file(gzip(format!("{ENTRY}{ENTRY}").as_bytes()));
+    let told = ids(&packed);
+    assert_eq!((told.len(), ids(&packed)), (2, told));
+}
+
+/// `run --tail` gives an entry of a log the id that `transform` prints.
+#[test]
+fn a_log_has_the_ids_of_a_run() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../hydrant-transform/tests/golden");
+    let log = folder.join("mysql-9.7.4-general-part2.log").canonicalize().unwrap();
+    let output = transform(&log, &["--to", "bulk"]);
+    let ids: BTreeSet<String> = stdout(&output)
+        .lines()
+        .step_by(2)
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["create"]["_id"].as_str().unwrap().to_owned())
+        .collect();
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::run(data.path(), &["--tail", log.to_str().unwrap()]);
+    until("the documents", || (program.count() == ids.len() as u64).then_some(()));
+    let body = json!({"size": 10_000, "_source": false});
+    let found = program.search("hydrant-*/_search", &body);
+    let hits = found["hits"]["hits"].as_array().unwrap();
+    let indexed: BTreeSet<String> = hits.iter().map(|hit| hit["_id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(indexed, ids);
+    program.stop();
+}
+
+/// Several entries on the command line or in a record are several.
+#[test]
+fn several_entries_are_explained_one_by_one() {
+    let explain = |given: &str| {
+        let output = Command::new(BINARY).args(["explain", "--json", given]).output().unwrap();
+        let lines = stdout(&output).lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.map(|told| told["document"]["Statement"].clone()).collect::<Vec<_>>()
+    };
+    let log = "2021-07-23T05:45:52.976229Z\t  199 Query\tSELECT a\n  FROM t\n2021-07-23T05:45:53.976229Z\t  199 Query\tSELECT 2\n";
+    assert_eq!(explain(log), [json!("SELECT a\n  FROM t"), json!("SELECT 2")]);
+    let event = json!({"Records": [{"Data": STANDARD.encode(log), "SequenceNumber": "1"}]});
+    assert_eq!(explain(&event.to_string()), [json!("SELECT a\n  FROM t"), json!("SELECT 2")]);
+}
+
+#[test]
+fn a_digest_is_of_a_log_with_statements() {
+    let log = Lab::new();
+    let path = log.file(ENTRY);
+    let digest = |format: &str| Command::new(BINARY).args(["digest", "--format", format]).arg(&path).output().unwrap();
+    assert!(stdout(&digest("general")).contains("as in: USE testdb"));
+    let told = digest("error");
+    assert_eq!(told.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&told.stderr).contains("the format `error` has no statements"), "{told:?}");
 }

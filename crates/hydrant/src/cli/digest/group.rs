@@ -14,8 +14,8 @@ pub(super) const SLOTS: usize = 24;
 /// What one statement brings.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Measured {
-    /// Milliseconds since 1970 UTC.
-    pub(super) at_ms: i64,
+    /// Microseconds since 1970 UTC.
+    pub(super) at_micros: i64,
     pub(super) seconds: Option<f64>,
     pub(super) rows_sent: Option<u64>,
     pub(super) rows_examined: Option<u64>,
@@ -27,8 +27,8 @@ pub(super) struct Group {
     pub(super) times: Times,
     pub(super) rows_sent: Option<u64>,
     pub(super) rows_examined: Option<u64>,
-    pub(super) first_ms: i64,
-    pub(super) last_ms: i64,
+    pub(super) first_micros: i64,
+    pub(super) last_micros: i64,
     pub(super) spread: Spread,
 }
 
@@ -39,9 +39,9 @@ impl Group {
             times: Times::default(),
             rows_sent: None,
             rows_examined: None,
-            first_ms: first.at_ms,
-            last_ms: first.at_ms,
-            spread: Spread::new(first.at_ms),
+            first_micros: first.at_micros,
+            last_micros: first.at_micros,
+            spread: Spread::new(first.at_micros),
         }
     }
 
@@ -56,9 +56,9 @@ impl Group {
         };
         self.rows_sent = sum(self.rows_sent, measured.rows_sent);
         self.rows_examined = sum(self.rows_examined, measured.rows_examined);
-        self.first_ms = self.first_ms.min(measured.at_ms);
-        self.last_ms = self.last_ms.max(measured.at_ms);
-        self.spread.add(measured.at_ms);
+        self.first_micros = self.first_micros.min(measured.at_micros);
+        self.last_micros = self.last_micros.max(measured.at_micros);
+        self.spread.add(measured.at_micros);
     }
 }
 
@@ -111,21 +111,21 @@ fn step(seconds: f64) -> i16 {
 /// How statements are spread over time, in slots whose width doubles as the time goes on.
 #[derive(Clone, Debug)]
 pub(super) struct Spread {
-    from_ms: i64,
-    width_ms: i64,
+    from_micros: i64,
+    width_micros: i64,
     pub(super) slots: [u64; SLOTS],
 }
 
 impl Spread {
-    fn new(from_ms: i64) -> Spread {
-        Spread { from_ms, width_ms: 1, slots: [0; SLOTS] }
+    fn new(from_micros: i64) -> Spread {
+        Spread { from_micros, width_micros: 1, slots: [0; SLOTS] }
     }
 
-    fn add(&mut self, at_ms: i64) {
+    fn add(&mut self, at_micros: i64) {
         // A log is in order but for moments; what lies before counts as the beginning.
-        let after = at_ms.saturating_sub(self.from_ms).max(0);
+        let after = at_micros.saturating_sub(self.from_micros).max(0);
         loop {
-            let slot = usize::try_from(after / self.width_ms).unwrap_or(usize::MAX);
+            let slot = usize::try_from(after / self.width_micros).unwrap_or(usize::MAX);
             if let Some(slot) = self.slots.get_mut(slot) {
                 *slot += 1;
                 return;
@@ -142,7 +142,7 @@ impl Spread {
             }
         }
         self.slots = slots;
-        self.width_ms = self.width_ms.saturating_mul(2);
+        self.width_micros = self.width_micros.saturating_mul(2);
     }
 }
 
@@ -181,15 +181,15 @@ mod tests {
 
     #[test]
     fn rows_and_times_are_summed() {
-        let measured = |at_ms, rows_sent| Measured { at_ms, rows_sent, ..Measured::default() };
+        let measured = |at_micros, rows_sent| Measured { at_micros, rows_sent, ..Measured::default() };
         let group = group(&[measured(2_000, Some(1)), measured(1_000, None), measured(50_000, Some(4))]);
         assert_eq!(
-            (group.first_ms, group.last_ms, group.rows_sent, group.rows_examined),
+            (group.first_micros, group.last_micros, group.rows_sent, group.rows_examined),
             (1_000, 50_000, Some(5), None)
         );
         assert!(!group.times.is_known());
         assert_eq!(group.spread.slots.iter().sum::<u64>(), 3);
-        // 48 s in slots of 2,048 ms.
+        // 48 ms in slots of 2,048 µs.
         assert_eq!((group.spread.slots[0], group.spread.slots[23]), (2, 1));
     }
 }

@@ -8,19 +8,26 @@ mod group;
 
 use std::collections::HashMap;
 
+use anyhow::bail;
 use hydrant_transform::carrier::CarriedRecord;
-use hydrant_transform::document::timestamp::format_rfc3339;
+use hydrant_transform::document::timestamp::{format_rfc3339, instant_micros};
+use hydrant_transform::entry::mysql::audit::AuditStamp;
+use hydrant_transform::entry::mysql::general::Stamp;
 use hydrant_transform::entry::mysql::{audit, general, slow};
-use hydrant_transform::entry::{Format, detect};
+use hydrant_transform::entry::{Format, detect, of_log_group};
 use hydrant_transform::envelope::{Decoded, LogEvent, decode};
+use hydrant_transform::record::{Options, raw_entries};
 use hydrant_transform::sql::digest::digest as digest_of;
-use hydrant_transform::sql::redact::Redact;
 use hydrant_transform::sql::summary::summary;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::input::{self, Reading};
 use super::output::{self, grouped, one_line};
 use group::{Group, Measured};
+
+/// Formats whose entries are statements.
+const FORMATS: [Format; 3] = [Format::General, Format::Slow, Format::Audit];
 
 /// Digests that are told apart.
 const DIGESTS_MAX: usize = 100_000;
@@ -32,9 +39,13 @@ const EXAMPLE_BYTES_MAX: usize = 4096;
 const DIGEST_CHARACTERS: usize = 120;
 
 pub(super) fn digest(arguments: &super::Digest) -> anyhow::Result<()> {
-    let mut digests = Digests { format: arguments.format.fixed(), redact: arguments.redact, ..Digests::default() };
-    let reading =
-        Reading { format: digests.format, time_zone: &arguments.time_zone, log_group: None, log_stream: None };
+    let format = arguments.format.fixed();
+    if let Some(format) = format.filter(|format| !FORMATS.contains(format)) {
+        bail!("the format `{}` has no statements: digests are of general, slow and audit logs", format.name());
+    }
+    let options = Options { format, redact: arguments.redact, ..Options::default() };
+    let mut digests = Digests { options, ..Digests::default() };
+    let reading = Reading { format, time_zone: &arguments.time_zone, log_group: None, log_stream: None };
     for file in &arguments.files {
         input::records(file, &reading, &mut |record| {
             digests.record(record);
@@ -56,8 +67,7 @@ pub(super) fn digest(arguments: &super::Digest) -> anyhow::Result<()> {
 
 #[derive(Default)]
 struct Digests {
-    format: Option<Format>,
-    redact: Redact,
+    options: Options,
     groups: HashMap<String, Digested>,
     entries: u64,
     statements: u64,
@@ -81,39 +91,62 @@ impl Digests {
         };
         match decode(data) {
             Ok(Decoded::Envelopes(envelopes)) => {
-                envelopes.iter().flat_map(|envelope| &envelope.log_events).for_each(|event| self.event(event));
+                for envelope in envelopes.iter().filter(|envelope| !envelope.control) {
+                    let format = self.options.format.or(of_log_group(&envelope.log_group));
+                    envelope.log_events.iter().for_each(|event| self.entry(event, format));
+                }
             }
-            Ok(Decoded::Raw(message)) => self.event(&LogEvent { message, ..LogEvent::default() }),
+            Ok(Decoded::Raw(message)) => {
+                for (event, _) in raw_entries(&message, record.arrival_ms, &self.options) {
+                    self.entry(&event, self.options.format);
+                }
+            }
             Err(error) => output::notice(&format!("a record cannot be read: {error}")),
         }
     }
 
-    fn event(&mut self, event: &LogEvent) {
+    fn entry(&mut self, event: &LogEvent, format: Option<Format>) {
         self.entries += 1;
         let message = &event.message;
-        let mut measured = Measured { at_ms: event.timestamp_ms, ..Measured::default() };
-        match self.format.unwrap_or_else(|| detect(message).format) {
+        let at = |own: Option<i64>| Measured {
+            at_micros: own.unwrap_or(event.timestamp_ms.saturating_mul(1_000)),
+            ..Measured::default()
+        };
+        match format.unwrap_or_else(|| detect(message).format) {
             Format::General => {
                 let entry = general::parse(message);
                 let is_statement = |command| matches!(command, "Query" | "Execute" | "Bulk_execute");
                 if let Some(entry) = entry.filter(|entry| is_statement(entry.command)) {
-                    self.statement(entry.argument, &measured);
+                    self.statement(entry.argument, &at(own_micros(entry.stamp)));
                 }
             }
             Format::Slow => {
                 let Some(entry) = slow::parse(message) else { return };
                 let number = |name: &str| entry.fields.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
                 let text = |name| number(name).and_then(|value| std::str::from_utf8(value).ok());
-                measured.seconds = text("Query_time").and_then(|value| value.parse().ok());
-                measured.rows_sent = text("Rows_sent").and_then(|value| value.parse().ok());
-                measured.rows_examined = text("Rows_examined").and_then(|value| value.parse().ok());
-                if entry.administrator_command.is_none() {
+                let measured = Measured {
+                    seconds: text("Query_time").and_then(|value| value.parse().ok()),
+                    rows_sent: text("Rows_sent").and_then(|value| value.parse().ok()),
+                    rows_examined: text("Rows_examined").and_then(|value| value.parse().ok()),
+                    ..at(own_micros(entry.stamp))
+                };
+                if entry.administrator_command.is_none() && !entry.is_throttle_summary() {
                     self.statement(entry.statement, &measured);
                 }
             }
             Format::Audit => {
-                if let Some(query) = audit::parse(message).as_ref().and_then(audit::AuditEntry::query) {
-                    self.statement(&query, &measured);
+                if let Some(entry) = audit::parse(message) {
+                    let micros = match entry.stamp {
+                        AuditStamp::Micros(micros) => Some(micros),
+                        AuditStamp::Local(_) => None,
+                    };
+                    if let Some(query) = entry.query() {
+                        self.statement(&query, &at(micros));
+                    }
+                } else if let Some(entry) = audit::parse_json(message)
+                    && let Some(query) = &entry.query
+                {
+                    self.statement(query.as_bytes(), &at(entry.micros));
                 }
             }
             Format::Error | Format::Json | Format::Pattern | Format::Text => {}
@@ -122,7 +155,7 @@ impl Digests {
 
     fn statement(&mut self, statement: &[u8], measured: &Measured) {
         self.statements += 1;
-        let shown = self.redact.hide(statement);
+        let shown = self.options.redact.hide(statement);
         let digest = digest_of(&shown);
         if let Some(digested) = self.groups.get_mut(&digest.text) {
             return digested.group.add(measured);
@@ -205,7 +238,6 @@ impl<'a> Row<'a> {
             Some(times) if seconds > 0.0 => times.sum / seconds,
             _ => group.count as f64 / statements.max(1) as f64,
         };
-        let time = |ms: i64| format_rfc3339(ms.saturating_mul(1_000));
         Row {
             digest,
             digest_hash: hash,
@@ -219,14 +251,14 @@ impl<'a> Row<'a> {
             seconds_max: times.map(|times| times.max),
             rows_sent: group.rows_sent,
             rows_examined: group.rows_examined,
-            first: time(group.first_ms),
-            last: time(group.last_ms),
+            first: format_rfc3339(group.first_micros),
+            last: format_rfc3339(group.last_micros),
             example,
             spread: &group.spread.slots,
         }
     }
 
-    /// Three lines for people.
+    /// Four lines for people.
     fn text(&self, number: usize) -> String {
         let mut text = format!("{number:>3}  {}  {:>5.1} %", bars(self.spread), self.share * 100.0);
         let mut say = |what: String| text.push_str(&what);
@@ -243,8 +275,17 @@ impl<'a> Row<'a> {
         if let (Some(first), Some(last)) = (&self.first, &self.last) {
             say(format!("\n     {first} to {last}  {}", self.digest_hash));
         }
-        say(format!("\n     {}\n", one_line(self.digest, DIGEST_CHARACTERS)));
+        say(format!("\n     {}", one_line(self.digest, DIGEST_CHARACTERS)));
+        say(format!("\n     as in: {}\n", one_line(self.example, DIGEST_CHARACTERS)));
         text
+    }
+}
+
+/// The instant of a stamp that says its zone.
+fn own_micros(stamp: Option<Stamp<'_>>) -> Option<i64> {
+    match stamp? {
+        stamp @ Stamp::Rfc3339(_) => instant_micros(&stamp, &TimeZone::UTC, None),
+        Stamp::Legacy(_) => None,
     }
 }
 
@@ -278,7 +319,8 @@ mod tests {
         let mut digests = Digests::default();
         for (second, message) in messages.iter().enumerate() {
             let timestamp_ms = i64::try_from(second).unwrap() * 1_000;
-            digests.event(&LogEvent { timestamp_ms, message: message.as_bytes().to_vec(), ..LogEvent::default() });
+            let message = message.as_bytes().to_vec();
+            digests.entry(&LogEvent { timestamp_ms, message, ..LogEvent::default() }, None);
         }
         let rows = digests.rows().iter().map(|row| serde_json::to_value(row).unwrap()).collect();
         (digests, rows)
@@ -288,7 +330,7 @@ mod tests {
     fn statements_of_all_logs_are_grouped_by_their_digest() {
         let (digests, rows) = told(&[
             "2021-07-23T05:45:52.976229Z\t    5 Query\tSELECT a FROM t WHERE b = 1",
-            "2021-07-23T05:45:52.976229Z\t    5 Execute\tselect a from t where b = 'x'",
+            "2021-07-23T05:45:53.976229Z\t    5 Execute\tselect a from t where b = 'x'",
             "20210723 05:45:52,vm,a,h,1,0,QUERY,,'SELECT a FROM t WHERE b = 2',0",
             "2021-07-23T05:45:52.976229Z\t    5 Query\tSET PASSWORD = 'x1y2'",
             "2021-07-23T05:45:52.976229Z\t    5 Prepare\tSELECT a FROM t WHERE b = ?",
@@ -304,7 +346,7 @@ mod tests {
         assert_eq!(rows[0]["example"], "SELECT a FROM t WHERE b = 1");
         assert_eq!(
             (&rows[0]["first"], &rows[0]["last"]),
-            (&"1970-01-01T00:00:00.000000Z".into(), &"1970-01-01T00:00:02.000000Z".into())
+            (&"1970-01-01T00:00:02.000000Z".into(), &"2021-07-23T05:45:53.976229Z".into())
         );
         assert_eq!(rows[1]["example"], "SET PASSWORD = <secret>");
         assert_eq!(rows[1]["seconds_max"], serde_json::Value::Null);
@@ -325,12 +367,27 @@ mod tests {
         assert_eq!((&rows[1]["rows_sent"], &rows[1]["rows_examined"]), (&4.into(), &200.into()));
     }
 
+    /// A record that is no envelope has several entries; JSON audit logs have statements too.
+    #[test]
+    fn raw_records_and_json_audit_logs_are_read() {
+        let mut digests = Digests::default();
+        let record = |data: &[u8]| CarriedRecord::of(Ok(data.to_vec()));
+        digests.record(&record(b"2021-07-23T05:45:52.976229Z\t    5 Query\tSELECT a\n  FROM t\n2021-07-23T05:45:53.976229Z\t    5 Query\tSELECT 2\n"));
+        digests.record(&record(br#"{"audit_record":{"name":"Query","record":"4","timestamp":"2021-07-23T05:45:52 UTC","sqltext":"SELECT 3","user":"a"}}"#));
+        digests.record(&record(
+            br#"{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"1","timestamp":1,"message":"x"}]}"#,
+        ));
+        assert_eq!(digests.text(2), "3 entries, 3 statements, 2 digests");
+        let rows: Vec<_> = digests.rows().iter().map(|row| (row.digest.to_owned(), row.count)).collect();
+        assert_eq!(rows, [("SELECT ?".to_owned(), 2), ("SELECT `a` FROM `t`".to_owned(), 1)]);
+    }
+
     #[test]
     fn people_see_a_histogram_and_durations_in_words() {
         let (digests, _) = told(&["# Query_time: 0.0123\nSELECT 1;\n"]);
         let text = digests.rows()[0].text(1);
         assert!(text.starts_with("  1  █                         100.0 %  1 × 12.3 ms in all, half in "), "{text}");
-        assert!(text.ends_with("\n     SELECT ?\n"), "{text}");
+        assert!(text.ends_with("\n     SELECT ?\n     as in: SELECT 1\n"), "{text}");
         assert_eq!([duration(2.5), duration(0.32), duration(4.5e-5)], ["2.50 s", "320.0 ms", "45 µs"]);
         assert_eq!(bars(&[0, 1, 8, 4]), " ▁█▄");
     }

@@ -9,10 +9,11 @@ use hydrant_transform::entry::mysql::audit::{self, AuditEntry, AuditStamp};
 use hydrant_transform::entry::mysql::error::{self, ErrorEntry};
 use hydrant_transform::entry::mysql::general::{self, GeneralEntry, Stamp};
 use hydrant_transform::entry::mysql::slow::{self, SlowEntry};
-use hydrant_transform::record::Options;
+use hydrant_transform::record::{Options, Transformed};
 use hydrant_transform::sql::redact::{LITERAL, Redact};
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use serde_json::Value;
 
 #[derive(Serialize)]
 pub(super) struct Field {
@@ -23,8 +24,14 @@ pub(super) struct Field {
     pub(super) why: String,
 }
 
-/// Every field of an entry of this format. A JSON line's are its own members.
-pub(super) fn of(message: &[u8], format: Format, options: &Options, zone: &TimeZone) -> Vec<Field> {
+/// Every field of an entry of this format. A JSON line's are its own members. `classic`: what it becomes in that profile.
+pub(super) fn of(
+    message: &[u8],
+    format: Format,
+    options: &Options,
+    zone: &TimeZone,
+    classic: &Transformed,
+) -> Vec<Field> {
     let found = match format {
         Format::General => general::parse(message).map(|entry| general_fields(&entry, zone)),
         Format::Slow => slow::parse(message).map(|entry| slow_fields(message, &entry)),
@@ -37,39 +44,22 @@ pub(super) fn of(message: &[u8], format: Format, options: &Options, zone: &TimeZ
         }
         Format::Json | Format::Text => None,
     };
-    found.unwrap_or_default().into_iter().map(|field| shown(field, options.redact)).collect()
+    let document = classic.documents.first().and_then(|document| serde_json::from_slice(&document.source).ok());
+    let document: Value = document.unwrap_or_default();
+    found.unwrap_or_default().into_iter().map(|field| shown(field, options.redact, &document)).collect()
 }
 
-/// Fields that are no literals of a statement, nor text that may quote one.
-const NAMES: [&str; 17] = [
-    "Time",
-    "PID",
-    "Thread",
-    "Perform",
-    "User",
-    "Account",
-    "Host",
-    "Ip",
-    "Port",
-    "Database",
-    "Server_host",
-    "Object",
-    "Connection_type",
-    "Label",
-    "Error_code",
-    "Subsystem",
-    "Query_time",
-];
-
-/// A field, no more of it than a document shows.
-fn shown(field: Field, redact: Redact) -> Field {
-    let value = field.value.as_bytes();
-    let value = match redact {
-        Redact::Literals if field.name == "Statement" => redact.hide(value),
-        Redact::Literals if !NAMES.contains(&&*field.name) => Cow::Borrowed(LITERAL),
-        Redact::Off | Redact::Secrets | Redact::Literals => redact.hide_argument(value),
+/// A field, no more of it than `document` shows.
+fn shown(field: Field, redact: Redact, document: &Value) -> Field {
+    let value = match (redact, document.get(&field.name)) {
+        (Redact::Off, _) => return field,
+        (Redact::Secrets, _) => String::from_utf8_lossy(&redact.hide_argument(field.value.as_bytes())).into_owned(),
+        (Redact::Literals, _) if field.name == "Time" => return field,
+        (Redact::Literals, Some(Value::String(shown))) => shown.clone(),
+        (Redact::Literals, Some(Value::Bool(_))) => return field,
+        (Redact::Literals, Some(Value::Number(number))) if number.as_f64() == field.value.parse().ok() => return field,
+        (Redact::Literals, _) => String::from_utf8_lossy(LITERAL).into_owned(),
     };
-    let value = String::from_utf8_lossy(&value).into_owned();
     let why = match redact {
         _ if value == field.value => field.why,
         Redact::Off | Redact::Secrets => format!("{}; its passwords are hidden", field.why),

@@ -2,7 +2,7 @@
 //! document in every field profile, its id, its index.
 //!
 //! What is given is told apart by content: an event of Firehose, Kinesis or a CloudWatch Logs trigger, a record, an
-//! envelope, one log event; everything else is one entry.
+//! envelope, one log event; everything else is lines of a log.
 
 mod fields;
 
@@ -14,7 +14,7 @@ use hydrant_transform::carrier::{self, CarriedRecord, Carrier};
 use hydrant_transform::document::{IndexNaming, Profile, Rotation};
 use hydrant_transform::entry::{Format, detect, of_log_group};
 use hydrant_transform::envelope::{Decoded, LogEvent, decode};
-use hydrant_transform::record::{Options, RecordSource, transform_events};
+use hydrant_transform::record::{Options, Origin, RecordSource, raw_entries, transform_events};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -101,7 +101,7 @@ fn subjects(given: &[u8], options: &Options, now_ms: i64) -> anyhow::Result<Vec<
             None if matches!(decode(given), Ok(Decoded::Envelopes(_)) | Err(_)) => {
                 vec![CarriedRecord::of(Ok(given.to_vec()))]
             }
-            None => return Ok(vec![entry_or_event(given)]),
+            None => return Ok(entries_or_event(given, options)),
         },
     };
     let mut subjects = Vec::new();
@@ -110,32 +110,45 @@ fn subjects(given: &[u8], options: &Options, now_ms: i64) -> anyhow::Result<Vec<
         if let Some(failure) = transformed.failed.iter().find(|failure| failure.event_idx.is_none()) {
             anyhow::bail!("a record becomes one failed document: {}: {}", failure.reason.code, failure.reason.message);
         }
-        let told = transformed.documents.iter().map(|document| (document.event_idx, &document.id));
-        let failed = transformed.failed.iter().filter_map(|failure| Some((failure.event_idx?, &failure.id)));
-        let ids: BTreeMap<u32, String> = told.chain(failed).map(|(idx, id)| (idx, id.to_string())).collect();
+        let told = transformed.documents.iter().map(|document| (document.event_idx, document.ordinal, &document.id));
+        let failed =
+            transformed.failed.iter().filter_map(|failure| Some((failure.event_idx?, failure.ordinal, &failure.id)));
+        let ids: BTreeMap<(u32, u32), String> =
+            told.chain(failed).map(|(idx, ordinal, id)| ((idx, ordinal), id.to_string())).collect();
         for (idx, event) in (0_u32..).zip(&transformed.events) {
             let origin = transformed.origin(idx).cloned().unwrap_or_default();
-            subjects.push(Subject {
-                owner: origin.owner,
-                log_group: origin.log_group,
-                log_stream: origin.log_stream,
-                event: event.clone(),
+            // A record that is no envelope may hold several entries.
+            let is_raw = origin == Origin { first_event_idx: origin.first_event_idx, ..Origin::default() };
+            let entries = match &record.data {
+                Ok(data) if is_raw && matches!(decode(data), Ok(Decoded::Raw(_))) => {
+                    raw_entries(&event.message, event.timestamp_ms, options)
+                }
+                Ok(_) | Err(_) => vec![(event.clone(), 0)],
+            };
+            subjects.extend(entries.into_iter().map(|(event, ordinal)| Subject {
+                owner: origin.owner.clone(),
+                log_group: origin.log_group.clone(),
+                log_stream: origin.log_stream.clone(),
+                event,
                 has_time: true,
-                id: ids.get(&idx).cloned(),
-            });
+                id: ids.get(&(idx, ordinal)).cloned(),
+            }));
         }
     }
     Ok(subjects)
 }
 
-/// One log event as JSON, or an entry as it is logged.
-fn entry_or_event(given: &[u8]) -> Subject {
+/// One log event as JSON, or entries as they are logged.
+fn entries_or_event(given: &[u8], options: &Options) -> Vec<Subject> {
     match serde_json::from_slice::<GivenEvent>(given) {
         Ok(GivenEvent { id, timestamp, message }) => {
             let event = LogEvent { id, timestamp_ms: timestamp, message: message.into_bytes(), ..LogEvent::default() };
-            Subject { event, has_time: true, ..Subject::default() }
+            vec![Subject { event, has_time: true, ..Subject::default() }]
         }
-        Err(_) => Subject { event: LogEvent { message: given.to_vec(), ..LogEvent::default() }, ..Subject::default() },
+        Err(_) => {
+            let entries = raw_entries(given, 0, options).into_iter();
+            entries.map(|(event, _)| Subject { event, ..Subject::default() }).collect()
+        }
     }
 }
 
@@ -168,7 +181,7 @@ fn of(subject: &Subject, options: &Options, zone: &TimeZone, now_ms: i64) -> any
     Ok(Explanation {
         format: format.name(),
         reason: reason(format, detected.format, detected.reason, options, &subject.log_group),
-        fields: fields::of(message, format, options, zone),
+        fields: fields::of(message, format, options, zone, &in_profile(Profile::Classic)),
         document: document.map(|document| source(&document.source)).transpose()?,
         documents,
         id: subject.id.clone().or_else(|| own_id.map(|document| document.id.to_string())),

@@ -13,7 +13,7 @@ use hydrant_transform::envelope::{EventFlags, Extra, LogEvent};
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
-use super::reader::Taken;
+use super::cutting::Taken;
 
 /// An entry keeps so many bytes; of a longer one the whole length is told.
 pub const ENTRY_BYTES_MAX: usize = 1 << 20;
@@ -77,10 +77,12 @@ pub(super) struct Events {
     pub(super) format: Option<Format>,
     /// The last stamp of the log stream, microseconds since 1970 UTC.
     pub(super) last_stamp: Option<i64>,
+    /// The time of events before any stamp; `None`: the present.
+    pub(super) unstamped_ms: Option<i64>,
 }
 
 impl Events {
-    /// The event's time is the entry's stamp, else the last one of the log stream, else `now_ms`.
+    /// The event's time is the entry's stamp, else the last one of the log stream, else `unstamped_ms`.
     pub(super) fn event(&mut self, taken: Taken, generation: u64, now_ms: i64) -> LogEvent {
         let Taken { offset, mut message, length, suspect, rest, unfinished } = taken;
         let truncated = length > ENTRY_BYTES_MAX as u64;
@@ -92,7 +94,8 @@ impl Events {
             self.last_stamp = self.stamp(&message).or(self.last_stamp);
         }
         let from_future = self.last_stamp.is_some_and(|micros| micros.div_euclid(1_000) - now_ms > AHEAD_MS_MAX);
-        let timestamp_ms = self.last_stamp.map_or(now_ms, |micros| micros.div_euclid(1_000));
+        let timestamp_ms =
+            self.last_stamp.map_or(self.unstamped_ms.unwrap_or(now_ms), |micros| micros.div_euclid(1_000));
         let timestamp_ms = timestamp_ms.clamp(0, TIMESTAMP_MS_MAX);
         LogEvent {
             extra: Extra::default(),
@@ -159,7 +162,7 @@ mod tests {
     use super::{AHEAD_MS_MAX, ENTRY_BYTES_MAX, Events, TIMESTAMP_MS_MAX, Taken, event_id, path_hash};
 
     fn events(format: Option<Format>) -> Events {
-        Events { path_hash: 5, time_zone: TimeZone::UTC, format, last_stamp: None }
+        Events { path_hash: 5, time_zone: TimeZone::UTC, format, last_stamp: None, unstamped_ms: None }
     }
 
     fn taken(message: &[u8]) -> Taken {

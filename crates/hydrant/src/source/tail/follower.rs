@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use hydrant_transform::entry::split::State;
 
+use super::cutting::Until;
 use super::event::{Events, path_hash};
 use super::locate::{self, Family, Opened};
 use super::mark::{Fingerprint, Mark, Place};
-use super::reader::{Look, QUIET, Reader, UNFINISHED, Until};
+use super::reader::{Look, QUIET, Reader, UNFINISHED};
 use super::window::Window;
 use super::{Error, FileSettings, Progress, Settings};
 use crate::source::Packed;
@@ -76,6 +77,7 @@ impl Follower {
                 time_zone: file.time_zone.clone(),
                 format: file.format,
                 last_stamp: mark.as_ref().and_then(|mark| mark.last_stamp),
+                unstamped_ms: None,
             },
             path,
             others,
@@ -120,7 +122,7 @@ impl Follower {
             self.finished = self.once;
             return Ok(Turn::default());
         };
-        let from = reader.window.read();
+        let from = reader.cutting.window.read();
         let looked = self.look(&mut reader, scratch)?;
         if self.read_failures >= READ_FAILURES_MAX {
             self.read_failures = 0;
@@ -138,10 +140,10 @@ impl Follower {
             _ => Until::Certain,
         };
         self.hand_out(&mut reader, until, now_ms, out)?;
-        let bytes = reader.window.read().saturating_sub(from);
-        reader.give_up_long();
-        reader.window.settle();
-        let left = leaves && reader.is_empty();
+        let bytes = reader.cutting.window.read().saturating_sub(from);
+        reader.cutting.give_up_long();
+        reader.cutting.window.settle();
+        let left = leaves && reader.cutting.is_empty();
         if left {
             self.advance();
         } else {
@@ -243,14 +245,14 @@ impl Follower {
     }
 
     fn look(&mut self, reader: &mut Reader, scratch: &mut [u8]) -> Result<Looked, Error> {
-        let from = reader.window.read();
+        let from = reader.cutting.window.read();
         let look = reader.look(scratch);
         self.read_failures = if look.is_ok() { 0 } else { self.read_failures + 1 };
         match look {
             Ok(Look::AtEnd) => Ok(Looked::AtEnd),
             Ok(Look::Grown) => {
                 self.problem = None;
-                let is_full = reader.window.read() - from == scratch.len() as u64;
+                let is_full = reader.cutting.window.read() - from == scratch.len() as u64;
                 Ok(if is_full || self.once { Looked::More } else { Looked::Some })
             }
             Ok(Look::Gone) => {
@@ -268,13 +270,13 @@ impl Follower {
 
     /// The bytes that were read are not in the file any more. A copy may hold them, and what came behind them.
     fn truncated(&mut self, reader: &mut Reader) {
-        let read = reader.window.read();
+        let read = reader.cutting.window.read();
         let own = reader.opened.identity;
         let mut family = Family::of(&self.path, &self.others);
         if let Some(file) = family.place(own).and_then(|idx| family.files.get_mut(idx)) {
             file.may_begin_with_hole = true;
         }
-        let fingerprint = Fingerprint::of(reader.window.tail());
+        let fingerprint = Fingerprint::of(reader.cutting.window.tail());
         let copy = family.copy(read, &fingerprint, reader.opened.modified_ns, Some(own));
         let mut next: VecDeque<Opened> = match copy.or(family.place(own)) {
             Some(idx) => family.files.drain(idx..).collect(),
@@ -341,7 +343,7 @@ impl Follower {
     /// Packs the entries that are decided.
     fn hand_out(&mut self, reader: &mut Reader, until: Until, now_ms: i64, out: &mut Vec<Packed>) -> Result<(), Error> {
         let mut packer: Option<Packer> = None;
-        while let Some(taken) = reader.next(until) {
+        while let Some(taken) = reader.cutting.next(until) {
             let event = self.events.event(taken, self.generation, now_ms);
             let packer = packer.get_or_insert_with(|| Packer::new(&self.log_stream).gzip(self.gzip));
             packer.push(&event);
@@ -358,15 +360,15 @@ impl Follower {
 
     /// The window's position is the end of the last entry that was packed.
     fn seal(&mut self, packer: &mut Packer, reader: &Reader) -> Result<Packed, Error> {
-        let position = reader.window.taken();
+        let position = reader.cutting.window.taken();
         let mark = Mark::new(&Place {
             position,
             generation: self.generation,
-            before: reader.window.history(),
+            before: reader.cutting.window.history(),
             identity: reader.opened.identity,
             modified_ns: reader.opened.modified_ns,
             last_stamp: self.events.last_stamp,
-            splitter: reader.state(),
+            splitter: reader.cutting.state(),
         });
         let bytes = mark.to_bytes().map_err(|problem| Error::Mark { path: self.path.clone(), problem })?;
         self.newest = Some(mark);
@@ -431,7 +433,7 @@ pub(super) fn absolute(path: &Path) -> PathBuf {
 
 /// CloudWatch's log streams have neither `:` nor `*` in their names, and at most 512 characters: of a longer path the
 /// end is taken.
-fn log_stream_of(file: &FileSettings) -> String {
+pub(super) fn log_stream_of(file: &FileSettings) -> String {
     if let Some(name) = &file.log_stream {
         return name.clone();
     }

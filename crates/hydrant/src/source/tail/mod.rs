@@ -9,6 +9,8 @@
 //! splitter may read ahead, some milliseconds of work, after which the task yields. In memory are one round, and for each file an entry that is not decided: a few MiB where it is
 //! very long, a few KiB ordinarily. Each file that is followed keeps one handle open. Unix only.
 
+mod cutting;
+
 mod event;
 
 mod follower;
@@ -16,6 +18,8 @@ mod follower;
 mod locate;
 
 mod mark;
+
+mod piped;
 
 mod reader;
 
@@ -39,6 +43,7 @@ use crate::clock::Clock;
 use follower::Follower;
 
 pub use event::ENTRY_BYTES_MAX;
+pub use piped::Piped;
 
 /// Between two rounds when there is no more at once, so that envelopes do not get too small. It is the age of one.
 pub const POLL: Duration = Duration::from_millis(100);
