@@ -7,9 +7,10 @@ planted inside statements are listed here by hand, as the client that made the c
     {"banner": true, "bytes": N}
     {"stamp": "…" | null, "id": N, "command": "…", "argument": "…", "bytes": N, "time": "…", "@timestamp": "…"}
 
-"account" is what the line of a connection tells, as fields of the document. "time" and "@timestamp" are what the document says where the server's clock is that of ZONE; "suspect" stands where
-planted lines have no earlier stamp. What is not UTF-8 is whole in "message_base64" too. An argument that is not UTF-8 is in base64 under "argument_base64"; one of more than 4096 bytes is told by
-"argument_bytes" and "argument_sha256". Run in this directory: ./expected.py
+"account" is what the line of a connection tells, as fields of the document. "time" and "@timestamp" are what the
+document says where the server's clock is that of ZONE; "suspect" stands where planted lines have no earlier stamp. What
+is not UTF-8 is whole in "message_base64" too. An argument that is not UTF-8 is in base64 under "argument_base64"; one of
+more than 4096 bytes is told by "argument_bytes" and "argument_sha256". Run in this directory: ./expected.py
 """
 
 import base64
@@ -28,6 +29,7 @@ Reset connection|clone|Group Replication Data Stream subscription|Error|Unimpl g
 Slave_IO|Slave_SQL""".replace("\n", "|").encode()
 ISO = re.compile(rb"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(?:Z|[+-]\d\d:\d\d))\t? *(\d+) (" + NAMES + rb")(?:\t|$)")
 OLD = re.compile(rb"^(?:(\d{6} [ \d]\d:\d\d:\d\d)\t|\t\t) *(\d+) (" + NAMES + rb")(?:\t|$)")
+ZONED = re.compile(r"(?:Z|[+-]\d\d:\d\d)$")
 BANNER = re.compile(rb"^(?:.*, Version: .* started with:|Tcp port: .*|Time\s+Id Command\s+Argument)$")
 
 ACCOUNT = re.compile(
@@ -39,15 +41,15 @@ DENIED = re.compile(
 
 # Line numbers (from 1) of header-like lines that are text of a statement.
 PLANTED = {
-    "mysql-9.7.4-general-part2.log": set(),
-    "mariadb-10.11.19-general.log": {30, 32, 33},
+    "mysql-9.7.4-general-part2": set(),
+    "mariadb-10.11.19-general": {30, 32, 33},
 }
 
 # Of those, the ones in the log's own form that are not stamped earlier than the statement by more than the hour that
 # local time repeats in autumn.
 DOUBTFUL = {
-    "mysql-9.7.4-general-part2.log": set(),
-    "mariadb-10.11.19-general.log": {32, 33},
+    "mysql-9.7.4-general-part2": set(),
+    "mariadb-10.11.19-general": {32, 33},
 }
 
 
@@ -71,11 +73,15 @@ def entries(lines, planted, doubtful):
         yield current
 
 
-def instant(stamp):
-    """A stamp in UTC"""
-    if stamp[4] == "-":
-        return datetime.fromisoformat(stamp.replace("Z", "+00:00")).astimezone(timezone.utc)
-    return datetime.strptime(stamp, "%y%m%d %H:%M:%S").replace(tzinfo=ZONE).astimezone(timezone.utc)
+def times(stamp):
+    """What a document says of a stamp: one without a zone is in ZONE, and not shown as it stands"""
+    if ZONED.search(stamp):
+        at = datetime.fromisoformat(stamp.replace("Z", "+00:00"))
+    else:
+        layout = "%Y-%m-%d %H:%M:%S" if stamp[4] == "-" else "%y%m%d %H:%M:%S"
+        at = datetime.strptime(stamp, layout).replace(tzinfo=ZONE)
+    utc = at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return {"time": stamp if ZONED.search(stamp) else utc, "@timestamp": utc}
 
 
 def account(command, argument):
@@ -87,41 +93,55 @@ def account(command, argument):
     return told | ({"Access_denied": True} if denied else {})
 
 
-def expected(match, entry, suspect, last):
-    """`last`: the last stamp so far"""
-    if match is None:
-        return {"banner": True, "bytes": len(entry)}
-    stamp, thread, command = match.groups()
-    argument = entry[match.end():].removesuffix(b"\n")
-    told = {"stamp": stamp and stamp.decode(), "id": int(thread), "command": command.decode()}
-    if len(argument) > 4096:
-        told["argument_bytes"] = len(argument)
-        told["argument_sha256"] = hashlib.sha256(argument).hexdigest()
-    else:
-        try:
-            told["argument"] = argument.decode()
-        except UnicodeDecodeError:
-            told["argument_base64"] = base64.b64encode(argument).decode()
-            told["message_base64"] = base64.b64encode(entry.removesuffix(b"\n")).decode()
-    told["account"] = account(command, argument)
-    told["bytes"] = len(entry)
-    at = instant(last)
-    told["time"] = last if last[4] == "-" else at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    told["@timestamp"] = at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    if suspect:
-        told["suspect"] = True
-    return told
-
-
-for name, planted in PLANTED.items():
-    with open(name, "rb") as log:
+def read(name):
+    """What each entry or banner of a capture says, with the bytes of all in "entry" and of the argument in "argument\""""
+    with open(name + ".log", "rb") as log:
         lines = log.readlines()
-    found = list(entries(lines, planted, DOUBTFUL[name]))
     last = None
-    with open(name.removesuffix(".log") + ".expected.ndjson", "w", encoding="ascii") as out:
-        for match, entry, suspect in found:
-            if match and match.group(1):
-                last = match.group(1).decode()
-            out.write(json.dumps(expected(match, entry, suspect, last)) + "\n")
-    headers = sum(match is not None for match, _, _ in found)
-    print(f"{name}: {headers} entries, {len(found) - headers} banners")
+    for match, entry, suspect in entries(lines, PLANTED[name], DOUBTFUL[name]):
+        if match is None:
+            yield {"banner": True, "bytes": len(entry)}
+            continue
+        stamp, thread, command = match.groups()
+        argument = entry[match.end():].removesuffix(b"\n")
+        last = stamp.decode() if stamp else last
+        yield {
+            "entry": entry, "stamp": stamp and stamp.decode(), "id": int(thread), "command": command.decode(),
+            "argument": argument, "account": account(command, argument), "bytes": len(entry), **times(last),
+        } | ({"suspect": True} if suspect else {})
+
+
+def shown(name, value):
+    """Bytes as members of a JSON line"""
+    if len(value) > 4096:
+        return {name + "_bytes": len(value), name + "_sha256": hashlib.sha256(value).hexdigest()}
+    try:
+        return {name: value.decode()}
+    except UnicodeDecodeError:
+        return {name + "_base64": base64.b64encode(value).decode()}
+
+
+def expected(told):
+    line = {}
+    for name, value in told.items():
+        if name == "argument":
+            line |= shown(name, value)
+            if "argument_base64" in line:
+                line["message_base64"] = base64.b64encode(told["entry"].removesuffix(b"\n")).decode()
+        elif name != "entry":
+            line[name] = value
+    return line
+
+
+def main():
+    for name in PLANTED:
+        found = list(read(name))
+        with open(name + ".expected.ndjson", "w", encoding="ascii") as out:
+            for told in found:
+                out.write(json.dumps(expected(told)) + "\n")
+        banners = sum("banner" in told for told in found)
+        print(f"{name}: {len(found) - banners} entries, {banners} banners")
+
+
+if __name__ == "__main__":
+    main()

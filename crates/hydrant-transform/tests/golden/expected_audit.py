@@ -20,24 +20,35 @@ def text(value):
     return value.decode() if value else None
 
 
-with open(NAME + ".log", "rb") as log:
-    data = log.read()
-at = 0
-with open(NAME + ".expected.ndjson", "w", encoding="ascii") as out:
-    count = 0
+def read():
+    """What each record says, with its query as it was logged in "logged\""""
+    with open(NAME + ".log", "rb") as log:
+        data = log.read()
+    at = 0
     while at < len(data):
         found = RECORD.match(data, at)
         query = found["query"]
         if query is not None:
             query = re.sub(rb"\\.", lambda escape: ESCAPES[escape[0]], query, flags=re.S).decode()
-        told = {
+        yield {
+            "logged": found["query"],
             "bytes": found.end() - at, "stamp": found["stamp"].decode()[2:], "server_host": text(found["server"]),
             "user": text(found["user"]), "host": text(found["host"]), "id": int(found["id"]),
             "query_id": int(found["query_id"]), "operation": found["operation"].decode(),
             "database": text(found["database"]), "object": text(found["object"]), "query": query,
             "code": int(found["code"]) if found["code"] else None,
         }
-        out.write(json.dumps(told) + "\n")
         at = found.end()
-        count += 1
-print(f"{NAME}: {count} records")
+
+
+def main():
+    records = list(read())
+    with open(NAME + ".expected.ndjson", "w", encoding="ascii") as out:
+        for told in records:
+            del told["logged"]
+            out.write(json.dumps(told) + "\n")
+    print(f"{NAME}: {len(records)} records")
+
+
+if __name__ == "__main__":
+    main()

@@ -54,13 +54,17 @@ def sink(name):
             }
 
 
-for name, entries in [
-    ("mysql-9.7.4-error", traditional("mysql-9.7.4-error")),
-    ("mariadb-10.11.19-error", traditional("mariadb-10.11.19-error")),
-    ("mysql-9.7.4-error-json", sink("mysql-9.7.4-error-json")),
-]:
-    entries = list(entries)
-    with open(name + ".expected.ndjson", "w", encoding="ascii") as out:
-        for entry in entries:
-            out.write(json.dumps(entry) + "\n")
-    print(f"{name}: {len(entries)} entries")
+READERS = {"mysql-9.7.4-error": traditional, "mariadb-10.11.19-error": traditional, "mysql-9.7.4-error-json": sink}
+
+
+def main():
+    for name, reader in READERS.items():
+        entries = list(reader(name))
+        with open(name + ".expected.ndjson", "w", encoding="ascii") as out:
+            for entry in entries:
+                out.write(json.dumps(entry) + "\n")
+        print(f"{name}: {len(entries)} entries")
+
+
+if __name__ == "__main__":
+    main()

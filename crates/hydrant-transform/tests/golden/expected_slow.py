@@ -12,21 +12,20 @@ A statement that is not UTF-8 is in base64 under "statement_base64"; one of more
 "statement_bytes" and "statement_sha256". Run in this directory: ./expected_slow.py
 """
 
-import base64
-import hashlib
 import json
 import re
 
-BANNER = re.compile(rb"^(?:.*, Version: .* started with:|Tcp port: .*|Time\s+Id Command\s+Argument)$")
+from expected import BANNER, shown
+
 USER = re.compile(rb"^# User@Host: (.*?)\[(.*?)\] @ (.*?) \[(.*?)\](?:  Id: +(\d+))?$")
 PAIR = re.compile(rb"([A-Za-z]\w*): (?!  ?[A-Za-z]\w*: )(\S*)")
 SET = re.compile(rb"^SET ((?:last_insert_id=\d+,)?(?:insert_id=\d+,)?timestamp=[\d.]+);$")
 
 # Line numbers (from 1) of header lines that are text of a statement.
 PLANTED = {
-    "mysql-9.7.4-slow.log": {115, 116, 117},
-    "mysql-9.7.4-slow-extra.log": set(),
-    "mariadb-10.11.19-slow.log": {144, 145, 146},
+    "mysql-9.7.4-slow": {115, 116, 117},
+    "mysql-9.7.4-slow-extra": set(),
+    "mariadb-10.11.19-slow": {144, 145, 146},
 }
 
 
@@ -51,7 +50,8 @@ def text(value):
     return value.decode() if value else None
 
 
-def expected(lines):
+def fields_of(lines):
+    """What an entry says, with its statement's bytes in "statement\""""
     told = dict.fromkeys(["stamp", "id", "user", "account", "host", "ip", "database"])
     fields, explain, warnings, setting, command = [], [], [], [], None
     rest = list(lines)
@@ -85,25 +85,38 @@ def expected(lines):
     statement = b"".join(rest).removesuffix(b"\n").removesuffix(b";")
     if statement.startswith(b"# administrator command: "):
         command, statement = statement[25:].decode(), b""
-    told.update(fields=fields, explain=explain, warnings=warnings, set=setting, command=command)
-    if len(statement) > 4096:
-        told["statement_bytes"] = len(statement)
-        told["statement_sha256"] = hashlib.sha256(statement).hexdigest()
-    else:
-        try:
-            told["statement"] = statement.decode()
-        except UnicodeDecodeError:
-            told["statement_base64"] = base64.b64encode(statement).decode()
+    told.update(fields=fields, explain=explain, warnings=warnings, set=setting, command=command, statement=statement)
     return told
 
 
-for name, planted in PLANTED.items():
-    with open(name, "rb") as log:
+def read(name):
+    """What each entry or banner of a capture says, with its own bytes in "entry\""""
+    with open(name + ".log", "rb") as log:
         lines = log.readlines()
-    found = list(entries(lines, planted))
-    with open(name.removesuffix(".log") + ".expected.ndjson", "w", encoding="ascii") as out:
-        for entry, banner in found:
-            told = {"banner": True} if banner else expected(entry)
-            out.write(json.dumps({**told, "bytes": sum(map(len, entry))}) + "\n")
-    banners = sum(banner for _, banner in found)
-    print(f"{name}: {len(found) - banners} entries, {banners} banners")
+    for entry, banner in entries(lines, PLANTED[name]):
+        whole = b"".join(entry)
+        yield {"entry": whole, **({"banner": True} if banner else fields_of(entry)), "bytes": len(whole)}
+
+
+def expected(told):
+    line = {}
+    for name, value in told.items():
+        if name == "statement":
+            line |= shown(name, value)
+        elif name != "entry":
+            line[name] = value
+    return line
+
+
+def main():
+    for name in PLANTED:
+        found = list(read(name))
+        with open(name + ".expected.ndjson", "w", encoding="ascii") as out:
+            for told in found:
+                out.write(json.dumps(expected(told)) + "\n")
+        banners = sum("banner" in told for told in found)
+        print(f"{name}: {len(found) - banners} entries, {banners} banners")
+
+
+if __name__ == "__main__":
+    main()

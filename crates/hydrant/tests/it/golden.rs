@@ -2,7 +2,7 @@
 //! independent script made of them (`hydrant-transform/tests/golden/expected.py`).
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -141,20 +141,33 @@ fn filters_drop_what_the_configuration_says_and_count_it() {
     );
 }
 
+fn run_cases(folder: &Path) -> Output {
+    Command::new(BINARY).arg("test").arg(folder).output().unwrap()
+}
+
+fn all_are_ok(folder: &Path, count: usize) {
+    let output = run_cases(folder);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(told.lines().filter(|line| line.starts_with("ok     ")).count(), count, "{told}");
+}
+
+/// Every capture, to the last member of its documents, against what `hydrant-transform/tests/golden/documents.py` made.
+#[test]
+fn the_cases_of_the_captures_are_as_expected() {
+    all_are_ok(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../hydrant-transform/tests/golden/cases"), 9);
+}
+
 /// Cases that were written by hand, through the command that users have for theirs.
 #[test]
 fn the_cases_of_the_examples_are_as_expected() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/cases");
-    let test = |folder: &Path| Command::new(BINARY).arg("test").arg(folder).output().unwrap();
-    let output = test(&folder);
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(told.lines().filter(|line| line.starts_with("ok     ")).count(), 6, "{told}");
+    all_are_ok(&folder, 6);
 
     let broken = tempfile::tempdir().unwrap();
     std::fs::copy(folder.join("error.log"), broken.path().join("error.log")).unwrap();
     std::fs::write(broken.path().join("error.expected.ndjson"), "{\"PID\":75}\n").unwrap();
-    let output = test(broken.path());
+    let output = run_cases(broken.path());
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(told.contains("document 1: PID is 74, not 75"), "{told}");
