@@ -97,7 +97,8 @@ def error(name):
         yield document(told["stamp"], {
             "PID": told["id"], "Label": told["label"], "Error_code": told["code"], "Subsystem": told["subsystem"],
             "Signal": signal and int(signal[1]), "Deadlock": DEADLOCKS[told["stamp"]] if is_dump else None,
-            "message": told["text"], **told.get("rest", {}),
+            # An empty line at the end is no part of the text.
+            "message": told["text"] if "rest" in told else told["text"].removesuffix("\n"), **told.get("rest", {}),
         })
 
 
