@@ -9,9 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::document::{Document, DocumentId, EventSource, Profile, Reason, document_id};
-use crate::entry::json as json_line;
+use crate::entry::Format;
 use crate::entry::pattern::Pattern;
-use crate::entry::{Format, detect};
 use crate::envelope::{DecodeError, Decoded, Encoder, Envelope, Extra, Header, LogEvent, decode};
 use crate::firehose::marked;
 use crate::sql::redact::Redact;
@@ -26,6 +25,8 @@ mod lines;
 
 mod mould;
 
+mod raw;
+
 mod statement;
 
 mod write;
@@ -34,6 +35,7 @@ use event::{EntryOutcome, Metadata};
 pub use filter::{Action, Filter, Filters, Noise};
 use join::{Joined, Joiner, LogStream};
 pub use lines::{Line, LineTransformer, Lines};
+pub use raw::raw_entries;
 
 /// The longest message that becomes a document. CloudWatch's events and the tail's entries end at 1 MiB, a stream's
 /// records at 10 MiB; only something packed that is no log line is longer, and escaped it could be six times as long.
@@ -294,25 +296,6 @@ pub fn raw_envelope(transformed: &Transformed, event_idx: u32, ordinal: u32) -> 
         return Vec::new();
     };
     seal(&origin.stream(), &origin.extra, events.iter())
-}
-
-/// The entries of a record that is no envelope, each with its ordinal: JSON objects, or what the lines of a log give.
-pub fn raw_entries(message: &[u8], timestamp_ms: i64, options: &Options) -> Vec<(LogEvent, u32)> {
-    let of = |message: &[u8]| LogEvent { timestamp_ms, message: message.to_vec(), ..LogEvent::default() };
-    if let Some(objects) = json_line::objects(message) {
-        return objects.into_iter().map(|object| of(object.as_bytes())).zip(0..).collect();
-    }
-    if simdutf8::basic::from_utf8(message).is_err() && detect(message).format == Format::Text {
-        // Not the text of any log: no byte of it means the end of a line.
-        return vec![(of(message), ORDINAL)];
-    }
-    let unbounded = usize::MAX;
-    let limits = join::Limits { entry_bytes_max: unbounded, bytes_max: unbounded, ..options.join.limits };
-    let mut joiner = Joiner::new(limits, options.format, i64::MIN, 0);
-    let mut finished = Vec::new();
-    joiner.push(&LogStream::default(), of(message), 0, &(), &mut finished);
-    joiner.finish(&mut finished);
-    finished.into_iter().map(|joined| (joined.event, joined.ordinal)).collect()
 }
 
 fn seal<'e>(stream: &LogStream, extra: &Extra, events: impl Iterator<Item = &'e LogEvent>) -> Vec<u8> {

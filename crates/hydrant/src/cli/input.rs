@@ -19,9 +19,10 @@ use jiff::tz::TimeZone;
 use tempfile::NamedTempFile;
 
 use super::gunzip::Gunzip;
+use super::host;
 use crate::clock::Clock;
 use crate::config::{self, Tail as TailConfig};
-use crate::source::tail::{FileSettings, Piped};
+use crate::source::tail::{FileSettings, PIPE, Piped};
 
 /// The longest event or record that is looked for: ten records of a stream, in base64.
 const EVENT_BYTES_MAX: u64 = 128 * 1024 * 1024;
@@ -69,7 +70,7 @@ pub(super) fn records(
 
 /// Hands each piece of the input to `each`, in order. `-` is standard input, whose log lines are handed on as they come.
 pub(super) fn pieces(file: &Path, reading: &Reading<'_>, each: Each<'_>) -> anyhow::Result<()> {
-    if file != Path::new("-") {
+    if file != Path::new(PIPE) {
         return of_file(file, file, reading, each);
     }
     let mut input = BufReader::with_capacity(READ_BYTES, io::stdin().lock());
@@ -231,16 +232,14 @@ fn lines(
     reading: &Reading<'_>,
     each: Each<'_>,
 ) -> anyhow::Result<()> {
-    let is_pipe = given == Path::new("-");
-    let path = if is_pipe { given.to_owned() } else { std::path::absolute(given)? };
     let file = FileSettings {
-        log_group: reading.log_group.map_or_else(|| TailConfig::of(path.clone()).log_group, str::to_owned),
-        log_stream: Some(reading.log_stream.map_or_else(|| given.display().to_string(), str::to_owned)),
+        log_group: reading.log_group.map_or_else(|| TailConfig::of(given.to_owned()).log_group, str::to_owned),
+        log_stream: reading.log_stream.map(str::to_owned),
         time_zone: reading.time_zone.clone(),
         format: reading.format,
-        path,
+        path: given.to_owned(),
     };
-    let mut log = Piped::new(&file, config::DEFAULT_OWNER, unstamped_ms, Clock::System.now_ms());
+    let mut log = Piped::new(&file, &host::name(), config::DEFAULT_OWNER, unstamped_ms, Clock::System.now_ms());
     let mut hand_on = |data| each(Piece::Record(CarriedRecord::of(Ok(data))));
     let mut chunk = vec![0; READ_BYTES];
     loop {

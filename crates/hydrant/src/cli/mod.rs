@@ -13,6 +13,8 @@ mod explain;
 
 mod gunzip;
 
+mod host;
+
 mod input;
 
 mod options;

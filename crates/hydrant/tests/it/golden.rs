@@ -175,7 +175,7 @@ fn the_cases_of_the_examples_are_as_expected() {
 
     // One without an input fails, and does not keep the others from being run.
     std::fs::write(broken.path().join("a.expected.ndjson"), "{}\n").unwrap();
-    let output = test(broken.path());
+    let output = run_cases(broken.path());
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(told.contains("a.expected.ndjson has no input beside it") && told.contains("PID is 74, not 75"), "{told}");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "hydrant: 2 of 2 cases failed\n");

@@ -271,7 +271,7 @@ fn ids_of_a_log_stay_the_same() {
         actions.map(|action| action["create"].clone()).collect::<Vec<_>>()
     };
     // Lines before a stamp have the time at which the file was changed.
-    let log = lab.file(format!("no stamp\n\t\t    5 Quit\t\n{ENTRY}"));
+    let log = lab.file(format!("no stamp\nnor here\n{ENTRY}"));
     std::fs::File::options()
         .append(true)
         .open(&log)
@@ -304,7 +304,8 @@ fn a_log_has_the_ids_of_a_run() {
     let found = program.search("hydrant-*/_search", &body);
     let hits = found["hits"]["hits"].as_array().unwrap();
     let indexed: BTreeSet<String> = hits.iter().map(|hit| hit["_id"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(indexed, ids);
+    let others = indexed.symmetric_difference(&ids).count();
+    assert_eq!((others, indexed.len()), (0, ids.len()));
     program.stop();
 }
 

@@ -14,7 +14,7 @@ use super::data_dir::DataDir;
 use super::pump::Pump;
 use super::summary::progress;
 use crate::api;
-use crate::cli::output;
+use crate::cli::{host, output};
 use crate::clock::Clock;
 use crate::config::{Config, FormatChoice};
 use crate::deliver::{self, Delivery};
@@ -87,7 +87,7 @@ impl Chain {
             format: tail.format.map_or(config.transform.format, FormatChoice::fixed),
         });
         let (packed_max, packed_bytes_max) = (stream::APPEND_RECORDS_MAX, stream::APPEND_BYTES_MAX);
-        let (host, owner) = (host_name(), config.owner.clone());
+        let (host, owner) = (host::name(), config.owner.clone());
         let settings = Settings { files: files.collect(), host, owner, once, gzip: true, packed_max, packed_bytes_max };
         let tail = Tail::open(settings, marks, self.clock)?;
         let files = tail.progress();
@@ -173,11 +173,4 @@ impl Doors {
 
 fn url(listener: &TcpListener) -> String {
     listener.local_addr().map_or_else(|error| format!("unknown ({error})"), |address| format!("http://{address}"))
-}
-
-/// Enters the ids of the tail's events, so that two hosts' logs stay apart.
-fn host_name() -> String {
-    let name =
-        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_error| std::fs::read_to_string("/etc/hostname"));
-    name.map_or_else(|_error| "localhost".to_owned(), |name| name.trim().to_owned())
 }

@@ -43,7 +43,7 @@ use crate::clock::Clock;
 use follower::Follower;
 
 pub use event::ENTRY_BYTES_MAX;
-pub use piped::Piped;
+pub use piped::{PIPE, Piped};
 
 /// Between two rounds when there is no more at once, so that envelopes do not get too small. It is the age of one.
 pub const POLL: Duration = Duration::from_millis(100);

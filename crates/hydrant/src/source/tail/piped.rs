@@ -8,8 +8,12 @@ use hydrant_transform::entry::split::State;
 use super::FileSettings;
 use super::cutting::{Cutting, Until};
 use super::event::{Events, path_hash};
+use super::follower::{absolute, log_stream_of};
 use super::window::Window;
 use crate::source::subscription::{LogStream, Packer};
+
+/// The path of what has none.
+pub const PIPE: &str = "-";
 
 /// Of the only generation that there is.
 const GENERATION: u64 = 0;
@@ -23,16 +27,14 @@ pub struct Piped {
 }
 
 impl Piped {
-    /// `file.path` enters the ids of events as it stands; it is not opened. `unstamped_ms`: the time of events that
+    /// `file.path` and `host` enter the ids of events, as those of a run; the file is not opened. `unstamped_ms`: the time of events that
     /// come before any stamp. `now_ms`: stamps of days ahead are suspect.
-    pub fn new(file: &FileSettings, owner: &str, unstamped_ms: i64, now_ms: i64) -> Piped {
-        let log_stream = LogStream {
-            owner: owner.to_owned(),
-            log_group: file.log_group.clone(),
-            log_stream: super::follower::log_stream_of(file),
-        };
+    pub fn new(file: &FileSettings, host: &str, owner: &str, unstamped_ms: i64, now_ms: i64) -> Piped {
+        let log_stream =
+            LogStream { owner: owner.to_owned(), log_group: file.log_group.clone(), log_stream: log_stream_of(file) };
+        let path = if file.path == Path::new(PIPE) { file.path.clone() } else { absolute(&file.path) };
         let events = Events {
-            path_hash: path_hash("", Path::new(&file.path)),
+            path_hash: path_hash(host, &path),
             time_zone: file.time_zone.clone(),
             format: file.format,
             last_stamp: None,
