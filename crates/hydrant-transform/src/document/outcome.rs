@@ -11,6 +11,9 @@ pub enum Outcome {
     Duplicate,
     /// Not taken now; the same document may be offered again.
     Retry(Reason),
+    /// Not taken until somebody acts or the index has room again: it is offered again too, and the reason is for the
+    /// operator.
+    Paused(Reason),
     /// Never to be taken: the document goes into failed/ with this reason.
     Rejected(Reason),
 }

@@ -1,0 +1,317 @@
+//! Requests to a cluster: endpoints with their health, sign-in, TLS, one answer for each request, all bounded.
+//!
+//! Connections are kept alive. An endpoint that gives no answer is left out for [`DOWN`], unless all are down. Nothing
+//! is tried twice here: whether a request may be sent again is its sender's to know.
+
+use std::path::PathBuf;
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+pub use reqwest::Method;
+use reqwest::{Certificate, Identity, Proxy, Url};
+use tokio::time::Instant;
+
+/// How long an endpoint without an answer is left out.
+pub const DOWN: Duration = Duration::from_secs(10);
+
+/// An answer that is longer is none: 16,384 items with long reasons stay below.
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How a request is signed.
+#[derive(Clone, Default)]
+pub enum Auth {
+    #[default]
+    None,
+    /// User and password.
+    Basic { user: String, password: String },
+}
+
+/// How a cluster is reached.
+#[derive(Clone)]
+pub struct Settings {
+    /// `https://HOST:PORT`, at least one.
+    pub endpoints: Vec<String>,
+    pub auth: Auth,
+    /// A file of certificates in PEM that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// A file with a certificate and its key in PEM, for servers that ask for one.
+    pub identity_file: Option<PathBuf>,
+    /// `None`: that of the environment (`HTTPS_PROXY` and its kin).
+    pub proxy: Option<String>,
+    /// Bodies are gzipped.
+    pub gzip: bool,
+    /// Of a request, from its first byte to the last of its answer.
+    pub timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            endpoints: Vec::new(),
+            auth: Auth::None,
+            ca_file: None,
+            identity_file: None,
+            proxy: None,
+            gzip: false,
+            timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The settings are wrong.
+    #[error("{0}")]
+    Settings(String),
+    /// Nobody knows whether the server has done what was asked.
+    #[error("{endpoint} gives no answer: {problem}")]
+    NoAnswer { endpoint: String, problem: String },
+}
+
+/// An answer, whatever its status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub body: Vec<u8>,
+}
+
+/// One address of the cluster.
+#[derive(Debug)]
+pub struct Endpoint {
+    url: Url,
+    down_until: Mutex<Option<Instant>>,
+}
+
+/// A client of one cluster.
+pub struct Client {
+    http: reqwest::Client,
+    endpoints: Vec<Endpoint>,
+    next: AtomicUsize,
+    auth: Auth,
+    gzip: bool,
+}
+
+impl Client {
+    /// # Errors
+    /// No endpoint, an address that is none, files that cannot be read or hold no certificate.
+    pub fn new(settings: &Settings) -> Result<Client, ClientError> {
+        let endpoints = settings.endpoints.iter().map(|endpoint| Endpoint::new(endpoint)).collect::<Result<Vec<_>, _>>()?;
+        if endpoints.is_empty() {
+            return Err(ClientError::Settings("no endpoint of OpenSearch is configured".to_owned()));
+        }
+        let http = http(settings)?;
+        Ok(Client { http, endpoints, next: AtomicUsize::new(0), auth: settings.auth.clone(), gzip: settings.gzip })
+    }
+
+    /// Sends one request to an endpoint that answers, as far as is known. `path` begins with `/`.
+    ///
+    /// # Errors
+    /// [`ClientError::NoAnswer`].
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &'static str,
+        body: Vec<u8>,
+    ) -> Result<Answer, ClientError> {
+        let endpoint = self.pick();
+        let no_answer = |error: reqwest::Error| {
+            endpoint.went_down();
+            ClientError::NoAnswer { endpoint: endpoint.name(), problem: chain(&error) }
+        };
+        let mut url = endpoint.url.clone();
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+        url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
+        url.set_query(query);
+        let mut request = self.http.request(method, url);
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            request = if self.gzip {
+                request.header(CONTENT_ENCODING, HeaderValue::from_static("gzip")).body(gzip(&body))
+            } else {
+                request.body(body)
+            };
+        }
+        if let Auth::Basic { user, password } = &self.auth {
+            request = request.basic_auth(user, Some(password));
+        }
+        let mut response = request.send().await.map_err(no_answer)?;
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
+            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                let problem = format!("its answer is longer than {ANSWER_BYTES_MAX} bytes");
+                return Err(ClientError::NoAnswer { endpoint: endpoint.name(), problem });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        endpoint.came_up();
+        Ok(Answer { status, body })
+    }
+
+    /// The next endpoint that is not down, else the next one.
+    fn pick(&self) -> &Endpoint {
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        let count = self.endpoints.len();
+        let in_turn = (0..count).filter_map(|step| self.endpoints.get(first.wrapping_add(step) % count));
+        let mut all = in_turn.clone();
+        let up = in_turn.into_iter().find(|endpoint| !endpoint.is_down());
+        up.or_else(|| all.next()).unwrap_or_else(|| unreachable!("a client has an endpoint"))
+    }
+
+    /// Addresses that gave no answer lately.
+    pub fn down(&self) -> Vec<String> {
+        self.endpoints.iter().filter(|endpoint| endpoint.is_down()).map(Endpoint::name).collect()
+    }
+}
+
+impl Endpoint {
+    fn new(text: &str) -> Result<Endpoint, ClientError> {
+        let wrong = |why: &dyn std::fmt::Display| ClientError::Settings(format!("endpoint `{text}`: {why}"));
+        let url = Url::parse(text).map_err(|error| wrong(&error))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(wrong(&"`http://HOST:PORT` or `https://HOST:PORT` is expected"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong(&"a user belongs into the sign-in's settings, not into the address"));
+        }
+        Ok(Endpoint { url, down_until: Mutex::new(None) })
+    }
+
+    fn name(&self) -> String {
+        self.url.as_str().trim_end_matches('/').to_owned()
+    }
+
+    fn is_down(&self) -> bool {
+        let until = *self.down_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| until > Instant::now())
+    }
+
+    fn went_down(&self) {
+        *self.down_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + DOWN);
+    }
+
+    fn came_up(&self) {
+        *self.down_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+fn http(settings: &Settings) -> Result<reqwest::Client, ClientError> {
+    static PROVIDER: Once = Once::new();
+    // One that somebody else has set does as well.
+    PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    let wrong = |what: &str, why: &dyn std::fmt::Display| ClientError::Settings(format!("{what}: {why}"));
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(settings.timeout)
+        .tcp_nodelay(true)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("hydrant/", env!("CARGO_PKG_VERSION")));
+    if let Some(path) = &settings.ca_file {
+        let what = format!("certificates {}", path.display());
+        let text = std::fs::read(path).map_err(|error| wrong(&what, &error))?;
+        let found = Certificate::from_pem_bundle(&text).map_err(|error| wrong(&what, &chain(&error)))?;
+        if found.is_empty() {
+            return Err(wrong(&what, &"the file holds no certificate in PEM"));
+        }
+        builder = found.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
+    }
+    if let Some(path) = &settings.identity_file {
+        let what = format!("client certificate {}", path.display());
+        let text = std::fs::read(path).map_err(|error| wrong(&what, &error))?;
+        builder = builder.identity(Identity::from_pem(&text).map_err(|error| wrong(&what, &chain(&error)))?);
+    }
+    if let Some(proxy) = &settings.proxy {
+        builder = builder.proxy(Proxy::all(proxy).map_err(|error| wrong("proxy", &chain(&error)))?);
+    }
+    builder.build().map_err(|error| wrong("the client", &chain(&error)))
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::read::GzEncoder::new(body, flate2::Compression::fast());
+    let mut out = Vec::with_capacity(body.len() / 4);
+    match std::io::Read::read_to_end(&mut encoder, &mut out) {
+        Ok(_) => out,
+        Err(_) => unreachable!("memory can be read"),
+    }
+}
+
+/// An error and what caused it, without the address that its sender names anyway.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = String::new();
+    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let part = error.to_string();
+        if !text.ends_with(&part) {
+            text.push_str(if text.is_empty() { "" } else { ": " });
+            text.push_str(&part);
+        }
+        cause = error.source();
+    }
+    if text.is_empty() { error.to_string() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(endpoints: &[&str]) -> Result<Client, ClientError> {
+        let endpoints = endpoints.iter().map(|&endpoint| endpoint.to_owned()).collect();
+        Client::new(&Settings { endpoints, ..Settings::default() })
+    }
+
+    #[test]
+    fn addresses_that_are_none_are_named() {
+        for (endpoint, problem) in [
+            ("127.0.0.1:9200", "endpoint `127.0.0.1:9200`"),
+            ("ftp://a", "is expected"),
+            ("https://u:p@a", "a user belongs into the sign-in's settings"),
+            ("", "endpoint ``"),
+        ] {
+            let told = client(&[endpoint]).err().expect(endpoint).to_string();
+            assert!(told.contains(problem), "{told}");
+        }
+        assert!(client(&[]).err().expect("none").to_string().contains("no endpoint"));
+    }
+
+    #[test]
+    fn files_that_hold_no_certificate_are_named() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let settings = |ca_file, identity_file| Settings {
+            endpoints: vec!["https://a".to_owned()],
+            ca_file,
+            identity_file,
+            ..Settings::default()
+        };
+        let path = Some(file.path().to_owned());
+        for settings in [
+            settings(path.clone(), None),
+            settings(None, path),
+            settings(Some("/no/such/file".into()), None),
+        ] {
+            assert!(matches!(Client::new(&settings), Err(ClientError::Settings(_))));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endpoint_that_is_down_is_left_out_for_a_while() {
+        let client = client(&["http://a", "http://b"]).expect("a client");
+        let names = |count: usize| (0..count).map(|_| client.pick().name()).collect::<Vec<_>>();
+        assert_eq!(names(3), ["http://a", "http://b", "http://a"]);
+        client.endpoints[0].went_down();
+        assert_eq!(names(3), ["http://b"; 3]);
+        assert_eq!(client.down(), ["http://a"]);
+        client.endpoints[1].went_down();
+        assert_eq!(names(2).len(), 2);
+        tokio::time::advance(DOWN).await;
+        assert!(client.down().is_empty());
+        client.endpoints[0].went_down();
+        client.endpoints[0].came_up();
+        assert!(client.down().is_empty());
+    }
+}

@@ -1,0 +1,315 @@
+//! Offering documents: one outcome for each, in order.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::stream::{self, StreamExt};
+use hydrant_transform::document::{Outcome, Reason};
+use reqwest::Method;
+use serde_json::{Map, Value};
+
+use crate::answer::{self, ErrorInfo, FILTER_PATH};
+use crate::bulk::{Action, Body, BodyLimits, Operation, action_bytes, bodies, check};
+use crate::class::{self, ItemClass, RequestClass};
+use crate::client::{Answer, Client, ClientError};
+
+/// Code of a document that is too large for a request of its own.
+pub const TOO_LARGE: &str = "Hydrant.TooLarge";
+
+/// Code where the server gave no answer, or none that tells each document's outcome.
+pub const NO_ANSWER: &str = "Hydrant.NoAnswer";
+
+/// Named where the type of the server's error is not known.
+const REFUSED: &str = "Hydrant.Refused";
+
+/// Below this a request is not halved further: no server is set so low.
+const BODY_BYTES_MIN: usize = 4 * 1024;
+
+/// Answers in a row after which one more connection is used.
+const WIDEN_AFTER: usize = 16;
+
+/// What becomes of a document that is too large alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Oversize {
+    /// It fails.
+    #[default]
+    Fail,
+    /// Its longest text is cut, and `truncated` says so.
+    Truncate,
+}
+
+/// Plain data.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub operation: Operation,
+    /// Of a request's body, as long as the server takes it.
+    pub body_bytes: usize,
+    pub body_documents: usize,
+    /// Requests at a time.
+    pub connections: usize,
+    pub oversize: Oversize,
+}
+
+impl Default for Limits {
+    /// Past 500 documents a request gains little; two connections keep two cores of a server busy.
+    fn default() -> Limits {
+        Limits {
+            operation: Operation::Create,
+            body_bytes: 5 * 1024 * 1024,
+            body_documents: 5_000,
+            connections: 2,
+            oversize: Oversize::Fail,
+        }
+    }
+}
+
+/// Writes to one cluster.
+pub struct Writer {
+    client: Client,
+    limits: Limits,
+    /// What the server has taken of a body's size, as far as a 413 taught it.
+    body_bytes: AtomicUsize,
+    /// Requests at a time: halved where the server is busy.
+    width: AtomicUsize,
+    answered: AtomicUsize,
+}
+
+/// What one request says of its documents.
+enum Sent {
+    Outcomes(Vec<Outcome>),
+    Halve(ErrorInfo, RequestClass),
+}
+
+impl Writer {
+    pub fn new(client: Client, limits: Limits) -> Writer {
+        let width = limits.connections.max(1);
+        Writer {
+            client,
+            limits,
+            body_bytes: AtomicUsize::new(limits.body_bytes),
+            width: AtomicUsize::new(width),
+            answered: AtomicUsize::new(0),
+        }
+    }
+
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The largest body that is sent at present.
+    pub fn body_bytes(&self) -> usize {
+        self.body_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Requests at a time at present.
+    pub fn width(&self) -> usize {
+        self.width.load(Ordering::Relaxed)
+    }
+
+    /// Offers each document once. May be dropped at any `.await`: each document was taken or not, and offering it again
+    /// is safe where it has an id.
+    pub async fn write(&self, actions: &[Action<'_>]) -> Vec<Outcome> {
+        let mut outcomes: Vec<Option<Outcome>> =
+            actions.iter().map(|action| check(action).map(Outcome::Rejected)).collect();
+        let sound = outcomes.iter().enumerate().filter(|(_, outcome)| outcome.is_none()).map(|(place, _)| place);
+        let bodies = bodies(actions, sound, self.limits.operation, self.body_limits());
+        let mut sent = stream::iter(bodies).map(|body| self.settle(actions, body)).buffer_unordered(self.width());
+        while let Some(told) = sent.next().await {
+            for (place, outcome) in told {
+                if let Some(slot) = outcomes.get_mut(place) {
+                    *slot = Some(outcome);
+                }
+            }
+        }
+        let missing = || Outcome::Retry(Reason::new(NO_ANSWER, "the document was not sent"));
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(missing)).collect()
+    }
+
+    fn body_limits(&self) -> BodyLimits {
+        BodyLimits { bytes: self.body_bytes(), documents: self.limits.body_documents.max(1) }
+    }
+
+    /// Sends a body, in halves where it must be, until each of its documents has an outcome.
+    async fn settle(&self, actions: &[Action<'_>], body: Body) -> Vec<(usize, Outcome)> {
+        let mut told = Vec::with_capacity(body.documents.len());
+        let mut waiting = vec![body];
+        while let Some(body) = waiting.pop() {
+            let documents = body.documents.clone();
+            let bytes = body.bytes.len();
+            match self.send(body).await {
+                Sent::Outcomes(outcomes) => told.extend(documents.into_iter().zip(outcomes)),
+                Sent::Halve(error, why) => {
+                    if why == RequestClass::Split {
+                        self.learn(bytes);
+                    }
+                    if let [place] = documents[..] {
+                        told.push((place, self.alone(actions, place, bytes, &error, why).await));
+                        continue;
+                    }
+                    let (first, second) = documents.split_at(documents.len() / 2);
+                    let limits = BodyLimits { bytes: usize::MAX, documents: usize::MAX };
+                    for half in [second, first] {
+                        waiting.extend(bodies(actions, half.iter().copied(), self.limits.operation, limits));
+                    }
+                }
+            }
+        }
+        told
+    }
+
+    /// A body of so many bytes was refused: none as large is sent again.
+    fn learn(&self, refused_bytes: usize) {
+        let learned = (refused_bytes / 2).max(BODY_BYTES_MIN);
+        let before = self.body_bytes.fetch_min(learned, Ordering::Relaxed);
+        if learned < before {
+            tracing::warn!(refused_bytes, body_bytes = learned, "OpenSearch takes no requests as large: smaller ones are sent");
+        }
+    }
+
+    /// A request of one document that was refused whole.
+    async fn alone(
+        &self,
+        actions: &[Action<'_>],
+        place: usize,
+        bytes: usize,
+        error: &ErrorInfo,
+        why: RequestClass,
+    ) -> Outcome {
+        if why != RequestClass::Split {
+            let reason = reason(error, || "the request was refused".to_owned());
+            return if class::is_of_action(&error.kind, &error.reason) {
+                Outcome::Rejected(reason)
+            } else {
+                Outcome::Paused(reason)
+            };
+        }
+        let too_large = || {
+            Outcome::Rejected(Reason::new(TOO_LARGE, format!("OpenSearch takes no request of {bytes} bytes, which this document alone has")))
+        };
+        let Some(action) = actions.get(place).filter(|_| self.limits.oversize == Oversize::Truncate) else {
+            return too_large();
+        };
+        let mut most = bytes / 2;
+        while most > BODY_BYTES_MIN {
+            let frame = action_bytes(action, self.limits.operation).saturating_sub(action.source.len());
+            let Some(source) = truncated(action.source, most.saturating_sub(frame)) else { return too_large() };
+            let cut = [Action { source: &source, ..*action }];
+            let limits = BodyLimits { bytes: usize::MAX, documents: 1 };
+            let Some(body) = bodies(&cut, [0], self.limits.operation, limits).pop() else { return too_large() };
+            match self.send(body).await {
+                Sent::Outcomes(mut outcomes) => return outcomes.pop().unwrap_or_else(too_large),
+                Sent::Halve(_, RequestClass::Split) => most /= 2,
+                Sent::Halve(..) => return too_large(),
+            }
+        }
+        too_large()
+    }
+
+    /// Sends one request.
+    async fn send(&self, body: Body) -> Sent {
+        let Body { bytes, documents } = body;
+        let all = |outcome: Outcome| Sent::Outcomes(vec![outcome; documents.len()]);
+        let path = format!("/_bulk?filter_path={FILTER_PATH}");
+        let Answer { status, body } = match self.client.send(Method::POST, &path, "application/x-ndjson", bytes).await {
+            Ok(answer) => answer,
+            Err(error @ (ClientError::NoAnswer { .. } | ClientError::Settings(_))) => {
+                self.narrow();
+                return all(Outcome::Retry(Reason::new(NO_ANSWER, error.to_string())));
+            }
+        };
+        let error = if (200..300).contains(&status) { ErrorInfo::default() } else { answer::error(&body) };
+        let why = class::request(status, &error.kind, &error.reason);
+        let said = || reason(&error, || format!("OpenSearch answers with HTTP status {status}"));
+        match why {
+            RequestClass::Answered => self.outcomes(&body, documents.len()),
+            RequestClass::Retry => {
+                self.narrow();
+                all(Outcome::Retry(said()))
+            }
+            RequestClass::Pause => all(Outcome::Paused(said())),
+            RequestClass::Split | RequestClass::Bisect => Sent::Halve(error, why),
+        }
+    }
+
+    /// A body that is cut at a line's end in gzip is taken, with fewer items: then nothing is known of any.
+    fn outcomes(&self, body: &[u8], documents: usize) -> Sent {
+        let told = answer::items(body);
+        let Some(items) = told.as_ref().filter(|items| items.len() == documents) else {
+            let found = told.map_or_else(|| "no items".to_owned(), |items| format!("{} items", items.len()));
+            let message = format!("the answer holds {found} for {documents} documents");
+            return Sent::Outcomes(vec![Outcome::Retry(Reason::new(NO_ANSWER, message)); documents]);
+        };
+        let mut busy = false;
+        let outcomes = items
+            .iter()
+            .map(|item| {
+                let error = item.error.clone().unwrap_or_default();
+                let said = || reason(&error, || format!("OpenSearch answers with status {}", item.status));
+                match class::item(item.status, &error.kind, &error.reason, self.limits.operation) {
+                    ItemClass::Done => Outcome::Indexed,
+                    ItemClass::Duplicate => Outcome::Duplicate,
+                    ItemClass::Permanent => Outcome::Rejected(said()),
+                    ItemClass::Pause => Outcome::Paused(said()),
+                    ItemClass::Retry => {
+                        busy = true;
+                        Outcome::Retry(said())
+                    }
+                }
+            })
+            .collect();
+        if busy { self.narrow() } else { self.widen() }
+        Sent::Outcomes(outcomes)
+    }
+
+    fn narrow(&self) {
+        self.answered.store(0, Ordering::Relaxed);
+        self.width.store((self.width() / 2).max(1), Ordering::Relaxed);
+    }
+
+    fn widen(&self) {
+        if (self.answered.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(WIDEN_AFTER) {
+            self.width.store((self.width() + 1).min(self.limits.connections.max(1)), Ordering::Relaxed);
+        }
+    }
+}
+
+fn reason(error: &ErrorInfo, otherwise: impl FnOnce() -> String) -> Reason {
+    let code = if error.kind.is_empty() { REFUSED.to_owned() } else { error.kind.clone() };
+    Reason::new(code, if error.reason.is_empty() { otherwise() } else { error.reason.clone() })
+}
+
+/// The document with its longest text cut, so that it has at most so many bytes. `None`: no text is long enough.
+fn truncated(source: &[u8], bytes_max: usize) -> Option<Vec<u8>> {
+    let mut document: Map<String, Value> = serde_json::from_slice(source).ok()?;
+    document.insert("truncated".to_owned(), Value::Bool(true));
+    let longest = document.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.len())));
+    let (key, _) = longest.max_by_key(|(_, length)| *length)?;
+    let text = document.get(&key)?.as_str()?.to_owned();
+    // An escape may take six bytes for one, so the length that fits is searched for.
+    let mut keep = text.len();
+    loop {
+        let bytes = serde_json::to_vec(&document).ok()?;
+        let Some(excess) = bytes.len().checked_sub(bytes_max).filter(|excess| *excess > 0) else { return Some(bytes) };
+        keep = keep.checked_sub(excess.div_ceil(6)).filter(|keep| *keep > 0)?;
+        let end = (0..=keep).rev().find(|end| text.is_char_boundary(*end))?;
+        document.insert(key.clone(), Value::from(text.get(..end)?));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::truncated;
+
+    #[test]
+    fn the_longest_text_is_cut_and_the_cut_is_said() {
+        let source = format!(r#"{{"Time":"t","Statement":"{}","PID":5}}"#, "é\\n".repeat(1_000));
+        let cut = truncated(source.as_bytes(), 500).expect("a document");
+        let document: serde_json::Value = serde_json::from_slice(&cut).expect("JSON");
+        assert!(cut.len() <= 500 && cut.len() > 400, "{}", cut.len());
+        assert_eq!((&document["Time"], &document["PID"], &document["truncated"]), (&"t".into(), &5.into(), &true.into()));
+        assert!(document["Statement"].as_str().expect("text").starts_with("é\né\n"));
+        assert_eq!(truncated(br#"{"a":5,"b":"x"}"#, 10), None);
+        assert_eq!(truncated(b"[]", 10), None);
+        let whole = truncated(br#"{"a":"x"}"#, 100).expect("a document");
+        assert_eq!(whole, br#"{"a":"x","truncated":true}"#);
+    }
+}

@@ -1,0 +1,143 @@
+//! What the server says of single documents and of the cluster, and what the writer makes of it.
+
+use hydrant_opensearch::bulk::{Action, Operation};
+use hydrant_opensearch::{Limits, Writer};
+use hydrant_transform::document::Outcome;
+use hydrant_opensearch::Method;
+use serde_json::{Value, json};
+
+use crate::server::Server;
+
+/// `indexed`, `duplicate`, or how it was refused and with which code.
+fn told(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Indexed => "indexed".to_owned(),
+        Outcome::Duplicate => "duplicate".to_owned(),
+        Outcome::Retry(reason) => format!("retry {}", reason.code),
+        Outcome::Paused(reason) => format!("paused {}", reason.code),
+        Outcome::Rejected(reason) => format!("rejected {}", reason.code),
+    }
+}
+
+async fn write(writer: &Writer, documents: &[(&str, &str, &str)]) -> Vec<String> {
+    let actions: Vec<Action<'_>> = documents
+        .iter()
+        .map(|(index, id, source)| Action { index, id: Some(id), source: source.as_bytes() })
+        .collect();
+    writer.write(&actions).await.iter().map(told).collect()
+}
+
+#[tokio::test]
+async fn foreign_every_class_of_an_items_answer() {
+    let server = Server::start("").await;
+    let writer = server.writer(Limits::default());
+    let mapping = json!({"settings": {"number_of_shards": 1, "number_of_replicas": 0, "mapping.total_fields.limit": 4},
+        "mappings": {"properties": {"n": {"type": "long"}, "k": {"type": "keyword"}, "o": {"properties": {"a": {"type": "long"}}}}}});
+    server.put("/a", mapping).await;
+    server.put("/strict", json!({"mappings": {"dynamic": "strict", "properties": {"n": {"type": "long"}}}})).await;
+    let immense = format!(r#"{{"k":"{}"}}"#, "x".repeat(40_000));
+    let long_id = "x".repeat(513);
+    let documents = [
+        ("a", "1", r#"{"n":1}"#),
+        ("a", "1", r#"{"n":1}"#),
+        ("a", "2", r#"{"n":"words"}"#),
+        ("a", "3", immense.as_str()),
+        ("a", "4", r#"{"o":5}"#),
+        ("a", "5", r#"{"f1":1,"f2":2,"f3":3}"#),
+        ("a", "6", r#"{"n":1,"n":2}"#),
+        ("a", "7", r#"{"n":1"#),
+        ("strict", "8", r#"{"other":1}"#),
+        ("Upper", "9", "{}"),
+        ("a", &long_id, "{}"),
+        ("a", "", "{}"),
+        ("a", "12", r#"{"n":12}"#),
+    ];
+    let expected = [
+        "indexed",
+        "duplicate",
+        "rejected mapper_parsing_exception",
+        "rejected illegal_argument_exception",
+        "rejected mapper_parsing_exception",
+        "rejected illegal_argument_exception",
+        "rejected mapper_parsing_exception",
+        "rejected mapper_parsing_exception",
+        "rejected strict_dynamic_mapping_exception",
+        "rejected invalid_index_name_exception",
+        "rejected Hydrant.ActionInvalid",
+        "rejected Hydrant.ActionInvalid",
+        "indexed",
+    ];
+    assert_eq!(write(&writer, &documents).await, expected);
+    assert_eq!(server.count("a").await, 2);
+    // A document that is indexed again is overwritten.
+    let overwriting = server.writer(Limits { operation: Operation::Index, ..Limits::default() });
+    assert_eq!(write(&overwriting, &[("a", "1", r#"{"n":7}"#)]).await, ["indexed"]);
+    let (_, found) = server.ask(Method::GET, "/a/_doc/1", Value::Null).await;
+    assert_eq!((&found["_source"]["n"], &found["_version"]), (&json!(7), &json!(2)));
+
+    blocks(&server, &writer).await;
+    limits_of_the_cluster(&server, &writer).await;
+}
+
+/// Blocks, and their release.
+async fn blocks(server: &Server, writer: &Writer) {
+    for (number, (block, code)) in [
+        ("write", "paused cluster_block_exception"),
+        ("read_only", "paused cluster_block_exception"),
+        ("read_only_allow_delete", "paused cluster_block_exception"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let block_to = |on: bool| json!({"index": {format!("blocks.{block}"): on}});
+        let id = format!("block-{number}");
+        server.put("/a/_settings", block_to(true)).await;
+        let others = [("a", id.as_str(), "{}"), ("b", id.as_str(), "{}")];
+        assert_eq!(write(writer, &others).await, [code, "indexed"], "{block}");
+        server.put("/a/_settings", block_to(false)).await;
+        assert_eq!(write(writer, &others).await, ["indexed", "duplicate"], "{block}");
+    }
+    let (status, _) = server.ask(Method::POST, "/a/_close", Value::Null).await;
+    assert_eq!(status, 200);
+    assert_eq!(write(writer, &[("a", "closed", "{}")]).await, ["paused index_closed_exception"]);
+    let (status, _) = server.ask(Method::POST, "/a/_open?wait_for_active_shards=1", Value::Null).await;
+    assert_eq!(status, 200);
+    assert_eq!(write(writer, &[("a", "closed", "{}")]).await, ["indexed"]);
+}
+
+async fn limits_of_the_cluster(server: &Server, writer: &Writer) {
+    let set = |key: &str, value: Value| json!({"transient": {key: value}});
+    for (key, value, code) in [
+        ("action.auto_create_index", json!(false), "paused index_not_found_exception"),
+        ("cluster.max_shards_per_node", json!(1), "paused validation_exception"),
+        ("cluster.blocks.read_only_allow_delete", json!(true), "paused cluster_block_exception"),
+    ] {
+        server.put("/_cluster/settings", set(key, value)).await;
+        let index = format!("new-{}", code.len());
+        assert_eq!(write(writer, &[(&index, "1", "{}")]).await, [code], "{key}");
+        server.put("/_cluster/settings", set(key, Value::Null)).await;
+        assert_eq!(write(writer, &[(&index, "1", "{}")]).await, ["indexed"], "{key}");
+    }
+    // Aliases without a place to write, and data streams.
+    let actions = json!({"actions": [{"add": {"indices": ["a", "b"], "alias": "both"}}]});
+    let (status, _) = server.ask(Method::POST, "/_aliases", actions).await;
+    assert_eq!(status, 200);
+    assert_eq!(write(writer, &[("both", "1", "{}")]).await, ["paused illegal_argument_exception"]);
+    server.put("/_index_template/ds", json!({"index_patterns": ["ds-*"], "data_stream": {}, "priority": 100})).await;
+    let documents = [("ds-a", "1", r#"{"@timestamp":1}"#), ("ds-a", "1", r#"{"@timestamp":1}"#), ("ds-a", "2", "{}")];
+    assert_eq!(write(writer, &documents).await, ["indexed", "duplicate", "rejected mapper_parsing_exception"]);
+    let overwriting = server.writer(Limits { operation: Operation::Index, ..Limits::default() });
+    assert_eq!(write(&overwriting, &[("ds-a", "3", r#"{"@timestamp":1}"#)]).await, ["paused illegal_argument_exception"]);
+}
+
+#[tokio::test]
+async fn foreign_a_server_that_is_not_there_is_no_answer() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoints = vec![format!("http://{}", listener.local_addr().unwrap())];
+    drop(listener);
+    let settings = hydrant_opensearch::Settings { endpoints, ..hydrant_opensearch::Settings::default() };
+    let writer = Writer::new(hydrant_opensearch::Client::new(&settings).unwrap(), Limits::default());
+    let outcomes = write(&writer, &[("a", "1", "{}"), ("A B", "2", "[]")]).await;
+    assert_eq!(outcomes, ["retry Hydrant.NoAnswer", "rejected Hydrant.ActionInvalid"]);
+    assert_eq!((writer.width(), writer.client().down().len()), (1, 1));
+}

@@ -1,0 +1,119 @@
+//! A real OpenSearch as a child process: one node, on a free port of the loopback, in a folder of its own.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use hydrant_opensearch::{Client, Limits, Settings, Writer};
+use hydrant_opensearch::Method;
+use serde_json::Value;
+
+/// How long a server may take to start on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The runner takes no higher port.
+const PORTS: std::ops::RangeInclusive<u16> = 9200..=9299;
+
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) url: String,
+    client: Client,
+    folder: PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+impl Server {
+    /// Starts a node with these lines in its `opensearch.yml`.
+    pub(crate) async fn start(settings: &str) -> Server {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().to_owned();
+        let config = folder.join("node_1/config");
+        std::fs::create_dir_all(&config).unwrap();
+        let mut file = std::fs::File::create(config.join("opensearch.yml")).unwrap();
+        // The disk of a test machine may be nearly full.
+        let usual = "discovery.type: single-node\ncluster.routing.allocation.disk.threshold_enabled: false\n";
+        write!(file, "{usual}{settings}").unwrap();
+        let cluster = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let (child, url) = launch(&folder, &cluster);
+        let client = client(&url);
+        let server = Server { child, url, client, folder, _dir: dir };
+        server.wait().await;
+        let (_, told) = server.ask(Method::GET, "/", Value::Null).await;
+        assert_eq!(told["cluster_name"], cluster, "another server has taken the port");
+        server
+    }
+
+    async fn wait(&self) {
+        let start = Instant::now();
+        loop {
+            let answer = self.client.send(Method::GET, "/_cluster/health", "", Vec::new()).await;
+            match answer {
+                Ok(answer) if answer.status == 200 => return,
+                Ok(_) | Err(_) => {}
+            }
+            assert!(start.elapsed() < PATIENCE, "OpenSearch does not start; see {}", self.folder.display());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    pub(crate) fn writer(&self, limits: Limits) -> Writer {
+        Writer::new(client(&self.url), limits)
+    }
+
+    /// Asks the server something, and answers status and JSON.
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let answer = self.client.send(method, path, "application/json", body).await.unwrap();
+        (answer.status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) {
+        let (status, told) = self.ask(Method::PUT, path, body).await;
+        assert_eq!(status, 200, "{told}");
+    }
+
+    /// How many documents an index has.
+    pub(crate) async fn count(&self, index: &str) -> u64 {
+        let (status, told) = self.ask(Method::POST, &format!("/{index}/_refresh"), Value::Null).await;
+        assert_eq!(status, 200, "{told}");
+        self.ask(Method::GET, &format!("/{index}/_count"), Value::Null).await.1["count"].as_u64().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn client(url: &str) -> Client {
+    Client::new(&Settings { endpoints: vec![url.to_owned()], ..Settings::default() }).unwrap()
+}
+
+/// The runner takes the next free port where its own is taken, so each server of a process begins behind the one before.
+static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
+
+fn launch(folder: &Path, cluster: &str) -> (Child, String) {
+    let jars = std::env::var("HYDRANT_OPENSEARCH")
+        .expect("HYDRANT_OPENSEARCH names the folder of the server's jars; ./test sets it");
+    let first = u16::try_from(std::process::id() % 50).unwrap() + 3 * NEXT_PORT.fetch_add(1, Ordering::Relaxed);
+    let ports = PORTS.skip(usize::from(first) + 1).chain(PORTS.skip(1));
+    let port = ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port");
+    let child = Command::new("java")
+        .args(["-Xms512m", "-Xmx512m", "-cp"])
+        .arg(format!("{jars}/*"))
+        .arg("org.codelibs.opensearch.runner.OpenSearchRunner")
+        .arg("-basePath")
+        .arg(folder)
+        .args(["-clusterName", cluster, "-numOfNode", "1", "-baseHttpPort", &(port - 1).to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("java");
+    (child, format!("http://127.0.0.1:{port}"))
+}
