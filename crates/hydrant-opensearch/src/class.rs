@@ -113,7 +113,12 @@ mod tests {
             (400, "index_closed_exception", "closed", ItemClass::Pause),
             (400, "validation_exception", "this action would add [2] total shards", ItemClass::Pause),
             (400, "illegal_argument_exception", "no write index is defined for alias [al2].", ItemClass::Pause),
-            (400, "illegal_argument_exception", "only write ops with an op_type of create are allowed", ItemClass::Pause),
+            (
+                400,
+                "illegal_argument_exception",
+                "only write ops with an op_type of create are allowed",
+                ItemClass::Pause,
+            ),
             (400, "illegal_argument_exception", "Document ID is not supported in create/index", ItemClass::Pause),
             (400, "illegal_argument_exception", "Document contains at least one immense term", ItemClass::Permanent),
             (400, "mapper_parsing_exception", "failed to parse field", ItemClass::Permanent),
@@ -129,7 +134,9 @@ mod tests {
     #[test]
     fn requests_by_status_and_what_they_would_take() {
         let charge = |bytes: u64| {
-            format!("rejected execution of coordinating operation [coordinating_and_primary_bytes=0, replica_bytes=0, all_bytes=0, coordinating_operation_bytes={bytes}, max_coordinating_and_primary_bytes=3145728]")
+            format!(
+                "rejected execution of coordinating operation [coordinating_and_primary_bytes=0, replica_bytes=0, all_bytes=0, coordinating_operation_bytes={bytes}, max_coordinating_and_primary_bytes=3145728]"
+            )
         };
         for (status, kind, reason, class) in [
             (200, "", String::new(), RequestClass::Answered),

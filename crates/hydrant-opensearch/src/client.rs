@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 pub use reqwest::Method;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use reqwest::{Certificate, Identity, Proxy, Url};
 use tokio::time::Instant;
 
@@ -100,7 +100,8 @@ impl Client {
     /// # Errors
     /// No endpoint, an address that is none, files that cannot be read or hold no certificate.
     pub fn new(settings: &Settings) -> Result<Client, ClientError> {
-        let endpoints = settings.endpoints.iter().map(|endpoint| Endpoint::new(endpoint)).collect::<Result<Vec<_>, _>>()?;
+        let endpoints =
+            settings.endpoints.iter().map(|endpoint| Endpoint::new(endpoint)).collect::<Result<Vec<_>, _>>()?;
         if endpoints.is_empty() {
             return Err(ClientError::Settings("no endpoint of OpenSearch is configured".to_owned()));
         }
@@ -289,11 +290,9 @@ mod tests {
             ..Settings::default()
         };
         let path = Some(file.path().to_owned());
-        for settings in [
-            settings(path.clone(), None),
-            settings(None, path),
-            settings(Some("/no/such/file".into()), None),
-        ] {
+        for settings in
+            [settings(path.clone(), None), settings(None, path), settings(Some("/no/such/file".into()), None)]
+        {
             assert!(matches!(Client::new(&settings), Err(ClientError::Settings(_))));
         }
     }

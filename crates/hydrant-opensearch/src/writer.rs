@@ -161,7 +161,11 @@ impl Writer {
         let learned = (refused_bytes / 2).max(BODY_BYTES_MIN);
         let before = self.body_bytes.fetch_min(learned, Ordering::Relaxed);
         if learned < before {
-            tracing::warn!(refused_bytes, body_bytes = learned, "OpenSearch takes no requests as large: smaller ones are sent");
+            tracing::warn!(
+                refused_bytes,
+                body_bytes = learned,
+                "OpenSearch takes no requests as large: smaller ones are sent"
+            );
         }
     }
 
@@ -183,7 +187,10 @@ impl Writer {
             };
         }
         let too_large = || {
-            Outcome::Rejected(Reason::new(TOO_LARGE, format!("OpenSearch takes no request of {bytes} bytes, which this document alone has")))
+            Outcome::Rejected(Reason::new(
+                TOO_LARGE,
+                format!("OpenSearch takes no request of {bytes} bytes, which this document alone has"),
+            ))
         };
         let Some(action) = actions.get(place).filter(|_| self.limits.oversize == Oversize::Truncate) else {
             return too_large();
@@ -256,7 +263,11 @@ impl Writer {
                 }
             })
             .collect();
-        if busy { self.narrow() } else { self.widen() }
+        if busy {
+            self.narrow()
+        } else {
+            self.widen()
+        }
         Sent::Outcomes(outcomes)
     }
 
@@ -305,7 +316,10 @@ mod tests {
         let cut = truncated(source.as_bytes(), 500).expect("a document");
         let document: serde_json::Value = serde_json::from_slice(&cut).expect("JSON");
         assert!(cut.len() <= 500 && cut.len() > 400, "{}", cut.len());
-        assert_eq!((&document["Time"], &document["PID"], &document["truncated"]), (&"t".into(), &5.into(), &true.into()));
+        assert_eq!(
+            (&document["Time"], &document["PID"], &document["truncated"]),
+            (&"t".into(), &5.into(), &true.into())
+        );
         assert!(document["Statement"].as_str().expect("text").starts_with("é\né\n"));
         assert_eq!(truncated(br#"{"a":5,"b":"x"}"#, 10), None);
         assert_eq!(truncated(b"[]", 10), None);

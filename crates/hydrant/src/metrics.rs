@@ -25,6 +25,8 @@ pub struct Metrics {
     pub dropped: Family<DropLabels, Counter>,
     /// Deliver: calls that had to be repeated.
     pub retries: Counter,
+    /// Deliver: shards that wait because the index says that somebody has to act.
+    pub paused: Gauge,
     /// Seconds between an entry's event and now, at the newest one that went through the stage.
     pub lag: Family<StageLabels, Gauge<f64, AtomicU64>>,
     /// Records that the stream holds and delivery has not committed.
@@ -78,6 +80,11 @@ impl Metrics {
         registry.register("failed", "Documents put into failed/", self.failed.clone());
         registry.register("dropped", "Entries that are not indexed, by reason", self.dropped.clone());
         registry.register("retries", "Calls of delivery that had to be repeated", self.retries.clone());
+        registry.register(
+            "paused",
+            "Shards whose delivery waits for somebody to act on the index",
+            self.paused.clone(),
+        );
         registry.register_with_unit(
             "lag",
             "Age of the newest entry that passed a stage",

@@ -1,12 +1,13 @@
 //! What the server says of single documents and of the cluster, and what the writer makes of it.
 
+use hydrant_opensearch::Method;
 use hydrant_opensearch::bulk::{Action, Operation};
 use hydrant_opensearch::{Limits, Writer};
 use hydrant_transform::document::Outcome;
-use hydrant_opensearch::Method;
 use serde_json::{Value, json};
 
 use crate::server::Server;
+use crate::writer;
 
 /// `indexed`, `duplicate`, or how it was refused and with which code.
 fn told(outcome: &Outcome) -> String {
@@ -20,17 +21,15 @@ fn told(outcome: &Outcome) -> String {
 }
 
 async fn write(writer: &Writer, documents: &[(&str, &str, &str)]) -> Vec<String> {
-    let actions: Vec<Action<'_>> = documents
-        .iter()
-        .map(|(index, id, source)| Action { index, id: Some(id), source: source.as_bytes() })
-        .collect();
+    let actions: Vec<Action<'_>> =
+        documents.iter().map(|(index, id, source)| Action { index, id: Some(id), source: source.as_bytes() }).collect();
     writer.write(&actions).await.iter().map(told).collect()
 }
 
 #[tokio::test]
 async fn foreign_every_class_of_an_items_answer() {
     let server = Server::start("").await;
-    let writer = server.writer(Limits::default());
+    let writer = writer(&server, Limits::default());
     let mapping = json!({"settings": {"number_of_shards": 1, "number_of_replicas": 0, "mapping.total_fields.limit": 4},
         "mappings": {"properties": {"n": {"type": "long"}, "k": {"type": "keyword"}, "o": {"properties": {"a": {"type": "long"}}}}}});
     server.put("/a", mapping).await;
@@ -70,7 +69,7 @@ async fn foreign_every_class_of_an_items_answer() {
     assert_eq!(write(&writer, &documents).await, expected);
     assert_eq!(server.count("a").await, 2);
     // A document that is indexed again is overwritten.
-    let overwriting = server.writer(Limits { operation: Operation::Index, ..Limits::default() });
+    let overwriting = writer(&server, Limits { operation: Operation::Index, ..Limits::default() });
     assert_eq!(write(&overwriting, &[("a", "1", r#"{"n":7}"#)]).await, ["indexed"]);
     let (_, found) = server.ask(Method::GET, "/a/_doc/1", Value::Null).await;
     assert_eq!((&found["_source"]["n"], &found["_version"]), (&json!(7), &json!(2)));
@@ -105,7 +104,7 @@ async fn blocks(server: &Server, writer: &Writer) {
     assert_eq!(write(writer, &[("a", "closed", "{}")]).await, ["indexed"]);
 }
 
-async fn limits_of_the_cluster(server: &Server, writer: &Writer) {
+async fn limits_of_the_cluster(server: &Server, writing: &Writer) {
     let set = |key: &str, value: Value| json!({"transient": {key: value}});
     for (key, value, code) in [
         ("action.auto_create_index", json!(false), "paused index_not_found_exception"),
@@ -114,20 +113,23 @@ async fn limits_of_the_cluster(server: &Server, writer: &Writer) {
     ] {
         server.put("/_cluster/settings", set(key, value)).await;
         let index = format!("new-{}", code.len());
-        assert_eq!(write(writer, &[(&index, "1", "{}")]).await, [code], "{key}");
+        assert_eq!(write(writing, &[(&index, "1", "{}")]).await, [code], "{key}");
         server.put("/_cluster/settings", set(key, Value::Null)).await;
-        assert_eq!(write(writer, &[(&index, "1", "{}")]).await, ["indexed"], "{key}");
+        assert_eq!(write(writing, &[(&index, "1", "{}")]).await, ["indexed"], "{key}");
     }
     // Aliases without a place to write, and data streams.
     let actions = json!({"actions": [{"add": {"indices": ["a", "b"], "alias": "both"}}]});
     let (status, _) = server.ask(Method::POST, "/_aliases", actions).await;
     assert_eq!(status, 200);
-    assert_eq!(write(writer, &[("both", "1", "{}")]).await, ["paused illegal_argument_exception"]);
+    assert_eq!(write(writing, &[("both", "1", "{}")]).await, ["paused illegal_argument_exception"]);
     server.put("/_index_template/ds", json!({"index_patterns": ["ds-*"], "data_stream": {}, "priority": 100})).await;
     let documents = [("ds-a", "1", r#"{"@timestamp":1}"#), ("ds-a", "1", r#"{"@timestamp":1}"#), ("ds-a", "2", "{}")];
-    assert_eq!(write(writer, &documents).await, ["indexed", "duplicate", "rejected mapper_parsing_exception"]);
-    let overwriting = server.writer(Limits { operation: Operation::Index, ..Limits::default() });
-    assert_eq!(write(&overwriting, &[("ds-a", "3", r#"{"@timestamp":1}"#)]).await, ["paused illegal_argument_exception"]);
+    assert_eq!(write(writing, &documents).await, ["indexed", "duplicate", "rejected mapper_parsing_exception"]);
+    let overwriting = writer(server, Limits { operation: Operation::Index, ..Limits::default() });
+    assert_eq!(
+        write(&overwriting, &[("ds-a", "3", r#"{"@timestamp":1}"#)]).await,
+        ["paused illegal_argument_exception"]
+    );
 }
 
 #[tokio::test]

@@ -9,3 +9,9 @@ mod server;
 
 #[cfg(test)]
 mod sizes;
+
+#[cfg(test)]
+fn writer(server: &server::Server, limits: hydrant_opensearch::Limits) -> hydrant_opensearch::Writer {
+    let settings = hydrant_opensearch::Settings { endpoints: vec![server.url.clone()], ..Default::default() };
+    hydrant_opensearch::Writer::new(hydrant_opensearch::Client::new(&settings).unwrap(), limits)
+}

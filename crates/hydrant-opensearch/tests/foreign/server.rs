@@ -5,11 +5,13 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use hydrant_opensearch::{Client, Limits, Settings, Writer};
 use hydrant_opensearch::Method;
+use hydrant_opensearch::{Client, Settings};
 use serde_json::Value;
+use tokio::time::Instant;
 
 /// How long a server may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -18,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const PORTS: std::ops::RangeInclusive<u16> = 9200..=9299;
 
 pub(crate) struct Server {
-    child: Child,
+    child: Mutex<Child>,
+    port: u16,
     pub(crate) url: String,
     client: Client,
     folder: PathBuf,
@@ -37,19 +40,38 @@ impl Server {
         let usual = "discovery.type: single-node\ncluster.routing.allocation.disk.threshold_enabled: false\n";
         write!(file, "{usual}{settings}").unwrap();
         let cluster = folder.file_name().unwrap().to_string_lossy().into_owned();
-        let (child, url) = launch(&folder, &cluster);
+        let port = free_port();
+        let url = format!("http://127.0.0.1:{port}");
+        let child = Mutex::new(launch(&folder, &cluster, port));
         let client = client(&url);
-        let server = Server { child, url, client, folder, _dir: dir };
+        let server = Server { child, port, url, client, folder, _dir: dir };
         server.wait().await;
         let (_, told) = server.ask(Method::GET, "/", Value::Null).await;
         assert_eq!(told["cluster_name"], cluster, "another server has taken the port");
         server
     }
 
+    /// kill -9.
+    pub(crate) fn kill(&self) {
+        let mut child = self.child.lock().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Starts it again on what is on its disk.
+    pub(crate) async fn restart(&self) {
+        let cluster = self.folder.file_name().unwrap().to_string_lossy().into_owned();
+        *self.child.lock().unwrap() = launch(&self.folder, &cluster, self.port);
+        self.wait().await;
+    }
+
     async fn wait(&self) {
         let start = Instant::now();
         loop {
-            let answer = self.client.send(Method::GET, "/_cluster/health", "", Vec::new()).await;
+            let answer = self
+                .client
+                .send(Method::GET, "/_cluster/health?wait_for_status=yellow&timeout=1s", "", Vec::new())
+                .await;
             match answer {
                 Ok(answer) if answer.status == 200 => return,
                 Ok(_) | Err(_) => {}
@@ -57,10 +79,6 @@ impl Server {
             assert!(start.elapsed() < PATIENCE, "OpenSearch does not start; see {}", self.folder.display());
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-    }
-
-    pub(crate) fn writer(&self, limits: Limits) -> Writer {
-        Writer::new(client(&self.url), limits)
     }
 
     /// Asks the server something, and answers status and JSON.
@@ -75,18 +93,19 @@ impl Server {
         assert_eq!(status, 200, "{told}");
     }
 
-    /// How many documents an index has.
+    /// How many documents an index has; one that is just made has no shard that answers.
     pub(crate) async fn count(&self, index: &str) -> u64 {
         let (status, told) = self.ask(Method::POST, &format!("/{index}/_refresh"), Value::Null).await;
         assert_eq!(status, 200, "{told}");
-        self.ask(Method::GET, &format!("/{index}/_count"), Value::Null).await.1["count"].as_u64().unwrap()
+        self.ask(Method::GET, &format!("/{index}/_count"), Value::Null).await.1["count"].as_u64().unwrap_or(0)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+        drop(child.kill());
+        drop(child.wait());
     }
 }
 
@@ -97,13 +116,17 @@ fn client(url: &str) -> Client {
 /// The runner takes the next free port where its own is taken, so each server of a process begins behind the one before.
 static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
 
-fn launch(folder: &Path, cluster: &str) -> (Child, String) {
-    let jars = std::env::var("HYDRANT_OPENSEARCH")
-        .expect("HYDRANT_OPENSEARCH names the folder of the server's jars; ./test sets it");
+fn free_port() -> u16 {
     let first = u16::try_from(std::process::id() % 50).unwrap() + 3 * NEXT_PORT.fetch_add(1, Ordering::Relaxed);
     let ports = PORTS.skip(usize::from(first) + 1).chain(PORTS.skip(1));
-    let port = ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port");
-    let child = Command::new("java")
+    ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
+}
+
+fn launch(folder: &Path, cluster: &str, port: u16) -> Child {
+    #[expect(clippy::disallowed_methods, reason = "what ./test says to the tests is no setting of the program")]
+    let jars = std::env::var("HYDRANT_OPENSEARCH")
+        .expect("HYDRANT_OPENSEARCH names the folder of the server's jars; ./test sets it");
+    Command::new("java")
         .args(["-Xms512m", "-Xmx512m", "-cp"])
         .arg(format!("{jars}/*"))
         .arg("org.codelibs.opensearch.runner.OpenSearchRunner")
@@ -114,6 +137,5 @@ fn launch(folder: &Path, cluster: &str) -> (Child, String) {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .expect("java");
-    (child, format!("http://127.0.0.1:{port}"))
+        .expect("java")
 }

@@ -1,12 +1,13 @@
 //! Bodies that a server takes, and those that it does not.
 
+use hydrant_opensearch::Method;
 use hydrant_opensearch::bulk::Action;
 use hydrant_opensearch::{Limits, Oversize};
 use hydrant_transform::document::Outcome;
-use hydrant_opensearch::Method;
 use serde_json::{Value, json};
 
 use crate::server::Server;
+use crate::writer;
 
 fn documents(count: usize, bytes: usize) -> Vec<(String, String)> {
     (0..count).map(|number| (number.to_string(), format!(r#"{{"Statement":"{}"}}"#, "x".repeat(bytes)))).collect()
@@ -19,7 +20,7 @@ fn actions<'a>(index: &'a str, documents: &'a [(String, String)]) -> Vec<Action<
 #[tokio::test]
 async fn foreign_bodies_that_are_too_large_are_halved_and_the_limit_is_learned() {
     let server = Server::start("http.max_content_length: 1mb\n").await;
-    let writer = server.writer(Limits::default());
+    let writer = writer(&server, Limits::default());
     let many = documents(300, 20_000);
     let outcomes = writer.write(&actions("a", &many)).await;
     assert_eq!(outcomes.iter().find(|outcome| **outcome != Outcome::Indexed), None);
@@ -36,8 +37,11 @@ async fn foreign_bodies_that_are_too_large_are_halved_and_the_limit_is_learned()
     mixed[1].1 = format!(r#"{{"Time":"t","Statement":"{}"}}"#, "y".repeat(2_000_000));
     let outcomes = writer.write(&actions("b", &mixed)).await;
     let Outcome::Rejected(reason) = &outcomes[1] else { panic!("{outcomes:?}") };
-    assert_eq!((reason.code.as_ref(), &outcomes[0], &outcomes[2]), ("Hydrant.TooLarge", &Outcome::Indexed, &Outcome::Indexed));
-    let cutting = server.writer(Limits { oversize: Oversize::Truncate, ..Limits::default() });
+    assert_eq!(
+        (reason.code.as_ref(), &outcomes[0], &outcomes[2]),
+        ("Hydrant.TooLarge", &Outcome::Indexed, &Outcome::Indexed)
+    );
+    let cutting = writer(&server, Limits { oversize: Oversize::Truncate, ..Limits::default() });
     let outcomes = cutting.write(&actions("b", &mixed)).await;
     assert_eq!(outcomes, [Outcome::Duplicate, Outcome::Indexed, Outcome::Duplicate]);
     let (_, found) = server.ask(Method::GET, "/b/_doc/1", Value::Null).await;
@@ -49,7 +53,7 @@ async fn foreign_bodies_that_are_too_large_are_halved_and_the_limit_is_learned()
 #[tokio::test]
 async fn foreign_rejections_of_a_busy_server_are_offered_again_until_all_are_there() {
     let server = Server::start("thread_pool.write.queue_size: 1\nindexing_pressure.memory.limit: 3mb\n").await;
-    let writer = server.writer(Limits { connections: 4, body_bytes: 8 * 1024 * 1024, ..Limits::default() });
+    let writer = writer(&server, Limits { connections: 4, body_bytes: 8 * 1024 * 1024, ..Limits::default() });
     // This body alone is above what the server admits at a time.
     let large = documents(2_000, 2_000);
     let mut waiting = actions("a", &large);
@@ -57,7 +61,8 @@ async fn foreign_rejections_of_a_busy_server_are_offered_again_until_all_are_the
     while !waiting.is_empty() {
         let outcomes = writer.write(&waiting).await;
         let pairs = waiting.iter().zip(&outcomes);
-        waiting = pairs.filter(|(_, outcome)| matches!(outcome, Outcome::Retry(_))).map(|(action, _)| *action).collect();
+        waiting =
+            pairs.filter(|(_, outcome)| matches!(outcome, Outcome::Retry(_))).map(|(action, _)| *action).collect();
         let odd = outcomes.iter().find(|outcome| matches!(outcome, Outcome::Rejected(_) | Outcome::Paused(_)));
         assert_eq!(odd, None);
         rounds += 1;
@@ -77,7 +82,8 @@ async fn foreign_rejections_of_a_busy_server_are_offered_again_until_all_are_the
     while !waiting.is_empty() {
         let outcomes = writer.write(&waiting).await;
         let pairs = waiting.iter().zip(&outcomes);
-        waiting = pairs.filter(|(_, outcome)| matches!(outcome, Outcome::Retry(_))).map(|(action, _)| *action).collect();
+        waiting =
+            pairs.filter(|(_, outcome)| matches!(outcome, Outcome::Retry(_))).map(|(action, _)| *action).collect();
         rounds += 1;
         assert!(rounds < 1_000);
     }

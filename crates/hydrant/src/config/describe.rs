@@ -8,7 +8,7 @@ use hydrant_transform::entry::pattern::Source;
 use hydrant_transform::record::join::Limits;
 use hydrant_transform::record::{Action, Filter, Join};
 
-use super::{Config, FormatChoice, units};
+use super::{Config, FormatChoice, IndexEngine, units};
 
 impl Config {
     /// What `hydrant config check` prints.
@@ -60,7 +60,13 @@ impl Config {
         for pattern in self.transform.patterns.iter() {
             write_pattern(out, pattern.source())?;
         }
-        writeln!(out, "\n[index]\nengine = \"embedded\"")?;
+        match &self.index {
+            IndexEngine::Embedded => writeln!(out, "\n[index]\nengine = \"embedded\"")?,
+            IndexEngine::OpenSearch(cluster) => {
+                writeln!(out, "\n[index]\nengine = \"opensearch\"")?;
+                cluster.write(out)?;
+            }
+        }
         writeln!(out, "name = {:?}\nrotation = {:?}", self.naming.pattern(), self.naming.rotation().name())?;
         writeln!(
             out,

@@ -115,7 +115,7 @@ impl Reader<'_> {
             });
         }
         if let Some(index) = table(root, "index") {
-            self.only(index, "engine", "embedded");
+            self.index_engine(index, &mut config.index);
             self.index_naming(index, config);
         }
         if let Some(failed) = table(root, "failed") {
@@ -226,7 +226,7 @@ fn noise(value: &Value<'_>) -> Result<Noise, String> {
     found.ok_or_else(|| format!("`{name}` is neither `none` nor `rds`"))
 }
 
-fn boolean(value: &Value<'_>) -> Result<bool, String> {
+pub(super) fn boolean(value: &Value<'_>) -> Result<bool, String> {
     value.get_ref().as_bool().ok_or_else(|| format!("true or false is expected, not {}", value.get_ref().type_str()))
 }
 

@@ -20,7 +20,6 @@ const fn later(path: &'static str, lacks: &'static str) -> Key {
 }
 
 const KINESIS: &str = "the stream engine \"kinesis\"";
-const OPENSEARCH: &str = "the index engine \"opensearch\"";
 
 /// In the order of the reference.
 pub(super) const KEYS: &[Key] = &[
@@ -111,7 +110,28 @@ pub(super) const KEYS: &[Key] = &[
     key("pattern.integers", "[]", "Groups that are whole numbers. This and the following take a string or an array."),
     key("pattern.floats", "[]", "Groups that are numbers with a fraction."),
     key("pattern.booleans", "[]", "Groups that are `true`, `yes`, `1` or `false`, `no`, `0`."),
-    key("index.engine", "\"embedded\"", "`embedded` is the only engine of this version."),
+    key("index.engine", "\"embedded\"", "`embedded`, or `opensearch`: a cluster, which the following keys are of."),
+    key("index.endpoint", "", "`https://HOST:PORT` of the cluster, a string or an array of several."),
+    key("index.user", "", "User for the sign-in by name and password."),
+    key("index.password_file", "", "A file that holds the password and nothing else."),
+    key("index.ca_file", "", "Certificates in PEM that are trusted beside the system's."),
+    key("index.identity_file", "", "A certificate and its key in PEM, for servers that ask for one."),
+    key("index.proxy", "`HTTPS_PROXY` and its kin", "Address of a proxy."),
+    key("index.gzip", "false", "`true` gzips what is sent: a fifth of the bytes, some more work for the server."),
+    key("index.timeout", "\"60s\"", "Of a request. Afterwards it is sent again, under the same ids."),
+    key("index.body_size", "\"5MiB\"", "Of a request, 4KiB to 100MiB. Where the server takes less, less is sent."),
+    key("index.connections", "2", "Requests at a time, 1 to 64; fewer where the server is busy."),
+    key("index.operation", "\"create\"", "`create` keeps a document that is there; `index` overwrites it."),
+    key(
+        "index.oversize",
+        "\"fail\"",
+        "A document too large for a request of its own: `fail`, or `truncate` its longest text.",
+    ),
+    key(
+        "index.ids",
+        "\"on\"",
+        "`off`: the server makes ids, so that a repeat is a second document (Serverless time series).",
+    ),
     key(
         "index.name",
         "\"hydrant-{format}\"",
@@ -122,8 +142,11 @@ pub(super) const KEYS: &[Key] = &[
         "\"OneDay\"",
         "`NoRotation`, `OneHour`, `OneDay`, `OneWeek` (ISO 8601) or `OneMonth`, by the log event's time in UTC.",
     ),
-    later("index.endpoint", OPENSEARCH),
-    later("index.template", OPENSEARCH),
+    key(
+        "index.template",
+        "\"auto\"",
+        "`auto` puts an index template for each format where there is none; `off` puts none.",
+    ),
     key("failed.to", "\"failed\" in the data folder", "Folder of failed documents, readable by its owner only."),
     key("listen.rest", "\"127.0.0.1:9200\"", "OpenSearch API. Loopback only; port 0 takes a free one."),
     key("listen.page", "\"127.0.0.1:5601\"", "Page, `/metrics`, `/health` and `/ready`. Loopback only."),

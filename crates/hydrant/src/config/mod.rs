@@ -8,6 +8,8 @@ mod file;
 
 mod filters;
 
+mod index;
+
 mod joins;
 
 mod keys;
@@ -29,6 +31,7 @@ use hydrant_transform::record::Options;
 use jiff::tz::TimeZone;
 
 pub(crate) use file::{host_time_zone, profile, redact, time_zone};
+pub use index::{IndexEngine, OpenSearch};
 pub use keys::reference;
 
 /// The name of the file that is read when `--config` does not say otherwise.
@@ -41,6 +44,7 @@ pub struct Config {
     pub tails: Vec<Tail>,
     pub stream: Stream,
     pub transform: Options,
+    pub index: IndexEngine,
     pub naming: IndexNaming,
     pub failed: Option<PathBuf>,
     pub listen: Listen,
@@ -121,6 +125,7 @@ impl Config {
             tails: Vec::new(),
             stream: Stream { shards: 1, retention: Duration::from_secs(24 * 3600), retention_bytes: 1 << 30 },
             transform: Options::default(),
+            index: IndexEngine::Embedded,
             naming,
             failed: None,
             listen: Listen { rest: ([127, 0, 0, 1], 9200).into(), page: ([127, 0, 0, 1], 5601).into() },

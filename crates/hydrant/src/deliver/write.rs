@@ -5,6 +5,8 @@
 
 use hydrant_transform::document::{Outcome, Reason};
 
+use prometheus_client::metrics::gauge::Gauge;
+
 use super::batch::{CameFrom, Offered};
 use super::retry::Trouble;
 use super::{Delivery, Error};
@@ -38,6 +40,7 @@ impl Delivery {
         // own, and counts as the document that it is.
         let mut unanswered = false;
         let mut attempts = 0;
+        let mut paused = Paused { shards: &self.metrics.paused, is_set: false };
         while !pending.is_empty() {
             attempts += 1;
             let outcomes = match self.index.write(&pending).await.map_err(Trouble::from) {
@@ -56,6 +59,7 @@ impl Delivery {
             assert!(outcomes.len() == pending.len(), "one outcome per document");
             let offered = std::mem::take(&mut pending).into_iter().zip(std::mem::take(&mut origins));
             let mut busy = None;
+            paused.set(false);
             for ((addressed, from), outcome) in offered.zip(outcomes) {
                 match outcome {
                     Outcome::Indexed => written.indexed += 1,
@@ -66,6 +70,13 @@ impl Delivery {
                     }
                     Outcome::Retry(reason) => {
                         busy.get_or_insert(reason);
+                        pending.push(addressed);
+                        origins.push(from);
+                    }
+                    Outcome::Paused(reason) => {
+                        paused.set(true);
+                        // What somebody has to act on is said first.
+                        busy = Some(reason);
                         pending.push(addressed);
                         origins.push(from);
                     }
@@ -80,5 +91,29 @@ impl Delivery {
         }
         outage.over();
         Ok(written)
+    }
+}
+
+/// Whether a shard waits for somebody to act, in the metric of all; not any more once it is dropped.
+struct Paused<'m> {
+    shards: &'m Gauge,
+    is_set: bool,
+}
+
+impl Paused<'_> {
+    fn set(&mut self, is_set: bool) {
+        if std::mem::replace(&mut self.is_set, is_set) != is_set {
+            if is_set {
+                self.shards.inc()
+            } else {
+                self.shards.dec()
+            };
+        }
+    }
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        self.set(false);
     }
 }

@@ -1,7 +1,6 @@
 //! Stage 4, the index: takes documents, answers one outcome for each, and searches.
 //!
-//! [`Engine`] is one of the two seams of the program. The embedded engine is [`embedded`]; OpenSearch will be the
-//! other.
+//! [`Engine`] is one of the two seams of the program: [`embedded`] is one side, a cluster of [`opensearch`] the other.
 
 pub mod query;
 
@@ -10,6 +9,8 @@ pub mod query_string;
 pub mod analyzer;
 
 pub mod embedded;
+
+pub mod opensearch;
 
 use futures_util::future::BoxFuture;
 use hydrant_transform::document::{Document, Outcome};
@@ -31,10 +32,12 @@ pub struct Addressed {
 ///
 /// Contract, each sentence a case of the conformance suite:
 /// - `write` answers exactly one outcome per document, in order.
-/// - `Indexed` means durable, and found by `get` at once and by `search` within a second.
+/// - `Indexed` means durable, and found by `get` at once and by `search` within a second, or the interval that an index
+///   of a cluster is refreshed at.
 /// - An id is unique in its index: a repeat, also within one call, is answered `Duplicate` and changes nothing.
 /// - A document that the mapping refuses is `Rejected`, and no other document suffers from it.
-/// - An index that cannot take documents now (damaged, disk full) answers `Retry` for its documents; the others go on.
+/// - An index that cannot take documents now (damaged, blocked, disk full) answers `Retry` or `Paused` for its documents;
+///   the others go on.
 /// - `write` may be dropped at any `.await`: each document was taken or not, and offering it again is safe.
 pub trait Engine: Send + Sync {
     /// Makes the documents durable. `Err` means that nothing is known of any of them: offer all again.

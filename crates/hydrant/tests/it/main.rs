@@ -18,6 +18,9 @@ mod end;
 mod foreign_browser;
 
 #[cfg(test)]
+mod foreign_opensearch;
+
+#[cfg(test)]
 mod golden;
 
 #[cfg(test)]
@@ -28,6 +31,10 @@ mod model;
 
 #[cfg(test)]
 mod program;
+
+#[cfg(test)]
+#[path = "../../../hydrant-opensearch/tests/foreign/server.rs"]
+mod server;
 
 #[cfg(test)]
 mod simulation;

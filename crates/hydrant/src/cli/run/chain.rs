@@ -16,10 +16,10 @@ use super::summary::progress;
 use crate::api;
 use crate::cli::{host, output};
 use crate::clock::Clock;
-use crate::config::{Config, FormatChoice};
+use crate::config::{Config, FormatChoice, IndexEngine};
 use crate::deliver::{self, Delivery};
 use crate::door;
-use crate::index::{self, Engine as _, IndexStatus};
+use crate::index::{self, IndexStatus};
 use crate::metrics::{Health, Metrics};
 use crate::page::{self, Page};
 use crate::source::tail::{FileSettings, Settings, Tail};
@@ -30,7 +30,9 @@ const INDEX: &str = "index ";
 
 pub(super) struct Chain {
     pub(super) stream: Arc<stream::embedded::Embedded>,
-    pub(super) index: Arc<index::embedded::Embedded>,
+    pub(super) index: Arc<dyn index::Engine>,
+    /// The indices whose state `/health` tells.
+    watched: Vec<String>,
     pub(super) delivery: Delivery,
     pub(super) metrics: Metrics,
     pub(super) health: watch::Sender<Health>,
@@ -49,8 +51,7 @@ impl Chain {
         let stream = stream::embedded::Embedded::open(&data.join("stream"), config.stream.shards, retention, clock)
             .context("cannot open the stream")?;
         let stream = Arc::new(stream);
-        let index = index::embedded::Embedded::open(&data.join("index"), clock).context("cannot open the indices")?;
-        let index = Arc::new(index);
+        let index = open_index(config, &data, clock)?;
         let failed = deliver::failed::Store::directory(&config.failed_dir())
             .context("cannot open the folder of failed documents")?;
         let naming = deliver::naming::History::open(data.join("index-names.json"), config.naming.clone())
@@ -72,7 +73,7 @@ impl Chain {
             health: health.clone(),
             clock,
         };
-        Ok(Chain { stream, index, delivery, metrics, health, clock, _data: data })
+        Ok(Chain { stream, index, watched: watched(config), delivery, metrics, health, clock, _data: data })
     }
 
     /// The source, continued where the stream says that it was, and the pump that empties it.
@@ -118,13 +119,38 @@ impl Chain {
 
     /// What `/health` says of the indices; a folder that was mended is said no more.
     pub(super) async fn refresh_health(&self) {
-        let Ok(indices) = self.index.indices(&["_all".to_owned()]).await else { return };
+        let Ok(indices) = self.index.indices(&self.watched).await else { return };
         let named = |index: IndexStatus| index.damaged.map(|problem| (format!("{INDEX}{}", index.name), problem));
         let damaged: Vec<(String, String)> = indices.into_iter().filter_map(named).collect();
         self.health.send_modify(|health| {
             health.problems.retain(|part, _| !part.starts_with(INDEX));
             health.problems.extend(damaged);
         });
+    }
+}
+
+fn open_index(config: &Config, data: &DataDir, clock: Clock) -> anyhow::Result<Arc<dyn index::Engine>> {
+    Ok(match &config.index {
+        IndexEngine::Embedded => {
+            Arc::new(index::embedded::Embedded::open(&data.join("index"), clock).context("cannot open the indices")?)
+        }
+        IndexEngine::OpenSearch(cluster) => {
+            let settings = cluster.settings().map_err(anyhow::Error::msg)?;
+            let templates = cluster.templates.then(|| (config.naming.pattern().to_owned(), config.transform.profile));
+            let setup = index::opensearch::Setup { ids: cluster.ids, templates };
+            Arc::new(index::opensearch::OpenSearch::open(&settings, cluster.limits, setup)?)
+        }
+    })
+}
+
+/// All of the embedded engine's; of a cluster's those that documents go to.
+fn watched(config: &Config) -> Vec<String> {
+    match config.index {
+        IndexEngine::Embedded => vec!["_all".to_owned()],
+        IndexEngine::OpenSearch(_) => {
+            let pattern = config.naming.pattern();
+            vec![format!("{}*", pattern.split('{').next().unwrap_or_default())]
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The contract of `index::Engine`, sentence by sentence, on the model and on the embedded engine.
+//! The contract of `index::Engine`, sentence by sentence, on the model, on the embedded engine and on a real OpenSearch.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,8 +6,10 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use hydrant::clock::Clock;
 use hydrant::index::embedded::Embedded;
+use hydrant::index::opensearch::{OpenSearch, Setup};
 use hydrant::index::query::Value;
 use hydrant::index::{Addressed, Engine, Error, FieldType, Query, Search, TrackTotal};
+use hydrant_opensearch::{Limits, Method, Settings};
 use hydrant_transform::document::{Document, DocumentId, Outcome};
 use hydrant_transform::entry::Format;
 use tempfile::TempDir;
@@ -15,11 +17,13 @@ use tokio::time::{Instant, timeout};
 
 use crate::model::World;
 use crate::model::index::Index;
+use crate::server::Server;
 
 /// An engine under test, and what a case may do to it.
 enum Case {
     Model(Index),
     Embedded { engine: Embedded, folder: TempDir },
+    OpenSearch { engine: OpenSearch, server: Arc<Server> },
 }
 
 impl Case {
@@ -32,10 +36,27 @@ impl Case {
         Case::Embedded { engine: Embedded::open(folder.path(), Clock::System).unwrap(), folder }
     }
 
+    /// With no index in it.
+    async fn opensearch(server: &Arc<Server>) -> Case {
+        let (status, told) = server.ask(Method::DELETE, "/*", serde_json::Value::Null).await;
+        assert_eq!(status, 200, "{told}");
+        let settings = Settings { endpoints: vec![server.url.clone()], ..Settings::default() };
+        let engine = OpenSearch::open(&settings, Limits::default(), Setup { ids: true, templates: None }).unwrap();
+        Case::OpenSearch { engine, server: Arc::clone(server) }
+    }
+
     fn engine(&self) -> &dyn Engine {
         match self {
             Case::Model(model) => model,
             Case::Embedded { engine, .. } => engine,
+            Case::OpenSearch { engine, .. } => engine,
+        }
+    }
+
+    /// A cluster makes searchable what was written at intervals, and an index is counted by what is searchable.
+    async fn settle(&self) {
+        if let Case::OpenSearch { engine, .. } = self {
+            engine.refresh(&["*".to_owned()]).await.unwrap();
         }
     }
 
@@ -50,17 +71,26 @@ impl Case {
                 drop(engine);
                 Case::Embedded { engine: Embedded::open(folder.path(), Clock::System).unwrap(), folder }
             }
+            Case::OpenSearch { engine, server } => {
+                server.kill();
+                server.restart().await;
+                Case::OpenSearch { engine, server }
+            }
         }
     }
 
     /// An index that was never written to cannot take documents from now on.
-    fn damage(&self, index_name: &str) {
+    async fn damage(&self, index_name: &str) {
         match self {
             Case::Model(model) => model.damage(index_name, true),
             Case::Embedded { folder, .. } => {
                 let damaged = folder.path().join(index_name);
                 std::fs::create_dir(&damaged).unwrap();
                 std::fs::write(damaged.join("hydrant-index.json"), "{").unwrap();
+            }
+            Case::OpenSearch { server, .. } => {
+                let blocked = serde_json::json!({"settings": {"index.blocks.write": true}});
+                server.put(&format!("/{index_name}?wait_for_active_shards=0"), blocked).await;
             }
         }
     }
@@ -70,6 +100,7 @@ impl Case {
     }
 
     async fn count(&self, index_name: &str, query: Query) -> u64 {
+        self.settle().await;
         let search = Search {
             indices: vec![index_name.to_owned()],
             ignore_unavailable: false,
@@ -106,13 +137,14 @@ fn kinds(outcomes: &[Outcome]) -> Vec<&'static str> {
     let kind = |outcome: &Outcome| match outcome {
         Outcome::Indexed => "indexed",
         Outcome::Duplicate => "duplicate",
-        Outcome::Retry(_) => "retry",
+        // Both are offered again.
+        Outcome::Retry(_) | Outcome::Paused(_) => "retry",
         Outcome::Rejected(_) => "rejected",
     };
     outcomes.iter().map(kind).collect()
 }
 
-/// Makes of each case a test on the model and one on the embedded engine.
+/// Makes of each case a test on the model and one on the embedded engine; all of them are one on a real OpenSearch.
 macro_rules! on_every_engine {
     ($($case:ident)*) => {
         mod model {
@@ -122,6 +154,19 @@ macro_rules! on_every_engine {
                     super::$case(super::Case::model()).await;
                 }
             )*
+        }
+
+        mod opensearch {
+            use std::sync::Arc;
+
+            /// One server for all: it takes seconds to start.
+            #[tokio::test]
+            async fn foreign_every_case() {
+                let server = Arc::new(crate::server::Server::start("").await);
+                $(
+                    super::$case(super::Case::opensearch(&server).await).await;
+                )*
+            }
         }
 
         mod embedded {
@@ -248,11 +293,11 @@ async fn a_refused_document_is_rejected_and_no_other_suffers(case: Case) {
 }
 
 async fn an_index_that_cannot_take_documents_answers_retry_and_the_others_go_on(case: Case) {
-    case.damage("bad");
+    case.damage("bad").await;
     let outcomes =
         case.write(&[addressed("bad", "1", "{}"), addressed("good", "1", "{}"), addressed("bad", "2", "{}")]).await;
     assert_eq!(kinds(&outcomes), ["retry", "indexed", "retry"]);
-    let Outcome::Retry(reason) = &outcomes[0] else { panic!("{outcomes:?}") };
+    let (Outcome::Retry(reason) | Outcome::Paused(reason)) = &outcomes[0] else { panic!("{outcomes:?}") };
     assert!(reason.message.contains("bad"), "{}", reason.message);
 }
 
@@ -291,6 +336,7 @@ async fn indices_are_selected_by_names_and_wildcards(case: Case) {
 
 async fn an_index_tells_what_it_holds(case: Case) {
     case.write(&[addressed("a", "1", r#"{"n":1,"s":"x","b":true}"#), addressed("a", "2", "{}")]).await;
+    case.settle().await;
     let first = case.engine().indices(&["a".to_owned()]).await.unwrap().remove(0);
     assert_eq!((first.documents, first.uuid.len(), &first.damaged), (2, 22, &None));
     assert!(first.bytes > 0 && first.created_ms > 0);
@@ -298,6 +344,7 @@ async fn an_index_tells_what_it_holds(case: Case) {
         .map(|(n, t)| (n.to_owned(), t));
     assert_eq!(first.fields, fields);
     case.write(&[addressed("a", "3", "{}")]).await;
+    case.settle().await;
     let second = case.engine().indices(&["a".to_owned()]).await.unwrap().remove(0);
     assert_eq!((second.documents, second.uuid, second.created_ms), (3, first.uuid, first.created_ms));
 }

@@ -43,7 +43,7 @@ fn kinds(outcomes: &[Outcome]) -> Vec<&'static str> {
         .map(|outcome| match outcome {
             Outcome::Indexed => "indexed",
             Outcome::Duplicate => "duplicate",
-            Outcome::Retry(_) => "retry",
+            Outcome::Retry(_) | Outcome::Paused(_) => "retry",
             Outcome::Rejected(_) => "rejected",
         })
         .collect()
@@ -52,7 +52,7 @@ fn kinds(outcomes: &[Outcome]) -> Vec<&'static str> {
 fn retry_reason(outcome: &Outcome) -> &str {
     match outcome {
         Outcome::Retry(reason) => &reason.message,
-        Outcome::Indexed | Outcome::Duplicate | Outcome::Rejected(_) => panic!("{outcome:?}"),
+        Outcome::Indexed | Outcome::Duplicate | Outcome::Paused(_) | Outcome::Rejected(_) => panic!("{outcome:?}"),
     }
 }
 

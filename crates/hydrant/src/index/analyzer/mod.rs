@@ -44,7 +44,12 @@
 //!
 //! It does not stem, drop stop words, or fold accents.
 
+mod classes;
+
 use tantivy::tokenizer::{Token as IndexToken, TokenStream, Tokenizer};
+
+pub use classes::token_pattern;
+use classes::{Class, class};
 
 /// The name under which the analyzer is registered in a tantivy index.
 pub const NAME: &str = "hydrant";
@@ -164,55 +169,6 @@ fn split_parts(whole: &str, parts: &mut Vec<(usize, usize)>) {
             start += piece.len() + 1;
         }
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    /// A letter, digit or mark of a name.
-    Letter,
-    Underscore,
-    /// A token of its own.
-    Single,
-    Katakana,
-    Separator,
-}
-
-fn class(character: char) -> Class {
-    match character {
-        'a'..='z' | 'A'..='Z' | '0'..='9' => Class::Letter,
-        '_' => Class::Underscore,
-        _ if character.is_ascii() => Class::Separator,
-        _ if is_ideograph(character) || is_pictograph(character) => Class::Single,
-        _ if is_katakana(character) => Class::Katakana,
-        _ if character.is_alphanumeric() || is_mark(character) => Class::Letter,
-        _ => Class::Separator,
-    }
-}
-
-/// Han and Hiragana: a token each.
-const fn is_ideograph(character: char) -> bool {
-    matches!(character,
-        '\u{2E80}'..='\u{2FDF}' | '\u{3005}' | '\u{3007}' | '\u{3021}'..='\u{3029}' | '\u{3038}'..='\u{303B}'
-        | '\u{3041}'..='\u{309A}' | '\u{309D}'..='\u{309F}' | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}'
-        | '\u{F900}'..='\u{FAFF}' | '\u{1B001}'..='\u{1B11F}' | '\u{20000}'..='\u{3FFFF}')
-}
-
-/// Katakana and its marks: a token for each run.
-const fn is_katakana(character: char) -> bool {
-    matches!(character,
-        '\u{3031}'..='\u{3035}' | '\u{309B}'..='\u{309C}' | '\u{30A0}'..='\u{30FA}' | '\u{30FC}'..='\u{30FF}'
-        | '\u{31F0}'..='\u{31FF}' | '\u{32D0}'..='\u{32FE}' | '\u{3300}'..='\u{3357}' | '\u{FF66}'..='\u{FF9D}')
-}
-
-/// Emoji and other pictographs: a token each.
-const fn is_pictograph(character: char) -> bool {
-    matches!(character, '\u{2600}'..='\u{27BF}' | '\u{1F000}'..='\u{1FAFF}')
-}
-
-/// Combining marks that are not letters by themselves.
-const fn is_mark(character: char) -> bool {
-    matches!(character, '\u{0300}'..='\u{036F}' | '\u{1AB0}'..='\u{1AFF}' | '\u{1DC0}'..='\u{1DFF}'
-        | '\u{20D0}'..='\u{20FF}' | '\u{FE20}'..='\u{FE2F}')
 }
 
 /// Finds the tokens of a text one after the other.

@@ -1,0 +1,209 @@
+//! The `[index]` table's engine: the embedded one, or a cluster of OpenSearch.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hydrant_opensearch::bulk::Operation;
+use hydrant_opensearch::{Auth, Limits, Oversize, Settings};
+use toml::de::DeTable;
+
+use super::file::{Reader, Value, boolean, string};
+use super::filters::texts;
+use super::units;
+
+/// Where documents go.
+#[derive(Clone, Debug, Default)]
+pub enum IndexEngine {
+    #[default]
+    Embedded,
+    OpenSearch(Box<OpenSearch>),
+}
+
+/// How a cluster is reached, and how it is written to.
+#[derive(Clone, Debug)]
+pub struct OpenSearch {
+    pub endpoints: Vec<String>,
+    pub user: Option<String>,
+    /// A file whose content, without the end of its line, is the password.
+    pub password_file: Option<PathBuf>,
+    pub ca_file: Option<PathBuf>,
+    pub identity_file: Option<PathBuf>,
+    pub proxy: Option<String>,
+    pub gzip: bool,
+    pub timeout: Duration,
+    pub limits: Limits,
+    /// Whether documents have ids of ours.
+    pub ids: bool,
+    /// Whether templates are put where there are none.
+    pub templates: bool,
+}
+
+impl Default for OpenSearch {
+    fn default() -> OpenSearch {
+        let Settings { timeout, gzip, .. } = Settings::default();
+        OpenSearch {
+            endpoints: Vec::new(),
+            user: None,
+            password_file: None,
+            ca_file: None,
+            identity_file: None,
+            proxy: None,
+            gzip,
+            timeout,
+            limits: Limits::default(),
+            ids: true,
+            templates: true,
+        }
+    }
+}
+
+/// A body is held whole, once for each connection.
+const BODY_BYTES_MAX: u64 = 100 * 1024 * 1024;
+
+const CONNECTIONS_MAX: usize = 64;
+
+/// What only a cluster has.
+const KEYS: [&str; 14] = [
+    "endpoint",
+    "user",
+    "password_file",
+    "ca_file",
+    "identity_file",
+    "proxy",
+    "gzip",
+    "timeout",
+    "body_size",
+    "connections",
+    "operation",
+    "oversize",
+    "ids",
+    "template",
+];
+
+impl Reader<'_> {
+    pub(super) fn index_engine(&mut self, table: &DeTable<'_>, engine: &mut IndexEngine) {
+        let mut name = "embedded".to_owned();
+        self.set(table, "engine", &mut name, |value| match string(value)? {
+            name @ ("embedded" | "opensearch") => Ok(name.to_owned()),
+            other => Err(format!("`{other}` is neither `embedded` nor `opensearch`")),
+        });
+        if name == "embedded" {
+            for (key, value) in table.iter().filter(|(key, _)| KEYS.contains(&key.get_ref().as_ref())) {
+                let problem =
+                    format!("`{}` is of the engine `opensearch`, and `engine` is not set to it", key.get_ref());
+                self.problem(value.span().start, problem);
+            }
+            return;
+        }
+        let mut found = OpenSearch::default();
+        let text = |value: &Value<'_>| string(value).map(|text| Some(text.to_owned()));
+        let path = |value: &Value<'_>| string(value).map(|text| Some(PathBuf::from(text)));
+        self.set(table, "endpoint", &mut found.endpoints, texts);
+        self.set(table, "user", &mut found.user, text);
+        self.set(table, "password_file", &mut found.password_file, path);
+        self.set(table, "ca_file", &mut found.ca_file, path);
+        self.set(table, "identity_file", &mut found.identity_file, path);
+        self.set(table, "proxy", &mut found.proxy, text);
+        self.set(table, "gzip", &mut found.gzip, boolean);
+        self.set(table, "timeout", &mut found.timeout, |value| units::duration(string(value)?));
+        let limits = &mut found.limits;
+        self.set(table, "body_size", &mut limits.body_bytes, |value| {
+            let bytes = units::bytes(string(value)?)?;
+            let fits = Some(bytes).filter(|bytes| (4096..=BODY_BYTES_MAX).contains(bytes));
+            fits.and_then(|bytes| usize::try_from(bytes).ok())
+                .ok_or_else(|| "a size from 4KiB to 100MiB is expected".to_owned())
+        });
+        self.set(table, "connections", &mut limits.connections, connections);
+        self.set(table, "operation", &mut limits.operation, |value| match string(value)? {
+            "create" => Ok(Operation::Create),
+            "index" => Ok(Operation::Index),
+            other => Err(format!("`{other}` is neither `create` nor `index`")),
+        });
+        self.set(table, "oversize", &mut limits.oversize, |value| match string(value)? {
+            "fail" => Ok(Oversize::Fail),
+            "truncate" => Ok(Oversize::Truncate),
+            other => Err(format!("`{other}` is neither `fail` nor `truncate`")),
+        });
+        self.set(table, "ids", &mut found.ids, |value| match string(value)? {
+            "on" => Ok(true),
+            "off" => Ok(false),
+            other => Err(format!("`{other}` is neither `on` nor `off`")),
+        });
+        self.set(table, "template", &mut found.templates, |value| match string(value)? {
+            "auto" => Ok(true),
+            "off" => Ok(false),
+            other => Err(format!("`{other}` is neither `auto` nor `off`")),
+        });
+        let at = table.get("engine").map_or(0, |value| value.span().start);
+        if found.endpoints.is_empty() {
+            self.problem(at, "the engine `opensearch` needs `endpoint`");
+        }
+        if found.user.is_some() != found.password_file.is_some() {
+            self.problem(at, "`user` and `password_file` belong together");
+        }
+        *engine = IndexEngine::OpenSearch(Box::new(found));
+    }
+}
+
+fn connections(value: &Value<'_>) -> Result<usize, String> {
+    let number = value.get_ref().as_integer();
+    let number = number.and_then(|integer| usize::from_str_radix(integer.as_str(), integer.radix()).ok());
+    let number = number.filter(|connections| (1..=CONNECTIONS_MAX).contains(connections));
+    number.ok_or_else(|| format!("a number from 1 to {CONNECTIONS_MAX} is expected"))
+}
+
+impl OpenSearch {
+    /// What the client needs; the password is read here, so that a new one is taken at each start.
+    ///
+    /// # Errors
+    /// The password's file cannot be read.
+    pub fn settings(&self) -> Result<Settings, String> {
+        let auth = match (&self.user, &self.password_file) {
+            (Some(user), Some(path)) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| format!("the password file {} cannot be read: {error}", path.display()))?;
+                Auth::Basic { user: user.clone(), password: text.trim_end_matches(['\r', '\n']).to_owned() }
+            }
+            _ => Auth::None,
+        };
+        Ok(Settings {
+            endpoints: self.endpoints.clone(),
+            auth,
+            ca_file: self.ca_file.clone(),
+            identity_file: self.identity_file.clone(),
+            proxy: self.proxy.clone(),
+            gzip: self.gzip,
+            timeout: self.timeout,
+        })
+    }
+
+    pub(super) fn write(&self, out: &mut impl std::fmt::Write) -> std::fmt::Result {
+        writeln!(out, "endpoint = {:?}", self.endpoints)?;
+        let paths = [
+            ("password_file", &self.password_file),
+            ("ca_file", &self.ca_file),
+            ("identity_file", &self.identity_file),
+        ];
+        for (name, text) in [("user", &self.user), ("proxy", &self.proxy)] {
+            if let Some(text) = text {
+                writeln!(out, "{name} = {text:?}")?;
+            }
+        }
+        for (name, path) in paths {
+            if let Some(path) = path {
+                writeln!(out, "{name} = {path:?}")?;
+            }
+        }
+        let Limits { operation, body_bytes, body_documents: _, connections, oversize } = self.limits;
+        let oversize = if oversize == Oversize::Fail { "fail" } else { "truncate" };
+        writeln!(out, "gzip = {}\ntimeout = {:?}", self.gzip, units::duration_text(self.timeout))?;
+        writeln!(out, "body_size = {:?}\nconnections = {connections}", units::bytes_text(body_bytes as u64))?;
+        let ids = if self.ids { "on" } else { "off" };
+        let template = if self.templates { "auto" } else { "off" };
+        writeln!(
+            out,
+            "operation = {:?}\noversize = {oversize:?}\nids = {ids:?}\ntemplate = {template:?}",
+            operation.name()
+        )
+    }
+}
