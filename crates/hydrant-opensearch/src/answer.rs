@@ -74,9 +74,9 @@ pub(crate) fn error(body: &[u8]) -> ErrorInfo {
         error: serde_json::Value,
     }
     let Ok(Refused { error }) = serde_json::from_slice(body) else { return ErrorInfo::default() };
-    match error {
-        serde_json::Value::String(reason) => ErrorInfo { kind: String::new(), reason },
-        error => serde_json::from_value(error).unwrap_or_default(),
+    match error.as_str() {
+        Some(reason) => ErrorInfo { kind: String::new(), reason: reason.to_owned() },
+        None => serde_json::from_value(error).unwrap_or_default(),
     }
 }
 

@@ -15,6 +15,9 @@ pub const EXTRA_BYTES_MAX: usize = 4096;
 /// Names the first member that was left out, and how long it was.
 const LEFT_OUT: &str = "left_out";
 
+/// As a member begins.
+const LEFT_OUT_KEY: &str = "\"left_out\":";
+
 /// Of that name.
 const LEFT_OUT_CHARACTERS_MAX: usize = 64;
 
@@ -50,7 +53,8 @@ impl Extra {
         let value = value.get();
         let before = self.members();
         if before.len() + key.len() + value.len() > EXTRA_BYTES_MAX {
-            if !self.iter().iter().any(|(key, _)| key == LEFT_OUT) {
+            // Asked for each member beyond: so it is told by the text.
+            if !self.members().contains(LEFT_OUT_KEY) {
                 let name: String = key.chars().take(LEFT_OUT_CHARACTERS_MAX).collect();
                 let told = serde_json::Value::from(format!("{name}: {} bytes", value.len())).to_string();
                 self.write(LEFT_OUT, &told);

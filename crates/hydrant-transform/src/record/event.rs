@@ -155,12 +155,15 @@ pub(super) fn entry(
     kept(options, || filter::Entry::of(Format::Text)).unwrap_or_else(|| writer.plain_text())
 }
 
-/// What stands before a banner that ends an entry's message; the banner is none of the entry.
-pub(super) fn before_banner<'m>(message: &'m [u8], metadata: &Metadata, options: &Options) -> Option<&'m [u8]> {
-    let before = message.get(..general::banner_behind(message)?)?;
-    let is_general = metadata.may_be(Format::General, options) && general::parse(before).is_some();
-    let is_slow = metadata.may_be(Format::Slow, options) && slow::parse(before).is_some();
-    (is_general || is_slow).then_some(before)
+/// What stands before a banner that ends an entry's message, or behind one that opens it; the banner is none of the entry.
+pub(super) fn beside_banner<'m>(message: &'m [u8], metadata: &Metadata, options: &Options) -> Option<&'m [u8]> {
+    let is_entry = |text: &&[u8]| {
+        metadata.may_be(Format::General, options) && general::parse(text).is_some()
+            || metadata.may_be(Format::Slow, options) && slow::parse(text).is_some()
+    };
+    let before = || message.get(..general::banner_behind(message)?).filter(is_entry);
+    let behind = || message.get(general::behind_banner(message)?..).filter(is_entry);
+    before().or_else(behind)
 }
 
 fn json_audit_facts(entry: &JsonAuditEntry) -> filter::Entry<'_> {

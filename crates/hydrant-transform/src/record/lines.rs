@@ -198,7 +198,7 @@ impl Work<'_> {
             ..LogEvent::default()
         };
         // An entry with a banner behind it is two.
-        if event::before_banner(&event.message, &self.stream.metadata, self.options).is_some() {
+        if event::beside_banner(&event.message, &self.stream.metadata, self.options).is_some() {
             return None;
         }
         match event::entry(&event, ORDINAL, &self.stream.metadata, self.options, &mut self.lines.data) {

@@ -432,9 +432,9 @@ impl<'a> Work<'a> {
     }
 
     fn entry(&mut self, origin: &Origin, metadata: &Metadata, event: &LogEvent, event_idx: u32, ordinal: u32) {
-        if let Some(before) = event::before_banner(&event.message, metadata, self.options) {
+        if let Some(entry) = event::beside_banner(&event.message, metadata, self.options) {
             self.out.dropped.push(DropReason::Banner);
-            let event = LogEvent { message: before.to_vec(), ..event.clone() };
+            let event = LogEvent { message: entry.to_vec(), ..event.clone() };
             return self.entry(origin, metadata, &event, event_idx, ordinal);
         }
         let outcome = if self.bytes_left == 0 {

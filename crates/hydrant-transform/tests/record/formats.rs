@@ -287,6 +287,52 @@ fn the_digest_of_a_statement_without_an_end_is_marked() {
     assert_eq!(open, [false, true, true, true, false, true, false]);
 }
 
+/// Nothing of a message goes without a word.
+#[test]
+fn what_stands_behind_an_audit_record_is_kept() {
+    let of =
+        |message: &str| serde_json::from_str::<Value>(&one(event(message.as_bytes()), &Options::default()).1).unwrap();
+    let record = "1645164733006686,inst-1,app,10.0.0.1,39,5,QUERY,app_db,'SELECT 1',0";
+    let two = of(&format!("{record}\n{record}"));
+    assert_eq!(
+        (&two["Statement"], &two["Return_code"], &two["Record"]),
+        (&"SELECT 1".into(), &0.into(), &format!("\n{record}").into())
+    );
+    assert_eq!(of(&format!("{record},x,y"))["Record"], "x,y");
+    assert_eq!(of(&format!("{record}\n")).get("Record"), None);
+    let connect = "1645164733006686,inst-1,app,10.0.0.1,39,5,CONNECT,app_db,,0";
+    let told = of(&format!("{connect},SSL\n{record}"));
+    assert_eq!(
+        (&told["Database"], &told["Connection_type"], &told["Record"]),
+        (&"app_db".into(), &"SSL".into(), &record.into())
+    );
+    let port = of("20210723 05:45:52,vm,a,[::1]:51234,1,0,CONNECT,d,,0");
+    assert_eq!((&port["Host"], &port["Port"]), (&"::1".into(), &"51234".into()));
+}
+
+#[test]
+fn a_banner_before_an_entry_is_dropped() {
+    let banner = "/usr/sbin/mysqld, Version: 8.0.32 (x). started with:\nTcp port: 3306  Unix socket: /tmp/m.sock\nTime                 Id Command    Argument\n";
+    let message = format!("{banner}2021-07-23T05:45:52.976229Z\t    5 Query\tSELECT 1\n");
+    let transformed = transform_events("1", "g", "s", vec![event(message.as_bytes())], SOURCE, &Options::default());
+    let document: Value = serde_json::from_slice(&transformed.documents[0].source).unwrap();
+    assert_eq!((&document["Statement"], transformed.dropped.len()), (&"SELECT 1".into(), 1));
+}
+
+/// MariaDB's `log_short_format` writes neither time nor user.
+#[test]
+fn entries_of_a_short_slow_log_begin_at_their_threads() {
+    let log = "# Thread_id: 13  Schema: app_db  QC_hit: No\n# Query_time: 0.1  Lock_time: 0.0  Rows_sent: 1  Rows_examined: 0\nSET timestamp=5;\nselect 1;\n\
+               # Thread_id: 14  Schema: app_db  QC_hit: No\n# Query_time: 0.2  Lock_time: 0.0  Rows_sent: 1  Rows_examined: 0\nSET timestamp=5;\nselect 2;\n";
+    let transformed = transform(log.as_bytes(), SOURCE, &Options::default());
+    let told: Vec<Value> =
+        transformed.documents.iter().map(|document| serde_json::from_slice(&document.source).unwrap()).collect();
+    let told: Vec<_> =
+        told.iter().map(|document| (&document["PID"], &document["Statement"], &document["Database"])).collect();
+    let (database, one, two) = ("app_db".into(), "select 1".into(), "select 2".into());
+    assert_eq!(told, [(&13.into(), &one, &database), (&14.into(), &two, &database)]);
+}
+
 const PLANTED: [&str; 12] = [
     "2021-07-23T05:45:52.976229Z\t    5 Query\t{}",
     "\t\t    5 Prepare\t{}",

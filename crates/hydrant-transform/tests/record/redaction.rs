@@ -118,3 +118,50 @@ fn other_members_of_the_json_sink_are_searched() {
 fn a_text_that_goes_on_with_a_password_does_not_show_it() {
     assert_eq!(shown("ENTIFIED BY 'zq7'", Redact::Secrets)["message"], "ENTIFIED BY <secret>");
 }
+
+/// A header may be planted in a string, and what follows it then is a piece of a statement.
+#[test]
+fn arguments_of_commands_that_have_none_are_hidden_and_names_with_quotes_too() {
+    for (command, argument, told) in [
+        ("Init DB", "select 'zq7'", "?"),
+        ("Init DB", "app_db", "app_db"),
+        ("Quit", "zq7", "?"),
+        ("Long Data", "zq7", "?"),
+        ("Binlog Dump", "zq7", "?"),
+        ("Connect", "x@h on 'zq7' using 'zq7'", "?"),
+        ("Connect", "x@h on d using Socket", "x@h on d using Socket"),
+        (
+            "Connect",
+            "Access denied for user 'x'@'h' (using password: YES)",
+            "Access denied for user 'x'@'h' (using password: YES)",
+        ),
+    ] {
+        let told_of = hidden(&format!("2021-07-23T05:45:52.976229Z\t   13 {command}\t{argument}"));
+        assert_eq!(told_of["Statement"], told, "{command} {argument}");
+        assert_eq!(told_of.get("User").is_some(), told.contains('x'), "{command} {argument}");
+    }
+    assert_eq!(hidden("2021-07-23T05:45:52.976229Z 5 [Note] [MY-000001] [a 'zq7'] m")["Subsystem"], "?");
+    assert_eq!(hidden("20210723 05:45:52,vm,a,h,1,0,READ,d,t 'zq7',")["Object"], "?");
+}
+
+/// With literals hidden a document has the digest of its statement, where no literal can be in that.
+#[test]
+fn digests_are_those_of_the_statement() {
+    let options = Options { redact: Redact::Literals, digest: true, ..Options::default() };
+    let digest = |statement: &str| {
+        let (_, document) =
+            one(event(format!("2021-07-23T05:45:52.976229Z\t    5 Query\t{statement}").as_bytes()), &options);
+        serde_json::from_str::<Value>(&document).expect("JSON")["digest"].as_str().expect("a digest").to_owned()
+    };
+    for (statement, expected) in [
+        ("SELECT -1", "SELECT ?"),
+        ("SELECT a IN (-1, 2)", "SELECT `a` IN (...)"),
+        ("SELECT _utf8mb4'a'", "SELECT (_charset) ?"),
+        // What may hold a literal is that of the statement as it is shown.
+        ("SELECT a FROM t ORDER BY 4111", "SELECT `a` FROM `t` ORDER BY ?"),
+        ("SELECT /*+ MAX_EXECUTION_TIME(4111) */ a", "SELECT `a`"),
+        ("SELECT 4111e", "SELECT ?"),
+    ] {
+        assert_eq!(digest(statement), expected, "{statement}");
+    }
+}

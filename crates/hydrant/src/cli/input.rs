@@ -16,6 +16,7 @@ use hydrant_transform::entry::{Format, json};
 use hydrant_transform::envelope::{Decoded, decode, gzip};
 use hydrant_transform::firehose;
 use jiff::tz::TimeZone;
+use memchr::memmem;
 use tempfile::NamedTempFile;
 
 use super::gunzip::Gunzip;
@@ -106,8 +107,8 @@ fn of_file(path: &Path, given: &Path, reading: &Reading<'_>, each: Each<'_>) -> 
         if is_log_line(&first) {
             return lines(&mut Gunzip::new(open()?), given, modified_ms, reading, each);
         }
-        // An envelope, or several, is a record as it is.
-        if is_small {
+        // An envelope, or several, is a record as it is; one a line are records by themselves.
+        if is_small && !is_envelope_line(&first) {
             let bytes = whole()?;
             if matches!(decode(&bytes), Ok(Decoded::Envelopes(_)) | Err(_)) {
                 return each(Piece::Record(CarriedRecord::of(Ok(bytes))));
@@ -128,7 +129,11 @@ fn of_file(path: &Path, given: &Path, reading: &Reading<'_>, each: Each<'_>) -> 
         return log();
     }
     if is_failed_documents(path).with_context(unreadable)? {
-        return failed_documents(path, given, each);
+        return failed_documents(path, each);
+    }
+    let first = first_line(&mut open()?).with_context(unreadable)?;
+    if is_envelope_line(&first) {
+        return envelopes(&mut open()?, each);
     }
     if is_small {
         let bytes = whole()?;
@@ -140,8 +145,8 @@ fn of_file(path: &Path, given: &Path, reading: &Reading<'_>, each: Each<'_>) -> 
             Some(Carrier::CloudWatchLogs(record)) => return each(Piece::Record(record)),
             None => {}
         }
-        // An object that only looks like an envelope is a JSON line.
-        if matches!(decode(&bytes), Ok(Decoded::Envelopes(_))) {
+        // An object that only looks like an envelope is a JSON line; one that is not sound is a record that fails.
+        if matches!(decode(&bytes), Ok(Decoded::Envelopes(_))) || means_to_be_envelope(&first) {
             return each(Piece::Record(CarriedRecord::of(Ok(bytes))));
         }
     }
@@ -160,8 +165,14 @@ fn may_be_object(head: &[u8]) -> bool {
 fn first_line(input: &mut dyn BufRead) -> io::Result<Vec<u8>> {
     let mut first = Vec::new();
     let mut input = input.take(FAILED_LINE_BYTES_MAX);
-    while input.read_until(b'\n', &mut first)? > 0 && first.trim_ascii().is_empty() {}
-    Ok(first)
+    loop {
+        let before = first.len();
+        let bytes = input.read_until(b'\n', &mut first)?;
+        let is_blank = first.get(before..).unwrap_or_default().trim_ascii().is_empty();
+        if bytes == 0 || !is_blank {
+            return Ok(first);
+        }
+    }
 }
 
 /// Whether what begins with this line is a log, told by that line alone: its end need not be known.
@@ -177,6 +188,30 @@ fn is_log_line(first: &[u8]) -> bool {
             && matches!(decode(first), Ok(Decoded::Raw(_)))
     };
     !may_be_object(first) || is_object_line()
+}
+
+/// Whether a line is an envelope by itself.
+fn is_envelope_line(line: &[u8]) -> bool {
+    line.ends_with(b"\n") && matches!(decode(line), Ok(Decoded::Envelopes(_)))
+}
+
+/// Whether text begins with what only an envelope has.
+fn means_to_be_envelope(text: &[u8]) -> bool {
+    let has = |name: &[u8]| memmem::find(text, name).is_some();
+    may_be_object(text) && has(b"\"messageType\"") && (has(b"\"DATA_MESSAGE\"") || has(b"\"CONTROL_MESSAGE\""))
+}
+
+/// A file of envelopes, one a line: each line is a record, and one that is none fails alone.
+fn envelopes(input: &mut dyn BufRead, each: Each<'_>) -> anyhow::Result<()> {
+    loop {
+        let mut line = Vec::new();
+        if input.take(EVENT_BYTES_MAX).read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
+        if !line.trim_ascii().is_empty() {
+            each(Piece::Record(CarriedRecord::of(Ok(line))))?;
+        }
+    }
 }
 
 /// What can be read of an input, and why that is not all.
@@ -202,25 +237,20 @@ fn is_failed_documents(path: &Path) -> io::Result<bool> {
     Ok(carrier::failed_document(&line).is_some())
 }
 
-fn failed_documents(
-    path: &Path,
-    given: &Path,
-    each: &mut dyn FnMut(Piece<'_>) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+/// A line that is no failed document is a record that fails alone.
+fn failed_documents(path: &Path, each: Each<'_>) -> anyhow::Result<()> {
     let mut input = BufReader::new(File::open(path)?);
-    for number in 1_u64.. {
+    loop {
         let mut line = Vec::new();
         if (&mut input).take(FAILED_LINE_BYTES_MAX).read_until(b'\n', &mut line)? == 0 {
-            break;
+            return Ok(());
         }
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let record = carrier::failed_document(&line)
-            .with_context(|| format!("{}, line {number}: no failed document", given.display()))?;
-        each(Piece::Record(record))?;
+        let otherwise = || CarriedRecord::of(Err(String::from_utf8_lossy(&line).into_owned()));
+        each(Piece::Record(carrier::failed_document(&line).unwrap_or_else(otherwise)))?;
     }
-    Ok(())
 }
 
 /// Log lines, cut as the tail cuts them. Their log stream is named after `given`, and their ids are of it. Of an input

@@ -51,6 +51,7 @@ pub(super) fn transform(arguments: &Transform) -> anyhow::Result<()> {
         log_stream: arguments.options.log_stream.as_deref(),
     };
     let mut told = Instant::now();
+    let mut unread = Vec::new();
     for file in &arguments.files {
         let mut each = |piece: Piece<'_>| {
             if shows_progress && told.elapsed() >= PROGRESS_INTERVAL {
@@ -72,14 +73,32 @@ pub(super) fn transform(arguments: &Transform) -> anyhow::Result<()> {
             // What comes through a pipe is shown as it comes.
             if file == Path::new("-") { Ok(printer.out.flush()?) } else { Ok(()) }
         };
-        input::pieces(file, &reading, &mut each)?;
+        match input::pieces(file, &reading, &mut each) {
+            // Nobody reads what is written.
+            Err(error) if is_broken_pipe(&error) => return Err(error),
+            // A file that cannot be read to its end does not keep the others from being read.
+            Err(error) => unread.push(error),
+            Ok(()) => {}
+        }
     }
     printer.out.flush()?;
     output::notice(&printer.counts.text());
+    if unread.len() > 1 {
+        unread.iter().for_each(|error| output::notice(&format!("{error:#}")));
+        bail!("{} files could not be read to their ends", unread.len());
+    }
+    if let Some(error) = unread.pop() {
+        return Err(error);
+    }
     if printer.counts.failed > 0 {
         bail!("{} could not become documents", grouped(printer.counts.failed));
     }
     Ok(())
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    kind == Some(io::ErrorKind::BrokenPipe)
 }
 
 #[derive(Default)]

@@ -145,7 +145,9 @@ impl Reader<'_> {
         let patterns = patterns.into_iter().flat_map(|items| items.iter());
         let patterns = patterns.filter_map(|item| self.pattern(item.span().start, item.get_ref().as_table()?));
         config.transform.patterns = patterns.collect();
-        if config.transform.format == Some(Format::Pattern) && config.transform.patterns.is_empty() {
+        let formats = config.tails.iter().filter_map(|tail| tail.format.and_then(FormatChoice::fixed));
+        let mut formats = formats.chain(config.transform.format);
+        if formats.any(|format| format == Format::Pattern) && config.transform.patterns.is_empty() {
             self.problem(0, "the format `pattern` needs a `[[pattern]]` table");
         }
     }

@@ -19,7 +19,13 @@ impl Reader<'_> {
     /// The table, behind the tails: a file's entries are cut already.
     pub(super) fn join(&mut self, table: &DeTable<'_>, config: &mut Config) {
         let join = &mut config.transform.join;
-        self.set(table, "log_groups", &mut join.log_groups, |value| texts(value).map(Into::into));
+        self.set(table, "log_groups", &mut join.log_groups, |value| {
+            let names = texts(value)?;
+            match names.iter().find(|name| name.trim_end_matches('*').contains('*')) {
+                Some(name) => Err(format!("`{name}`: `*` stands for any ending, and only at the end")),
+                None => Ok(names.into()),
+            }
+        });
         let limits = &mut join.limits;
         self.set(table, "quiet", &mut limits.quiet_ms, duration_ms);
         self.set(table, "age", &mut limits.age_ms, duration_ms);

@@ -323,6 +323,77 @@ fn several_entries_are_explained_one_by_one() {
     assert_eq!(explain(&event.to_string()), [json!("SELECT a\n  FROM t"), json!("SELECT 2")]);
 }
 
+/// What is no envelope in a file of envelopes, one a line, fails alone; no line of it is taken for a log's.
+#[test]
+fn a_bad_line_in_a_file_of_envelopes_fails_alone() {
+    let lab = Lab::new();
+    let cut = &ENVELOPE[..ENVELOPE.len() - 40];
+    let output = lab.transform(format!("{ENVELOPE}\n{cut}\n\n{ENVELOPE}\n"), "ndjson");
+    assert_eq!(
+        (output.status.code(), &*String::from_utf8_lossy(&output.stdout)),
+        (Some(1), &*format!("{DOCUMENT}\n{DOCUMENT}\n"))
+    );
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("failed: Hydrant.EnvelopeInvalid: "), "{output:?}");
+    // On one line they are one record.
+    for bad in [format!("{ENVELOPE}{cut}"), cut.to_owned(), ENVELOPE.replace("1627019152976", "\"soon\"")] {
+        let output = lab.transform(&bad, "ndjson");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).starts_with("failed: Hydrant.EnvelopeInvalid: "), "{output:?}");
+    }
+    // Objects of somebody else are lines.
+    let lines = "{\"messageType\":\"ORDER\",\"n\":1}\n{\"messageType\":\"ORDER\",\"n\":2}\n";
+    assert_eq!(stdout(&lab.transform(lines, "ndjson")).lines().count(), 2);
+}
+
+#[test]
+fn what_cannot_be_read_does_not_keep_others_from_being_read() {
+    let lab = Lab::new();
+    let cut = lab.0.path().join("cut.gz");
+    let packed = gzip(ENTRY.repeat(50_000).as_bytes());
+    std::fs::write(&cut, &packed[..packed.len() - 9]).unwrap();
+    let good = lab.file(ENTRY);
+    let output = Command::new(BINARY)
+        .args(["transform", "--to", "ndjson"])
+        .args([&cut, &lab.0.path().join("none"), &good])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.stdout.ends_with(b"}\n") && told.contains(" entries: ") && told.contains("2 files could not be read"),
+        "{told}"
+    );
+    assert!(told.contains("cut.gz is damaged") && told.contains("cannot read"), "{told}");
+    let last = output.stdout.split(|byte| *byte == b'\n').rev().nth(1).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(last).unwrap()["log_stream"], good.to_str().unwrap());
+    // A line of a file of failed documents that is none.
+    let failed =
+        json!({"attemptsMade": 1, "arrivalTimestamp": 1, "errorCode": "400", "rawData": STANDARD.encode(ENVELOPE)});
+    let output = lab.transform(format!("{failed}\n{{\"a\":1}}\n{failed}\n"), "ndjson");
+    assert_eq!((output.status.code(), output.stdout.iter().filter(|byte| **byte == b'\n').count()), (Some(1), 2));
+}
+
+/// Where a field is said to stand, it stands.
+#[test]
+fn explain_tells_places_within_the_message() {
+    for line in [
+        "2020-08-06T14:25:03.109022Z 5 [Note] [MY-010926] [Server] x",
+        "20261123 03:09:49,vm,app,h:3,39,187,QUERY,d,'SELECT 1',0",
+        "2021-07-23T05:45:52.976229Z\t  199 Connect\tapp@web on d using TCP/IP",
+        "only text",
+    ] {
+        let output = Command::new(BINARY).args(["explain", "--json", line]).output().unwrap();
+        let told: Value = serde_json::from_str(stdout(&output)).unwrap();
+        let fields = told["fields"].as_array().unwrap();
+        assert!(!fields.is_empty(), "{told}");
+        for field in fields {
+            let place = |idx: usize| usize::try_from(field["bytes"][idx].as_u64().unwrap()).unwrap();
+            let part = line.get(place(0)..place(1)).unwrap_or_else(|| panic!("{field}"));
+            assert_eq!(field["value"], part, "{line}");
+        }
+    }
+}
+
 #[test]
 fn a_digest_is_of_a_log_with_statements() {
     let log = Lab::new();

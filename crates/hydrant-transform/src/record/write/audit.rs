@@ -35,7 +35,7 @@ impl Writer<'_> {
                 // A query without its quotes is cut like other records.
                 let is_query = entry.operation == "QUERY";
                 let redact = self.options.redact;
-                let shown = if is_query { redact.hide_text(text) } else { Some(redact.hide_argument(text)) };
+                let shown = if is_query { redact.hide_text(text) } else { Some(redact.hide_quoted(text)) };
                 let shown = shown.unwrap_or(Cow::Borrowed(LITERAL));
                 self.text(field, &shown);
             }
@@ -43,13 +43,16 @@ impl Writer<'_> {
         if let Some(code) = entry.return_code {
             self.return_code(code);
         }
+        if let Some(rest) = entry.rest.and_then(|rest| self.options.redact.hide_text(rest)) {
+            self.text(Field::Record, &rest);
+        }
         let query = entry.query().unwrap_or_default();
         let statement = self.shown(&query);
         if entry.escaped_query.is_some() || self.profile() == Profile::Classic {
             self.text(Field::Statement, &statement);
         }
         if entry.operation == "QUERY" {
-            self.statement_fields(&statement);
+            self.statement_fields(&query, &statement);
         }
         let happened = match entry.operation {
             "CONNECT" | "FAILED_CONNECT" | "CHANGEUSER" | "PROXY_CONNECT" => Happened::Start,
@@ -93,7 +96,7 @@ impl Writer<'_> {
             self.text(Field::Statement, &statement);
         }
         if entry.query.is_some() {
-            self.statement_fields(&statement);
+            self.statement_fields(query, &statement);
         }
         if !entry.rest.is_empty() {
             let rest = serde_json::Value::Object(entry.rest.clone()).to_string();

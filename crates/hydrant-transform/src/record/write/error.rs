@@ -2,6 +2,7 @@
 //! locks.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde_json::value::RawValue;
 
@@ -30,11 +31,8 @@ impl Writer<'_> {
         } else if !entry.thread_id_text.is_empty() {
             self.text(Field::Thread, entry.thread_id_text);
         }
-        self.texts([
-            (Field::Label, entry.label.map(str::as_bytes)),
-            (Field::ErrorCode, entry.code.map(str::as_bytes)),
-            (Field::Subsystem, entry.subsystem),
-        ]);
+        self.texts([(Field::Label, entry.label.map(str::as_bytes)), (Field::ErrorCode, entry.code.map(str::as_bytes))]);
+        self.name(Field::Subsystem, entry.subsystem);
         if let Some(crash) = crash {
             self.crash(&crash);
         }
@@ -102,7 +100,7 @@ impl Writer<'_> {
     /// something else in a document stand in `Sink`.
     fn rest<'m>(&mut self, members: impl Iterator<Item = (&'m str, &'m RawValue)>) {
         let profile = self.profile();
-        let mut written: Vec<Cow<'_, str>> = Vec::new();
+        let mut written: HashSet<Cow<'_, str>> = HashSet::new();
         let mut others = Vec::new();
         for (key, value) in members {
             let shown = profile.other(Log::Error, key);
@@ -110,7 +108,7 @@ impl Writer<'_> {
                 json::write_member(&mut others, key, value);
             } else {
                 json::write_member(self.out, &shown, value);
-                written.push(shown);
+                written.insert(shown);
             }
         }
         if !others.is_empty() {

@@ -32,7 +32,7 @@ use crate::entry::mysql::general::Stamp;
 use crate::envelope::LogEvent;
 use crate::json;
 use crate::sql::digest_and_summary;
-use crate::sql::redact::{LITERAL, Redact};
+use crate::sql::redact::{LITERAL, Redact, digest_hides_literals};
 use crate::sql::token::{Dialect, Token, Tokens};
 
 /// Room for the keys and short values of a document, beside its message and its metadata.
@@ -108,6 +108,13 @@ impl<'a> Writer<'a> {
         self.options.redact.hide(statement)
     }
 
+    /// A name that a client may have chosen.
+    fn name(&mut self, field: Field, name: Option<&[u8]>) {
+        if let Some(name) = name {
+            self.text(field, &self.options.redact.hide_quoted(name));
+        }
+    }
+
     /// The name of a database, as far as it may be shown.
     fn database(&mut self, name: Option<&[u8]>) {
         if let Some(name) = name {
@@ -129,11 +136,16 @@ impl<'a> Writer<'a> {
     }
 
     /// What groups statements, on request: of the statement as it is shown, so that nothing hidden comes back.
-    fn statement_fields(&mut self, statement: &[u8]) {
-        if self.options.digest {
-            let tokens = Tokens::new(statement, Dialect::DEFAULT);
-            write_statement_fields(self.out, self.options.profile, statement, tokens);
+    fn statement_fields(&mut self, statement: &[u8], shown: &[u8]) {
+        if !self.options.digest {
+            return;
         }
+        // Where literals are hidden a sign before one stays, so the digest is that of the statement itself, if no
+        // literal can be in it.
+        let whole = self.options.redact == Redact::Literals && !self.in_doubt() && digest_hides_literals(statement);
+        let statement = if whole { statement } else { shown };
+        let tokens = Tokens::new(statement, Dialect::DEFAULT);
+        write_statement_fields(self.out, self.options.profile, statement, tokens);
     }
 
     /// Opens the object with the times: the entry's own stamp where it says its zone. A legacy stamp is in a zone that

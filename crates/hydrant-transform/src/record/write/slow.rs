@@ -51,7 +51,7 @@ impl Writer<'_> {
             self.text(Field::Statement, &statement);
         }
         if entry.administrator_command.is_none() && !entry.is_throttle_summary() {
-            self.statement_fields(&statement);
+            self.statement_fields(entry.statement, &statement);
         }
         self.event(Format::Slow, Happened::Access, None);
         self.related(entry.user, entry.ip.or(entry.host));

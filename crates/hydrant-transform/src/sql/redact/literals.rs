@@ -55,6 +55,27 @@ pub(crate) fn is_open(statement: &[u8]) -> bool {
         .any(|dialect| Tokens::new(statement, dialect).any(|token| !token.closed))
 }
 
+/// Whether nothing but strings, numbers, bits and comments would be hidden of a statement, alike in both ways to read
+/// backslashes, and its digest holds no number either: then no literal is in its digest.
+pub(crate) fn digest_hides_literals(statement: &[u8]) -> bool {
+    let reads_alike = || {
+        memchr::memchr(b'\\', statement).is_none()
+            || Tokens::new(statement, Dialect::DEFAULT).eq(Tokens::new(statement, Dialect::NO_BACKSLASH_ESCAPES))
+    };
+    let is_plain = |token: &Token| {
+        let word = statement.get(token.range.clone()).unwrap_or_default();
+        let is_odd = token.kind == Kind::Word && (word.starts_with(b"$") || is_cut_number(word));
+        token.closed && !is_odd && token.kind != Kind::Hint
+    };
+    // `?` where the quotes do not fit.
+    let fits = || *literals(statement) != *LITERAL || statement == LITERAL;
+    let digest = || crate::sql::digest::digest(statement).text;
+    Tokens::new(statement, Dialect::DEFAULT).all(|token| is_plain(&token))
+        && reads_alike()
+        && fits()
+        && matches!(literals(digest().as_bytes()), Cow::Borrowed(_))
+}
+
 struct Hidden {
     range: Range<usize>,
     /// Else a comment.

@@ -12,8 +12,8 @@ use std::borrow::Cow;
 
 use super::token::{Kind, Token};
 
-pub(crate) use literals::is_open;
 pub use literals::{LITERAL, literals};
+pub(crate) use literals::{digest_hides_literals, is_open};
 pub(crate) use secrets::may_hold;
 pub use secrets::{HIDDEN, secrets, secrets_of_piece};
 
@@ -62,6 +62,12 @@ impl Redact {
     /// The argument of a command that is no statement: an account, the name of a database.
     pub fn hide_argument(self, argument: &[u8]) -> Cow<'_, [u8]> {
         if self == Redact::Off { Cow::Borrowed(argument) } else { secrets(argument) }
+    }
+
+    /// A name that may hold anything but a quote: with `literals` one is taken for a string's.
+    pub fn hide_quoted(self, name: &[u8]) -> Cow<'_, [u8]> {
+        let is_quoted = self == Redact::Literals && memchr::memchr2(b'\'', b'"', name).is_some();
+        if is_quoted { Cow::Borrowed(LITERAL) } else { self.hide_argument(name) }
     }
 
     /// A name that a log writes without quotes, where what a client sent may stand too: with `literals` only what looks

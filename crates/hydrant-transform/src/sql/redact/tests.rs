@@ -109,7 +109,7 @@ fn statements_that_are_cut_or_do_not_parse() {
         ("SELECT identified FROM t GROUP BY name", "SELECT identified FROM t GROUP BY name"),
         (r"SET PASSWORD = 'a\' b", "SET PASSWORD = <secret>"),
         // Where backslashes do not escape the password ends at the first quote; where they do it goes on.
-        (r"SET PASSWORD = 'a\', x = 'c'", "SET PASSWORD = <secret>c'"),
+        (r"SET PASSWORD = 'a\', x = 'c'", "SET PASSWORD = <secret>"),
         (r"SELECT 'C:\'; SET PASSWORD = 'x'", r"SELECT 'C:\'; SET PASSWORD = <secret>"),
         (
             "UPDATE users SET name = 'n', password = 'x', `passwd` = 12 WHERE id = 3",
@@ -164,6 +164,56 @@ fn passwords_without_quotes_and_arguments_of_procedures() {
         ),
         ("CALL mysql.rds_kill(7, 'x')", "CALL mysql.rds_kill(7, 'x')"),
         ("CALL p('rds_set_external_master', 1, 2, 'y')", "CALL p('rds_set_external_master', 1, 2, 'y')"),
+    ]);
+}
+
+/// Blanks and quotes of other alphabets, which a session's character set or an editor made.
+#[test]
+fn passwords_behind_other_blanks_and_in_other_quotes() {
+    let hidden = |text: &[u8]| String::from_utf8_lossy(&secrets(text)).into_owned();
+    for blank in [&b"\xa0"[..], "\u{a0}".as_bytes(), "\u{3000}".as_bytes(), "\u{200b}".as_bytes(), b"\xff "] {
+        for (before, after) in [
+            (&b"CREATE USER u IDENTIFIED BY"[..], &b"'zq pw'"[..]),
+            (b"SET PASSWORD", b"= 'zq'"),
+            (b"SET PASSWORD =", b"'zq'"),
+        ] {
+            let text = [before, blank, after].concat();
+            assert!(!hidden(&text).contains("zq"), "{}", hidden(&text));
+        }
+        let text = [b"CREATE USER u IDENTIFIED", blank, b"BY", blank, b"'zq'"].concat();
+        assert!(!hidden(&text).contains("zq"), "{}", hidden(&text));
+    }
+    check(&[
+        ("CREATE USER u IDENTIFIED BY \u{2018}my pass\u{2019} x", "CREATE USER u IDENTIFIED BY <secret> x"),
+        ("SET PASSWORD = PASSWORD(\u{201c}my pass\u{201d})", "SET PASSWORD = PASSWORD(<secret>)"),
+        ("SELECT 'caf\u{e9}', password FROM t", "SELECT 'caf\u{e9}', password FROM t"),
+    ]);
+}
+
+/// MariaDB logs what does not parse too.
+#[test]
+fn passwords_of_statements_that_do_not_parse() {
+    for statement in [
+        "CREATE USER u IDENTIFIED BY = 'zq'",
+        "CREATE USER u IDENTIFIED BY ('zq')",
+        "CREATE USER u IDENTIFIED BY (('zq'))",
+        "CREATE USER u IDENTIFIED BY +'zq'",
+        "CREATE USER u IDENTIFIED BY @p:='zq'",
+        "CREATE USER u IDENTIFIED 'zq'",
+        "CREATE USER u IDENTIFIED WITH 'p' 'zq'",
+        "CREATE USER u IDENTIFIED BY N\"zq\"",
+        "Query: 'PREPARE s FROM 'CREATE USER a IDENTIFIED BY ''zq''''",
+        "EXECUTE IMMEDIATE 'SET PASSWORD = ''zq'''",
+        "SET \"password\" = 'zq'",
+    ] {
+        assert!(!hidden(statement).contains("zq"), "{}", hidden(statement));
+    }
+    let message = b"Query (7f): CALL mysql.rds_set_external_master('h', 3306, 'repl', 'zq', 'bin.1', 4, 0)";
+    assert!(!String::from_utf8_lossy(&secrets_of_piece(message)).contains("zq"));
+    check(&[
+        ("SELECT identified, 'a' FROM t", "SELECT identified, 'a' FROM t"),
+        ("CREATE USER 'u'@'h' IDENTIFIED WITH 'p'", "CREATE USER 'u'@'h' IDENTIFIED WITH 'p'"),
+        ("SELECT \"password\", 'a'", "SELECT \"password\", 'a'"),
     ]);
 }
 

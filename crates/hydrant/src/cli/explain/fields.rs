@@ -7,11 +7,12 @@ use hydrant_transform::document::timestamp::instant_micros;
 use hydrant_transform::entry::Format;
 use hydrant_transform::entry::mysql::audit::{self, AuditEntry, AuditStamp};
 use hydrant_transform::entry::mysql::error::{self, ErrorEntry};
-use hydrant_transform::entry::mysql::general::{self, GeneralEntry, Stamp};
+use hydrant_transform::entry::mysql::general::{self, Account, GeneralEntry, Stamp};
 use hydrant_transform::entry::mysql::slow::{self, SlowEntry};
 use hydrant_transform::record::{Options, Transformed};
 use hydrant_transform::sql::redact::{LITERAL, Redact};
 use jiff::tz::TimeZone;
+use memchr::memmem;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -33,7 +34,11 @@ pub(super) fn of(
     classic: &Transformed,
 ) -> Vec<Field> {
     let found = match format {
-        Format::General => general::parse(message).map(|entry| general_fields(&entry, zone)),
+        Format::General => general::parse(message).map(|entry| {
+            let mut fields = general_fields(&entry, zone);
+            fields.extend(account_fields(message, &entry));
+            fields
+        }),
         Format::Slow => slow::parse(message).map(|entry| slow_fields(message, &entry)),
         Format::Audit => audit::parse(message).map(|entry| audit_fields(message, &entry)),
         Format::Error => error::parse(message).map(|entry| error_fields(message, &entry)),
@@ -42,7 +47,8 @@ pub(super) fn of(
             let why = "a named group of the expression";
             found.map(|found| found.fields.iter().map(|group| field(message, group.name, group.text, why)).collect())
         }
-        Format::Json | Format::Text => None,
+        Format::Text => Some(vec![field(message, "message", message, "no format knows it: the whole message")]),
+        Format::Json => None,
     };
     let document = classic.documents.first().and_then(|document| serde_json::from_slice(&document.source).ok());
     let document: Value = document.unwrap_or_default();
@@ -108,6 +114,9 @@ fn slow_fields(message: &[u8], entry: &SlowEntry<'_>) -> Vec<Field> {
     fields.extend(database);
     fields.extend(entry.fields.iter().map(|(name, value)| field(name, value, "kept by its own name")));
     fields.extend(optional("Perform", entry.administrator_command, "an administrator command, without a statement"));
+    fields.extend(
+        entry.set.iter().map(|(name, value)| field(&format!("Set_{name}"), value, "from `SET` before the statement")),
+    );
     let statement = "the rest of the entry, without the `;` that the server adds";
     fields.push(field("Statement", entry.statement, statement));
     fields
@@ -115,7 +124,10 @@ fn slow_fields(message: &[u8], entry: &SlowEntry<'_>) -> Vec<Field> {
 
 /// Every field of an audit record where it stands in the message.
 fn audit_fields(message: &[u8], entry: &AuditEntry<'_>) -> Vec<Field> {
+    let stamp = message.get(..memchr::memchr(b',', message).unwrap_or(message.len()));
     let named = [
+        ("Time", stamp, "the first field: local time, or from Aurora microseconds"),
+        ("Perform", Some(entry.operation.as_bytes()), "the operation behind two numbers"),
         ("Server_host", entry.server_host, "the second field"),
         ("User", entry.user, "all between the server's host and the last field before the two ids"),
         ("Host", entry.host, "the field before the two ids"),
@@ -151,7 +163,10 @@ fn error_fields(message: &[u8], entry: &ErrorEntry<'_>) -> Vec<Field> {
 
 /// A field that is a part of the message.
 fn field(message: &[u8], name: &str, value: &[u8], why: &str) -> Field {
-    let start = value.as_ptr().addr().saturating_sub(message.as_ptr().addr());
+    let start = value.as_ptr().addr().wrapping_sub(message.as_ptr().addr());
+    // A value of a closed set is not borrowed from the message.
+    let is_part = start.checked_add(value.len()).is_some_and(|end| end <= message.len());
+    let start = if is_part { start } else { memmem::find(message, value).unwrap_or(0) };
     let bytes = [start, start + value.len()];
     let value = String::from_utf8_lossy(value).into_owned();
     Field { name: name.to_owned(), value, bytes, why: why.to_owned() }
@@ -185,4 +200,17 @@ fn general_fields(entry: &GeneralEntry<'_>, zone: &TimeZone) -> Vec<Field> {
             "all the rest of the entry, inner newlines and all",
         ),
     ]
+}
+
+/// What the argument of a connection says, where it stands in the message.
+fn account_fields(message: &[u8], entry: &GeneralEntry<'_>) -> Vec<Field> {
+    let Some(account) = Account::of(entry.command, entry.argument) else { return Vec::new() };
+    let named = [
+        ("User", account.user, "before the last @ of the argument's first part"),
+        ("Host", account.host, "behind it"),
+        ("Account", account.privileged, "behind `as`"),
+        ("Database", account.database, "behind the first `on`"),
+        ("Transport", account.transport.map(str::as_bytes), "behind `using`"),
+    ];
+    named.into_iter().filter_map(|(name, value, why)| Some(field(message, name, value?, why))).collect()
 }

@@ -105,10 +105,17 @@ fn subjects(given: &[u8], options: &Options, now_ms: i64) -> anyhow::Result<Vec<
         },
     };
     let mut subjects = Vec::new();
+    let is_only = records.len() == 1;
     for record in records {
         let transformed = record.transform(now_ms, options);
         if let Some(failure) = transformed.failed.iter().find(|failure| failure.event_idx.is_none()) {
-            anyhow::bail!("a record becomes one failed document: {}: {}", failure.reason.code, failure.reason.message);
+            let (code, message) = (&failure.reason.code, &failure.reason.message);
+            let told = format!("a record becomes one failed document: {code}: {message}");
+            if is_only {
+                anyhow::bail!(told);
+            }
+            output::notice(&told);
+            continue;
         }
         let told = transformed.documents.iter().map(|document| (document.event_idx, document.ordinal, &document.id));
         let failed =

@@ -69,6 +69,8 @@ pub struct AuditEntry<'a> {
     pub return_code: Option<i64>,
     /// `SSL`, `SOCKET`: Amazon's plug-in writes it for connections.
     pub connection_type: Option<&'a [u8]>,
+    /// What stands behind all that: a further field, or another record in the same message.
+    pub rest: Option<&'a [u8]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +117,7 @@ pub fn parse(message: &[u8]) -> Option<AuditEntry<'_>> {
         truncated: false,
         return_code: None,
         connection_type: None,
+        rest: None,
     };
     if operation == "QUERY" {
         entry.read_query(rest)
@@ -142,12 +145,22 @@ impl<'a> AuditEntry<'a> {
         let limit = QUERY_BYTES_LIMIT - 1..=QUERY_BYTES_LIMIT;
         self.truncated = close.is_none() || limit.contains(&query.len());
         self.escaped_query = Some(query);
-        let tail = close.and_then(|close| quoted.get(close + 2..)).unwrap_or_default();
-        self.return_code = number(tail.split(|byte| *byte == b',').next().unwrap_or_default());
+        let tail = close.and_then(|close| quoted.get(close + 1..)).unwrap_or_default();
+        let code = tail.strip_prefix(b",").map(|tail| {
+            tail.get(..tail.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'-').count())
+                .unwrap_or_default()
+        });
+        self.return_code = code.and_then(number);
+        let told = if self.return_code.is_some() { 1 + code.map_or(0, <[u8]>::len) } else { 0 };
+        self.rest = tail.get(told..).map(|rest| rest.strip_prefix(b",").unwrap_or(rest)).and_then(some);
     }
 
     /// `database,object,return code[,connection type]`. What is too much belongs to the database, which is not escaped.
     fn read_object(&mut self, rest: &'a [u8]) {
+        // No field holds the end of a line.
+        let end = memchr(b'\n', rest).unwrap_or(rest.len());
+        self.rest = rest.get(end + 1..).and_then(some);
+        let rest = rest.get(..end).map(|rest| rest.strip_suffix(b"\r").unwrap_or(rest)).unwrap_or_default();
         let mut fields: Vec<&[u8]> = rest.rsplitn(TAIL_FIELDS_MAX, |byte| *byte == b',').collect();
         fields.reverse();
         let last = fields.last().copied().unwrap_or_default();
@@ -218,6 +231,13 @@ fn stamp(text: &[u8]) -> Option<AuditStamp<'_>> {
 }
 
 fn host_and_port(host: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let bracketed = host.strip_prefix(b"[").and_then(|rest| {
+        let close = memchr(b']', rest)?;
+        Some((rest.get(..close)?, rest.get(close + 1..)?.strip_prefix(b":")?))
+    });
+    if let Some((name, port)) = bracketed.filter(|(_, port)| !port.is_empty() && port.iter().all(u8::is_ascii_digit)) {
+        return (name, Some(port));
+    }
     let colon = memchr(b':', host).filter(|colon| memchr(b':', host.get(colon + 1..).unwrap_or_default()).is_none());
     let parts = colon.and_then(|colon| Some((host.get(..colon)?, host.get(colon + 1..)?)));
     match parts {

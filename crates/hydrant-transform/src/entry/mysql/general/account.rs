@@ -24,19 +24,34 @@ const DENIED: &[u8] = b"Access denied for user '";
 /// What else the servers write for a login that they refuse, which names nobody: `ER_NOT_SUPPORTED_AUTH_MODE`,
 /// `ER_MUST_CHANGE_PASSWORD_LOGIN`, `ER_HOST_NOT_PRIVILEGED`, `ER_HOST_IS_BLOCKED`, `ER_ACCOUNT_HAS_BEEN_LOCKED` and
 /// `ER_SECURE_TRANSPORT_REQUIRED` of MySQL's errmsg files.
-const REFUSALS: [&[u8]; 6] = [
+const REFUSALS: [&[u8]; 11] = [
     b"Client does not support authentication protocol requested by server",
     b"Your password has expired. To log in you must change it",
     b"Host '",
     b"Access denied for user ",
     b"Connections using insecure transport are prohibited",
     b"Access denied, this account is locked",
+    b"Unknown database '",
+    b"Plugin '",
+    b"User is blocked because of too many credential errors",
+    b"Got an error reading communication packets",
+    b"Got timeout reading communication packets",
 ];
+
+/// Whether the server refused a login or a database, and the line is complete: names may hold newlines.
+pub(super) fn is_denied(argument: &[u8]) -> bool {
+    denied(argument).is_some()
+}
 
 /// Whether the server refused a login with a text that names no account, or names it otherwise.
 pub(super) fn is_refusal(argument: &[u8]) -> bool {
-    let named = REFUSALS.iter().find(|text| argument.starts_with(text));
-    named.is_some_and(|text| *text != b"Host '" || memmem::find(argument, b"' is ").is_some())
+    let named = REFUSALS.iter().find_map(|text| argument.strip_prefix(*text).map(|rest| (*text, rest)));
+    named.is_some_and(|(text, rest)| match text {
+        b"Host '" => memmem::find(rest, b"' is ").is_some(),
+        // With quotes it names an account, which may not be complete.
+        b"Access denied for user " => !rest.starts_with(b"'"),
+        _ => true,
+    })
 }
 
 impl<'a> Account<'a> {

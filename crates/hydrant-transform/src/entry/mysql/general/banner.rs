@@ -61,6 +61,24 @@ pub(crate) fn banner_behind(message: &[u8]) -> Option<usize> {
     }
 }
 
+/// Where what stands behind a banner begins that opens a message.
+pub(crate) fn behind_banner(message: &[u8]) -> Option<usize> {
+    let mut at = byte_order_mark(message);
+    let mut last = None;
+    loop {
+        let rest = message.get(at..)?;
+        let window = rest.get(..BANNER_LINE_BYTES_MAX + 1).unwrap_or(rest);
+        let line = window.get(..memchr(b'\n', window)?)?;
+        match banner_line(line).filter(|line| last.is_none_or(|last| last < *line)) {
+            Some(next) if last.is_some() || next == BannerLine::Program => {
+                last = Some(next);
+                at += line.len() + 1;
+            }
+            Some(_) | None => return last.map(|_| at),
+        }
+    }
+}
+
 /// Whether a message, as it stands in JSON, may end with a banner.
 pub(crate) fn may_end_in_banner(escaped: &str) -> bool {
     escaped.trim_end_matches(['\\', 'n', 'r', ' ']).as_bytes().ends_with(LAST_COLUMN)

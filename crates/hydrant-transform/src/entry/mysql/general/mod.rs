@@ -22,7 +22,9 @@ use memchr::memmem;
 
 pub use account::Account;
 pub use banner::is_banner;
-pub(crate) use banner::{BANNER_LINE_BYTES_MAX, BannerLine, banner_behind, banner_line, may_end_in_banner};
+pub(crate) use banner::{
+    BANNER_LINE_BYTES_MAX, BannerLine, banner_behind, banner_line, behind_banner, may_end_in_banner,
+};
 pub(crate) use escaped::{Window, parse_escaped};
 pub(crate) use header::{HEADER_BYTES_MAX, Header, header, is_command, may_become_header};
 
@@ -67,8 +69,8 @@ pub enum Layout {
 /// and all: `NAME@HOST on DATABASE using TRANSPORT`, or that its login failed.
 pub(crate) fn is_whole_account(argument: &[u8]) -> bool {
     let argument = without_final_newline(argument);
-    if argument.starts_with(b"Access denied for user '") {
-        return argument.ends_with(b"'") || argument.ends_with(b")");
+    if account::is_denied(argument) {
+        return true;
     }
     if account::is_refusal(argument) {
         return true;

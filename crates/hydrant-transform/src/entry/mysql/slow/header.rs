@@ -10,6 +10,8 @@ const LINE_BYTES_MAX: usize = 4096;
 
 const TIME: &[u8] = b"# Time:";
 const QUERY_TIME: &[u8] = b"# Query_time: ";
+/// The first line of an entry where MariaDB's `log_short_format` leaves out time and user.
+const THREAD: &[u8] = b"# Thread_id: ";
 const USER: [&[u8]; 2] = [b"# User@Host: ", b"# User: "];
 
 /// Digits of a fraction that count.
@@ -35,7 +37,8 @@ pub(crate) fn begins(line: &[u8]) -> bool {
         let seconds = line.strip_prefix(QUERY_TIME);
         seconds.is_some_and(|seconds| seconds.trim_ascii_start().first().is_some_and(u8::is_ascii_digit))
     };
-    line.len() <= LINE_BYTES_MAX && (is_time_line(line) || is_user_line(line) || is_query_time())
+    line.len() <= LINE_BYTES_MAX
+        && (is_time_line(line) || is_user_line(line) || is_query_time() || line.starts_with(THREAD))
 }
 
 pub(crate) fn is_time_line(line: &[u8]) -> bool {
@@ -56,6 +59,9 @@ pub(crate) fn is_confirmed(first: &[u8], second: &[u8]) -> bool {
     }
     if is_user_line(first) {
         return is_header_line(second);
+    }
+    if first.starts_with(THREAD) {
+        return second.starts_with(QUERY_TIME);
     }
     // `log_short_format` writes this line alone before the statement.
     !second.starts_with(b"#") || is_header_line(second)

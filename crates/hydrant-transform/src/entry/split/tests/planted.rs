@@ -175,3 +175,20 @@ fn a_stamp_that_goes_back_is_suspect() {
         ("2026-11-23T08:36:05.000000+05:30\t   13 Query\tthe same instant\n", ""),
     ]);
 }
+
+/// A refusal is complete, whatever it says: the entry behind it is not suspect.
+#[test]
+fn an_entry_behind_a_refused_login_is_an_ordinary_one() {
+    for refusal in [
+        "Access denied for user 'x'@'h'. Account is locked.",
+        "Access denied for user 'x'@'h'. Account is blocked for 3 day(s)",
+        "User is blocked because of too many credential errors; unblock with 'ALTER USER'",
+        "Unknown database 'd'",
+        "Plugin 'p' is not loaded",
+        "Got an error reading communication packets",
+    ] {
+        let connect = format!("\t\t    13 Connect\t{refusal}\n");
+        let query = "\t\t    13 Query\tSELECT 1\n";
+        check(&[(&connect, ""), (query, "")]);
+    }
+}

@@ -1,189 +1,20 @@
-//! Hiding passwords in statements, also where they do not parse or are cut.
-//!
-//! [`secrets`] replaces by [`HIDDEN`], the server's own word, what follows `IDENTIFIED … BY | AS | USING`,
-//! `PASSWORD`, `OLD_PASSWORD`, `MASTER_PASSWORD`, `SOURCE_PASSWORD` and any other name that ends so, and a second
-//! password after `REPLACE`: in account statements, `SET PASSWORD`, replication, servers, function calls, and in
-//! `password = '…'` of any statement; and the password among the arguments of the procedures of Amazon RDS that take
-//! one. A string or a comment that holds such a statement is searched too.
-//!
-//! No log says whether backslashes escape in a session, and a statement need not be whole. So both readings are taken
-//! and what either of them calls a secret is hidden; what is not closed is hidden to the end.
-//!
-//! What it does not know: secrets that are named otherwise or not at all (an argument of another procedure, a key for
-//! encryption, a URL with an account), and values of an `INSERT` (their column stands elsewhere).
+//! One reading of a text: token by token, what is a password.
 
-use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::LazyLock;
 
-use aho_corasick::packed::Searcher;
-use memchr::memmem;
-
-use super::touch;
+use super::super::touch;
+use super::{Reading, may_hold, read, read_from_traces, secret_arguments};
 use crate::sql::token::{Dialect, Kind, Token, Tokens};
-
-/// What stands for a secret: what MySQL writes itself where it hides one.
-pub const HIDDEN: &[u8] = b"<secret>";
 
 /// Statements in strings in strings are read so deep. What lies deeper and names a password is hidden whole.
 const DEPTH_MAX: u32 = 3;
 
-/// A comment, or a text whose quotes do not fit, is read from so many words that may bring a secret.
-const TRACES_MAX: usize = 16;
-
 /// `WITH`, and the plug-in: what stands between `IDENTIFIED` and its `BY`.
 const PLUGIN_WORDS: u32 = 2;
 
-/// A statement with its passwords hidden; borrowed where there are none, which costs one fast search.
-pub fn secrets(statement: &[u8]) -> Cow<'_, [u8]> {
-    if !may_hold(statement) {
-        return Cow::Borrowed(statement);
-    }
-    hide(statement, read(statement, 0, Next::Plain).ranges)
-}
-
-/// As [`secrets`], of a text that may be the rest of a statement: its first word may lack its front.
-pub fn secrets_of_piece(text: &[u8]) -> Cow<'_, [u8]> {
-    match cut_word(text) {
-        Some(next) => hide(text, read(text, 0, next).ranges),
-        None => secrets(text),
-    }
-}
-
-/// What follows the first word, if that is the rest of one that brings a secret and what stands behind it fits.
-fn cut_word(text: &[u8]) -> Option<Next> {
-    let length = text.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-    let (word, rest) = text.split_at_checked(length).filter(|(word, _)| !word.is_empty())?;
-    let rest = rest.trim_ascii_start();
-    let is_rest_of = |whole: &str| {
-        whole
-            .len()
-            .checked_sub(word.len())
-            .and_then(|from| whole.get(from..))
-            .is_some_and(|end| end.as_bytes().eq_ignore_ascii_case(word))
-    };
-    let goes_on = |with: &str| rest.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()));
-    if is_rest_of("IDENTIFIED") && ["BY", "WITH", "AS", "VIA"].into_iter().any(goes_on) {
-        return Some(Next::Identified);
-    }
-    let is_password = is_rest_of("PASSWORD") && ["=", ":=", "(", "'", "\""].into_iter().any(goes_on);
-    let is_before_string = ["BY", "USING"].into_iter().any(is_rest_of) && ["'", "\""].into_iter().any(goes_on);
-    (is_password || is_before_string).then_some(Next::Secret)
-}
-
-/// Every statement that holds a secret holds one of these, in any case of letters: parts of `password`, `passwd` and
-/// `identified`. So short because a vector search for each way to write them is much faster than one that folds case.
-/// `None` on a processor without such a search.
-static TRACES: LazyLock<Option<Searcher>> = LazyLock::new(|| {
-    let each_case = |word: &str| {
-        let letters: Vec<char> = word.chars().collect();
-        let cases = 0..1_u32 << letters.len();
-        cases.map(move |upper| {
-            let case = |(idx, letter): (usize, &char)| {
-                if upper >> idx & 1 == 1 { letter.to_ascii_uppercase() } else { *letter }
-            };
-            letters.iter().enumerate().map(case).collect::<String>()
-        })
-    };
-    Searcher::new(["ssw", "tif"].into_iter().flat_map(each_case))
-});
-
-/// Where the words stand that may bring a secret, or names that hold them.
-fn traces(text: &[u8]) -> impl Iterator<Item = usize> {
-    let found = TRACES.as_ref().map(|traces| traces.find_iter(text).map(|found| found.start()));
-    let anywhere = TRACES.is_none().then_some(0..text.len());
-    found.into_iter().flatten().chain(anywhere.into_iter().flatten()).filter_map(|middle| {
-        [(&b"passw"[..], 2), (b"identif", 4)].into_iter().find_map(|(word, before)| {
-            let start = middle.checked_sub(before)?;
-            text.get(start..start + word.len())?.eq_ignore_ascii_case(word).then_some(start)
-        })
-    })
-}
-
-/// Whether a text holds a word that may bring a secret; only then [`secrets`] can hide something.
-pub(crate) fn may_hold(text: &[u8]) -> bool {
-    traces(text).next().is_some() || is_rds_call(text)
-}
-
-/// What the names of the procedures begin with that Amazon RDS has.
-const RDS: &[u8] = b"rds_";
-
-/// Procedures of Amazon RDS that take a secret, by the beginnings of their names, and from which argument on.
-const RDS_PROCEDURES: [(&[u8], u32); 2] = [(b"rds_set_external_", 4), (b"rds_import_binlog_ssl_material", 1)];
-
-/// Whether a statement calls a procedure of Amazon RDS.
-fn is_rds_call(text: &[u8]) -> bool {
-    text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"CALL")) && memmem::find(text, RDS).is_some()
-}
-
-/// From which argument of this procedure on there are secrets.
-fn secret_arguments(procedure: &[u8]) -> Option<u32> {
-    RDS_PROCEDURES.into_iter().find(|(name, _)| procedure.starts_with(name)).map(|(_, first)| first)
-}
-
-/// Replaces ranges of a text, which are sorted and apart.
-fn hide(text: &[u8], ranges: Vec<Range<usize>>) -> Cow<'_, [u8]> {
-    if ranges.is_empty() {
-        return Cow::Borrowed(text);
-    }
-    let mut out = Vec::with_capacity(text.len());
-    let mut at = 0;
-    for range in ranges {
-        out.extend_from_slice(text.get(at..range.start).unwrap_or_default());
-        out.extend_from_slice(HIDDEN);
-        at = range.end;
-    }
-    out.extend_from_slice(text.get(at..).unwrap_or_default());
-    Cow::Owned(out)
-}
-
-/// What a text gives when it is read.
-#[derive(Default)]
-struct Reading {
-    /// What is secret, sorted, and joined where it overlaps.
-    ranges: Vec<Range<usize>>,
-    /// It ends where a password belongs: the next string of the statement around it is one.
-    wants: bool,
-}
-
-/// Reads a text in both ways to take backslashes. `first` is what follows its first word. Where its quotes do not fit (an apostrophe in a name, a piece of a
-/// statement) nobody can tell what is a string, so it is read once more from each word that may bring a secret.
-fn read(text: &[u8], depth: u32, first: Next) -> Reading {
-    let mut reading = Reading::default();
-    let mut odd = Search::new(text, Dialect::DEFAULT, depth, first).run(&mut reading);
-    if memchr::memchr(b'\\', text).is_some() {
-        odd |= Search::new(text, Dialect::NO_BACKSLASH_ESCAPES, depth, first).run(&mut reading);
-    }
-    if odd && depth == 0 {
-        read_from_traces(text, 0, depth, &mut reading.ranges);
-    }
-    reading.ranges.sort_unstable_by_key(|range| range.start);
-    reading.ranges.dedup_by(|next, range| {
-        let overlaps = next.start < range.end;
-        if overlaps {
-            range.end = range.end.max(next.end);
-        }
-        overlaps
-    });
-    reading
-}
-
-/// Reads a text from each word on that may bring a secret; its ranges are counted from `shift`. From the last word on
-/// that is looked at, all is hidden.
-fn read_from_traces(text: &[u8], shift: usize, depth: u32, ranges: &mut Vec<Range<usize>>) {
-    for (nth, start) in traces(text).take(TRACES_MAX).enumerate() {
-        if nth + 1 == TRACES_MAX {
-            ranges.push(shift + start..shift + text.len());
-            return;
-        }
-        let inner = read(text.get(start..).unwrap_or_default(), depth + 1, Next::Plain);
-        ranges.extend(inner.ranges.into_iter().map(|range| range.start + start + shift..range.end + start + shift));
-    }
-}
-
 /// What the next literal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     /// Nothing to hide.
     Plain,
     /// Behind the name of a password, `AS`, `USING`, `REPLACE`.
@@ -210,7 +41,7 @@ enum Place {
 }
 
 /// One reading of a text.
-struct Search<'a> {
+pub(super) struct Search<'a> {
     text: &'a [u8],
     dialect: Dialect,
     depth: u32,
@@ -223,6 +54,8 @@ struct Search<'a> {
     open: u32,
     /// A string before ended where a password belongs.
     spilled: bool,
+    /// The token before is a string.
+    behind_string: bool,
     place: Place,
     /// What the first word brings, where its front is cut off.
     first: Next,
@@ -231,7 +64,7 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(text: &'a [u8], dialect: Dialect, depth: u32, first: Next) -> Search<'a> {
+    pub(super) fn new(text: &'a [u8], dialect: Dialect, depth: u32, first: Next) -> Search<'a> {
         Search {
             text,
             dialect,
@@ -241,6 +74,7 @@ impl<'a> Search<'a> {
             before_account: false,
             open: 0,
             spilled: false,
+            behind_string: false,
             place: Place::First,
             first,
             arguments: None,
@@ -248,14 +82,20 @@ impl<'a> Search<'a> {
     }
 
     /// Adds what is secret. True where the quotes do not fit.
-    fn run(mut self, reading: &mut Reading) -> bool {
+    pub(super) fn run(mut self, reading: &mut Reading) -> bool {
         let ranges = &mut reading.ranges;
         let mut odd = false;
-        let mut wants = false;
+        let (mut wants, mut wants_more) = (false, false);
         let mut before: Option<Token> = None;
         for token in Tokens::new(self.text, self.dialect) {
-            odd |= !token.closed || before.is_some_and(|before| touch(&before, &token));
+            odd |= !token.closed || before.as_ref().is_some_and(|before| touch(before, &token));
             let before_account = std::mem::take(&mut self.before_account);
+            // What touches a secret goes on with it, where its quotes were doubled once more.
+            let goes_on = wants_more
+                && before.as_ref().is_some_and(|before| before.range.end == token.range.start)
+                && matches!(token.kind, Kind::Word | Kind::String | Kind::Number | Kind::Bits)
+                && token.word(self.text).is_none();
+            self.behind_string = before.as_ref().is_some_and(|before| before.kind == Kind::String);
             let is_hidden = match token.kind {
                 Kind::Word | Kind::AfterAt => self.word(&token),
                 Kind::Backticked => self.backticked(&token),
@@ -274,6 +114,8 @@ impl<'a> Search<'a> {
                 }
                 Kind::ExecutableBegin | Kind::ExecutableEnd => false,
             };
+            let is_hidden = is_hidden || goes_on;
+            wants_more = is_hidden && token.kind != Kind::Number;
             wants = is_hidden && !token.closed;
             if is_hidden {
                 ranges.push(token.range.clone());
@@ -295,12 +137,25 @@ impl<'a> Search<'a> {
             Next::Plain | Next::Call | Next::Identified => false,
         };
         self.place = self.place.behind(b"");
+        // A statement that does not parse may leave BY out, behind IDENTIFIED or behind its plug-in.
+        let is_string = token.kind == Kind::String;
+        let in_place = in_place
+            || is_string
+                && match self.since_identified {
+                    Some(0) => true,
+                    Some(words) => words <= PLUGIN_WORDS && self.behind_string,
+                    None => false,
+                };
+        if is_string && !in_place && self.names_password(token) {
+            self.next = Next::Secret;
+            self.count();
+            return false;
+        }
         self.count();
         if in_place && self.next != Next::Account {
             // Strings that stand side by side are one.
             self.next = Next::Secret;
         }
-        let is_string = token.kind == Kind::String;
         let is_argument = self.arguments.is_some_and(|(first, nth)| nth >= first);
         in_place || is_argument || self.open > 0 || is_string && (self.spilled || self.holds_secret(token))
     }
@@ -318,6 +173,13 @@ impl<'a> Search<'a> {
         is_bare
     }
 
+    /// Whether it is a name in double quotes, as with `ANSI_QUOTES`, that a password is assigned to.
+    fn names_password(&self, token: &Token) -> bool {
+        let name = self.bytes(token).strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\""));
+        let behind = self.text.get(token.range.end..).unwrap_or_default().trim_ascii_start();
+        name.is_some_and(is_password) && behind.starts_with(b"=")
+    }
+
     fn is_before_parenthesis(&self, token: &Token) -> bool {
         self.text.get(token.range.end..).is_some_and(|rest| rest.trim_ascii_start().starts_with(b"("))
     }
@@ -330,7 +192,8 @@ impl<'a> Search<'a> {
     fn word(&mut self, token: &Token) -> bool {
         let word = self.bytes(token);
         let is = |keyword: &str| word.eq_ignore_ascii_case(keyword.as_bytes());
-        let is_charset = word.starts_with(b"_") && !is_password(word);
+        let is_national = is("N") && self.text.get(token.range.end) == Some(&b'"');
+        let is_charset = is_national || word.starts_with(b"_") && !is_password(word);
         if is_charset {
             return false;
         }
@@ -372,8 +235,11 @@ impl<'a> Search<'a> {
 
     fn symbol(&mut self, token: &Token) {
         let symbol = self.bytes(token);
+        if self.since_identified == Some(0) {
+            self.count();
+        }
         match (symbol, self.next) {
-            (b"(", Next::Secret | Next::Value | Next::Call) => self.open += 1,
+            (b"(", Next::Secret | Next::Value | Next::Call | Next::Bare) => self.open += 1,
             (b"(", _) if self.open > 0 => self.open += 1,
             (b")", _) => self.open = self.open.saturating_sub(1),
             _ => {}
@@ -391,6 +257,9 @@ impl<'a> Search<'a> {
             (b":", Next::Secret | Next::Account) => Next::Secret,
             // Before a quote in a text that was escaped once more than it is read.
             (b"\\", next) => next,
+            // What does not parse between BY and the password; the server's own word for one stays.
+            (b"=" | b"+" | b"@" | b":=" | b"(" | b"-", Next::Bare) => Next::Bare,
+            (b":=", Next::Call) => Next::Secret,
             (b";", _) => {
                 (self.since_identified, self.open, self.spilled, self.place) = (None, 0, false, Place::First);
                 Next::Plain
