@@ -7,7 +7,7 @@ use hydrant_transform::document::Outcome;
 use serde_json::{Value, json};
 
 use crate::server::Server;
-use crate::writer;
+use crate::writer_of;
 
 /// `indexed`, `duplicate`, or how it was refused and with which code.
 fn told(outcome: &Outcome) -> String {
@@ -29,7 +29,7 @@ async fn write(writer: &Writer, documents: &[(&str, &str, &str)]) -> Vec<String>
 #[tokio::test]
 async fn foreign_every_class_of_an_items_answer() {
     let server = Server::start("").await;
-    let writer = writer(&server, Limits::default());
+    let writer = writer_of(&server, Limits::default());
     let mapping = json!({"settings": {"number_of_shards": 1, "number_of_replicas": 0, "mapping.total_fields.limit": 4},
         "mappings": {"properties": {"n": {"type": "long"}, "k": {"type": "keyword"}, "o": {"properties": {"a": {"type": "long"}}}}}});
     server.put("/a", mapping).await;
@@ -69,7 +69,7 @@ async fn foreign_every_class_of_an_items_answer() {
     assert_eq!(write(&writer, &documents).await, expected);
     assert_eq!(server.count("a").await, 2);
     // A document that is indexed again is overwritten.
-    let overwriting = writer(&server, Limits { operation: Operation::Index, ..Limits::default() });
+    let overwriting = writer_of(&server, Limits { operation: Operation::Index, ..Limits::default() });
     assert_eq!(write(&overwriting, &[("a", "1", r#"{"n":7}"#)]).await, ["indexed"]);
     let (_, found) = server.ask(Method::GET, "/a/_doc/1", Value::Null).await;
     assert_eq!((&found["_source"]["n"], &found["_version"]), (&json!(7), &json!(2)));
@@ -125,7 +125,7 @@ async fn limits_of_the_cluster(server: &Server, writing: &Writer) {
     server.put("/_index_template/ds", json!({"index_patterns": ["ds-*"], "data_stream": {}, "priority": 100})).await;
     let documents = [("ds-a", "1", r#"{"@timestamp":1}"#), ("ds-a", "1", r#"{"@timestamp":1}"#), ("ds-a", "2", "{}")];
     assert_eq!(write(writing, &documents).await, ["indexed", "duplicate", "rejected mapper_parsing_exception"]);
-    let overwriting = writer(server, Limits { operation: Operation::Index, ..Limits::default() });
+    let overwriting = writer_of(server, Limits { operation: Operation::Index, ..Limits::default() });
     assert_eq!(
         write(&overwriting, &[("ds-a", "3", r#"{"@timestamp":1}"#)]).await,
         ["paused illegal_argument_exception"]

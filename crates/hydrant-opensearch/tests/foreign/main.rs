@@ -5,13 +5,16 @@
 mod classes;
 
 #[cfg(test)]
+mod outage;
+
+#[cfg(test)]
 mod server;
 
 #[cfg(test)]
 mod sizes;
 
 #[cfg(test)]
-fn writer(server: &server::Server, limits: hydrant_opensearch::Limits) -> hydrant_opensearch::Writer {
+fn writer_of(server: &server::Server, limits: hydrant_opensearch::Limits) -> hydrant_opensearch::Writer {
     let settings = hydrant_opensearch::Settings { endpoints: vec![server.url.clone()], ..Default::default() };
     hydrant_opensearch::Writer::new(hydrant_opensearch::Client::new(&settings).unwrap(), limits)
 }

@@ -7,7 +7,7 @@ use hydrant_transform::document::Outcome;
 use serde_json::{Value, json};
 
 use crate::server::Server;
-use crate::writer;
+use crate::writer_of;
 
 fn documents(count: usize, bytes: usize) -> Vec<(String, String)> {
     (0..count).map(|number| (number.to_string(), format!(r#"{{"Statement":"{}"}}"#, "x".repeat(bytes)))).collect()
@@ -20,7 +20,7 @@ fn actions<'a>(index: &'a str, documents: &'a [(String, String)]) -> Vec<Action<
 #[tokio::test]
 async fn foreign_bodies_that_are_too_large_are_halved_and_the_limit_is_learned() {
     let server = Server::start("http.max_content_length: 1mb\n").await;
-    let writer = writer(&server, Limits::default());
+    let writer = writer_of(&server, Limits::default());
     let many = documents(300, 20_000);
     let outcomes = writer.write(&actions("a", &many)).await;
     assert_eq!(outcomes.iter().find(|outcome| **outcome != Outcome::Indexed), None);
@@ -41,7 +41,7 @@ async fn foreign_bodies_that_are_too_large_are_halved_and_the_limit_is_learned()
         (reason.code.as_ref(), &outcomes[0], &outcomes[2]),
         ("Hydrant.TooLarge", &Outcome::Indexed, &Outcome::Indexed)
     );
-    let cutting = writer(&server, Limits { oversize: Oversize::Truncate, ..Limits::default() });
+    let cutting = writer_of(&server, Limits { oversize: Oversize::Truncate, ..Limits::default() });
     let outcomes = cutting.write(&actions("b", &mixed)).await;
     assert_eq!(outcomes, [Outcome::Duplicate, Outcome::Indexed, Outcome::Duplicate]);
     let (_, found) = server.ask(Method::GET, "/b/_doc/1", Value::Null).await;
@@ -53,7 +53,7 @@ async fn foreign_bodies_that_are_too_large_are_halved_and_the_limit_is_learned()
 #[tokio::test]
 async fn foreign_rejections_of_a_busy_server_are_offered_again_until_all_are_there() {
     let server = Server::start("thread_pool.write.queue_size: 1\nindexing_pressure.memory.limit: 3mb\n").await;
-    let writer = writer(&server, Limits { connections: 4, body_bytes: 8 * 1024 * 1024, ..Limits::default() });
+    let writer = writer_of(&server, Limits { connections: 4, body_bytes: 8 * 1024 * 1024, ..Limits::default() });
     // This body alone is above what the server admits at a time.
     let large = documents(2_000, 2_000);
     let mut waiting = actions("a", &large);

@@ -221,6 +221,8 @@ impl Explanation {
     fn text(&self) -> String {
         let mut text = format!("format     {}: {}", self.format, self.reason);
         for Field { name, value, bytes: [start, end], why } in &self.fields {
+            // A terminal obeys them.
+            let value = value.replace(|character: char| character.is_control() && character != '\n', " ");
             text.push_str(&format!("\n{name:<10} bytes {:<9} {value}\n{:<27}({why})", format!("{start}..{end}"), ""));
         }
         let rest = [("_id", &self.id), ("index", &self.index), ("dropped", &self.dropped), ("failed", &self.failed)];

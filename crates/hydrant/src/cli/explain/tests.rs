@@ -88,6 +88,7 @@ fn every_field_of_a_slow_log_stands_where_it_is_said_to() {
         ("Database", "d"),
         ("Query_time", "0.200490"),
         ("Rows_sent", "1"),
+        ("Set_timestamp", "1795403165"),
         ("Statement", "SELECT SLEEP(0.2)"),
     ];
     assert_eq!((explanation.format, told), ("slow", expected.to_vec()));
@@ -102,7 +103,9 @@ fn every_field_of_an_audit_record_stands_where_it_is_said_to() {
         .iter()
         .map(|field| (field.name.as_str(), &message[field.bytes[0]..field.bytes[1]]))
         .collect();
-    let expected: [(&str, &[u8]); 6] = [
+    let expected: [(&str, &[u8]); 8] = [
+        ("Time", b"20261123 03:09:49"),
+        ("Perform", b"QUERY"),
         ("Server_host", b"vm"),
         ("User", b"app"),
         ("Host", b"h"),
@@ -182,4 +185,11 @@ fn a_log_event_has_the_id_and_time_that_it_tells() {
     assert_eq!(told["_id"].as_str().map(str::len), Some(32));
     let line = serde_json::to_value(explained(b"hello")).unwrap();
     assert_eq!((&line["_id"], &line["index"]), (&Value::Null, &"hydrant-text-1970-01-01".into()));
+}
+
+/// What a client put into a log does not reach the terminal as a command.
+#[test]
+fn control_characters_are_blanks() {
+    let text = explained(b"2026-11-23T03:06:05.222163Z\t   32 Query\tSELECT '\x1b[2J\x07'\n").text();
+    assert!(text.contains("SELECT ' [2J '") && !text.contains('\x1b'), "{text}");
 }
