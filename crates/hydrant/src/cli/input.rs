@@ -69,7 +69,8 @@ pub(super) fn records(
     })
 }
 
-/// Hands each piece of the input to `each`, in order. `-` is standard input, whose log lines are handed on as they come.
+/// Hands each piece of the input to `each`, in order. `-` is standard input: log lines, and envelopes that are a line
+/// each, are handed on as they come.
 pub(super) fn pieces(file: &Path, reading: &Reading<'_>, each: Each<'_>) -> anyhow::Result<()> {
     if file != Path::new(PIPE) {
         return of_file(file, file, reading, each);
@@ -79,6 +80,9 @@ pub(super) fn pieces(file: &Path, reading: &Reading<'_>, each: Each<'_>) -> anyh
     let mut input = first.chain(input);
     if is_log_line(&first) {
         return lines(&mut input, file, Clock::System.now_ms(), reading, each);
+    }
+    if is_envelope_line(&first) {
+        return envelopes(&mut input, each);
     }
     let (spooled, damage) = spool(&mut input)?;
     damage.map_or(Ok(()), Err)?;
@@ -124,9 +128,8 @@ fn of_file(path: &Path, given: &Path, reading: &Reading<'_>, each: Each<'_>) -> 
             return each(Piece::Record(record));
         }
     }
-    let mut log = || lines(&mut open()?, given, modified_ms, reading, &mut *each);
     if !may_be_object(&head) {
-        return log();
+        return lines(&mut open()?, given, modified_ms, reading, each);
     }
     if is_failed_documents(path).with_context(unreadable)? {
         return failed_documents(path, each);

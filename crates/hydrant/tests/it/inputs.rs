@@ -241,6 +241,7 @@ fn a_pipe_is_transformed_as_it_comes() {
         (ENTRY, "2021-07-23T05:45:53.976229Z\t  199 Quit\t\n", "Statement"),
         ("{\"a\":1}\n", "{\"a\":2}\n", "a"),
         ("words\n", "more\n", "message"),
+        (&format!("{ENVELOPE}\n"), &format!("{ENVELOPE}\n"), "PID"),
     ] {
         let mut child = Command::new(BINARY)
             .args(["transform", "--to", "ndjson", "-"])
