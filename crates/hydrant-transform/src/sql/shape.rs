@@ -20,11 +20,13 @@ pub(crate) fn write_shape(statement: &str, tokens: &[Token], out: &mut Vec<u8>) 
             Kind::Comment => MARKS + 3,
             Kind::Word | Kind::Symbol => {
                 // Beside a dot even a keyword is a name.
-                let is_dot = |idx: Option<usize>| {
-                    let token = idx.and_then(|idx| tokens.get(idx));
-                    token.is_some_and(|token| statement.get(token.range.clone()) == Some(b"."))
+                let is_name = || {
+                    let is_dot = |idx: Option<usize>| {
+                        let token = idx.and_then(|idx| tokens.get(idx));
+                        token.is_some_and(|token| statement.get(token.range.clone()) == Some(b"."))
+                    };
+                    is_dot(idx.checked_sub(1)) || is_dot(idx.checked_add(1))
                 };
-                let is_name = is_dot(idx.checked_sub(1)) || is_dot(idx.checked_add(1));
                 lists.take(bytes(), is_name);
                 continue;
             }
@@ -57,12 +59,12 @@ impl Lists {
         self.by.is_some()
     }
 
-    fn take(&mut self, token: &[u8], is_name: bool) {
+    fn take(&mut self, token: &[u8], is_name: impl Fn() -> bool) {
         match token {
             b"(" => self.depth += 1,
             b")" => self.depth -= 1,
             _ if token.eq_ignore_ascii_case(b"BY") => self.by = Some(self.by.unwrap_or(self.depth).min(self.depth)),
-            _ if !is_name && self.by == Some(self.depth) && token.eq_ignore_ascii_case(b"LIMIT") => self.by = None,
+            _ if self.by == Some(self.depth) && token.eq_ignore_ascii_case(b"LIMIT") && !is_name() => self.by = None,
             _ => {}
         }
     }
