@@ -2,7 +2,7 @@
 
 use hydrant_opensearch::Method;
 use hydrant_opensearch::bulk::Action;
-use hydrant_opensearch::{Limits, Oversize};
+use hydrant_opensearch::{Limits, Oversize, Writer};
 use hydrant_transform::document::Outcome;
 use serde_json::{Value, json};
 
@@ -50,13 +50,8 @@ async fn foreign_bodies_that_are_too_large_are_halved_and_the_limit_is_learned()
     assert!(source["Statement"].as_str().unwrap().len() > 200_000);
 }
 
-#[tokio::test]
-async fn foreign_rejections_of_a_busy_server_are_offered_again_until_all_are_there() {
-    let server = Server::start("thread_pool.write.queue_size: 1\nindexing_pressure.memory.limit: 3mb\n").await;
-    let writer = writer_of(&server, Limits { connections: 4, body_bytes: 8 * 1024 * 1024, ..Limits::default() });
-    // This body alone is above what the server admits at a time.
-    let large = documents(2_000, 2_000);
-    let mut waiting = actions("a", &large);
+/// Offers documents again as long as the server is busy, which is all that it may answer beside taking them.
+async fn until_all_are_there(writer: &Writer, mut waiting: Vec<Action<'_>>) {
     let mut rounds = 0;
     while !waiting.is_empty() {
         let outcomes = writer.write(&waiting).await;
@@ -68,24 +63,26 @@ async fn foreign_rejections_of_a_busy_server_are_offered_again_until_all_are_the
         rounds += 1;
         assert!(rounds < 1_000);
     }
+}
+
+#[tokio::test]
+async fn foreign_rejections_of_a_busy_server_are_offered_again_until_all_are_there() {
+    let server = Server::start("thread_pool.write.queue_size: 1\nindexing_pressure.memory.limit: 3mb\n").await;
+    let writer = writer_of(&server, Limits { connections: 4, body_bytes: 8 * 1024 * 1024, ..Limits::default() });
+    // This body alone is above what the server admits at a time.
+    let large = documents(2_000, 2_000);
+    let waiting = actions("a", &large);
+    until_all_are_there(&writer, waiting).await;
     assert_eq!(server.count("a").await, 2_000);
     assert!(writer.body_bytes() < 4 * 1024 * 1024, "{}", writer.body_bytes());
     // Many shards at once fill the queue of the server's two threads.
     let few = documents(400, 10);
     let names: Vec<String> = (0..40).map(|number| format!("many-{number}")).collect();
-    let mut waiting: Vec<Action<'_>> = few
+    let waiting: Vec<Action<'_>> = few
         .iter()
         .zip(names.iter().cycle())
         .map(|((id, source), index)| Action { index, id: Some(id), source: source.as_bytes() })
         .collect();
-    let mut rounds = 0;
-    while !waiting.is_empty() {
-        let outcomes = writer.write(&waiting).await;
-        let pairs = waiting.iter().zip(&outcomes);
-        waiting =
-            pairs.filter(|(_, outcome)| matches!(outcome, Outcome::Retry(_))).map(|(action, _)| *action).collect();
-        rounds += 1;
-        assert!(rounds < 1_000);
-    }
+    until_all_are_there(&writer, waiting).await;
     assert_eq!(server.count("many-*").await, 400);
 }

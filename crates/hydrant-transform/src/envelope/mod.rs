@@ -16,7 +16,7 @@ mod read;
 
 pub(crate) mod scan;
 
-pub use decode::{DecodeError, Decoded, Envelope, decode};
+pub use decode::{DecodeError, Decoded, Envelope, decode, means_to_be_envelope};
 pub(crate) use decode::{decode_base64, decode_base64_into};
 pub use encode::{Encoder, Header};
 pub(crate) use extra::members;

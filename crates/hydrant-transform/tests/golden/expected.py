@@ -133,14 +133,19 @@ def expected(told):
     return line
 
 
-def main():
-    for name in PLANTED:
+def write_all(planted, read, expected):
+    """Writes what is expected of each log, beside it."""
+    for name in planted:
         found = list(read(name))
         with open(name + ".expected.ndjson", "w", encoding="ascii") as out:
             for told in found:
                 out.write(json.dumps(expected(told)) + "\n")
         banners = sum("banner" in told for told in found)
         print(f"{name}: {len(found) - banners} entries, {banners} banners")
+
+
+def main():
+    write_all(PLANTED, read, expected)
 
 
 if __name__ == "__main__":

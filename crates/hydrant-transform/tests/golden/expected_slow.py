@@ -12,10 +12,9 @@ A statement that is not UTF-8 is in base64 under "statement_base64"; one of more
 "statement_bytes" and "statement_sha256". Run in this directory: ./expected_slow.py
 """
 
-import json
 import re
 
-from expected import BANNER, shown
+from expected import BANNER, shown, write_all
 
 USER = re.compile(rb"^# User@Host: (.*?)\[(.*?)\] @ (.*?) \[(.*?)\](?:  Id: +(\d+))?$")
 PAIR = re.compile(rb"([A-Za-z]\w*): (?!  ?[A-Za-z]\w*: )(\S*)")
@@ -109,13 +108,7 @@ def expected(told):
 
 
 def main():
-    for name in PLANTED:
-        found = list(read(name))
-        with open(name + ".expected.ndjson", "w", encoding="ascii") as out:
-            for told in found:
-                out.write(json.dumps(expected(told)) + "\n")
-        banners = sum("banner" in told for told in found)
-        print(f"{name}: {len(found) - banners} entries, {banners} banners")
+    write_all(PLANTED, read, expected)
 
 
 if __name__ == "__main__":

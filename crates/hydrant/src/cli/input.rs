@@ -13,10 +13,9 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use hydrant_transform::carrier::{self, CarriedRecord, Carrier};
 use hydrant_transform::entry::{Format, json};
-use hydrant_transform::envelope::{Decoded, decode, gzip};
+use hydrant_transform::envelope::{Decoded, decode, gzip, means_to_be_envelope};
 use hydrant_transform::firehose;
 use jiff::tz::TimeZone;
-use memchr::memmem;
 use tempfile::NamedTempFile;
 
 use super::gunzip::Gunzip;
@@ -196,12 +195,6 @@ fn is_log_line(first: &[u8]) -> bool {
 /// Whether a line is an envelope by itself.
 fn is_envelope_line(line: &[u8]) -> bool {
     line.ends_with(b"\n") && matches!(decode(line), Ok(Decoded::Envelopes(_)))
-}
-
-/// Whether text begins with what only an envelope has.
-fn means_to_be_envelope(text: &[u8]) -> bool {
-    let has = |name: &[u8]| memmem::find(text, name).is_some();
-    may_be_object(text) && has(b"\"messageType\"") && (has(b"\"DATA_MESSAGE\"") || has(b"\"CONTROL_MESSAGE\""))
 }
 
 /// A file of envelopes, one a line: each line is a record, and one that is none fails alone.

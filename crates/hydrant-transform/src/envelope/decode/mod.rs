@@ -140,7 +140,7 @@ fn read_objects(text: &str) -> Result<Option<Vec<Envelope>>, DecodeError> {
 
 /// Tells a broken envelope from text that begins with a brace. Quotes inside a JSON string are escaped, so an
 /// envelope that is quoted in a log line does not look like one.
-fn means_to_be_envelope(json: &[u8]) -> bool {
+pub fn means_to_be_envelope(json: &[u8]) -> bool {
     let holds = |wanted: &str| memmem::find(json, wanted.as_bytes()).is_some();
     holds("\"messageType\"") && (holds("\"DATA_MESSAGE\"") || holds("\"CONTROL_MESSAGE\""))
 }

@@ -231,18 +231,19 @@ fn stamp(text: &[u8]) -> Option<AuditStamp<'_>> {
 }
 
 fn host_and_port(host: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let bracketed = host.strip_prefix(b"[").and_then(|rest| {
+    let bracketed = || {
+        let rest = host.strip_prefix(b"[")?;
         let close = memchr(b']', rest)?;
         Some((rest.get(..close)?, rest.get(close + 1..)?.strip_prefix(b":")?))
-    });
-    if let Some((name, port)) = bracketed.filter(|(_, port)| !port.is_empty() && port.iter().all(u8::is_ascii_digit)) {
-        return (name, Some(port));
-    }
-    let colon = memchr(b':', host).filter(|colon| memchr(b':', host.get(colon + 1..).unwrap_or_default()).is_none());
-    let parts = colon.and_then(|colon| Some((host.get(..colon)?, host.get(colon + 1..)?)));
-    match parts {
-        Some((name, port)) if !port.is_empty() && port.iter().all(u8::is_ascii_digit) => (name, Some(port)),
-        _ => (host, None),
+    };
+    let divided = || {
+        let (name, port) = host.split_at_checked(memchr(b':', host)?)?;
+        Some((name, port.get(1..)?)).filter(|(_, port)| memchr(b':', port).is_none())
+    };
+    let is_port = |port: &[u8]| !port.is_empty() && port.iter().all(u8::is_ascii_digit);
+    match bracketed().or_else(divided) {
+        Some((name, port)) if is_port(port) => (name, Some(port)),
+        Some(_) | None => (host, None),
     }
 }
 

@@ -69,10 +69,7 @@ pub enum Layout {
 /// and all: `NAME@HOST on DATABASE using TRANSPORT`, or that its login failed.
 pub(crate) fn is_whole_account(argument: &[u8]) -> bool {
     let argument = without_final_newline(argument);
-    if account::is_denied(argument) {
-        return true;
-    }
-    if account::is_refusal(argument) {
+    if account::is_denied(argument) || account::is_refusal(argument) {
         return true;
     }
     argument.ends_with(b" on") || memmem::find(argument, b" on ").is_some()

@@ -40,9 +40,9 @@ pub fn secrets(statement: &[u8]) -> Cow<'_, [u8]> {
 
 /// As [`secrets`], of a text that may be the rest of a statement: its first word may lack its front.
 pub fn secrets_of_piece(text: &[u8]) -> Cow<'_, [u8]> {
-    match cut_word(text) {
-        Some(next) => hide(text, read(text, 0, next).ranges),
-        None if holds_rds_call(text) => hide(text, read(text, 0, Next::Plain).ranges),
+    let first = cut_word(text).or_else(|| holds_rds_call(text).then_some(Next::Plain));
+    match first {
+        Some(first) => hide(text, read(text, 0, first).ranges),
         None => secrets(text),
     }
 }
