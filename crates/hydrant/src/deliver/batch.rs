@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::failed::Earlier;
 use super::gathering::{Gathering, Named, Taken, slice, take};
 use super::joining::{Again, Arrived, Done, Finished, Joining};
+use super::naming::Rules;
 use super::{Delivery, End, Error, Mode};
 use crate::index::Addressed;
 use crate::stream::{Position, Read, ReadLimits, Record, ShardId};
@@ -66,8 +67,11 @@ impl Default for Limits {
 pub(super) struct Place {
     /// The last record before it.
     pub(super) position: Option<Position>,
-    /// The rule of the shard's naming history for the record after it.
+    /// The place of the rule for the index name of the record after it.
     pub(super) naming_rule: usize,
+    pub(super) rules: Arc<Rules>,
+    /// Of the shard's holder, which see [`Standing`](crate::stream::Standing).
+    pub(super) term: u64,
     /// Delivery has just begun here, so the batch from here may have been delivered in part before.
     pub(super) fresh: bool,
     /// Entries that a start found finished on its way here.
@@ -78,6 +82,8 @@ pub(super) struct Place {
 #[derive(Clone, Debug)]
 pub(super) struct Begin {
     pub(super) after: Option<Position>,
+    /// So that what a holder that was taken over still writes is not written over what its successor wrote.
+    pub(super) term: u64,
     pub(super) sequence_number: String,
     pub(super) arrival_ms: i64,
 }
@@ -173,7 +179,6 @@ impl Delivery {
                 (None, Mode::Follow) => IDLE_WAIT,
                 (Some(gathering), Mode::Follow) => gathering.deadline.saturating_duration_since(Instant::now()),
             };
-            let asked_ms = self.clock.now_ms();
             let after = gathering.as_ref().map_or(from, |gathering| &gathering.batch.end).position.as_ref();
             let read = match self.read(shard, after, wait).await {
                 Ok(read) => read,
@@ -184,7 +189,7 @@ impl Delivery {
                 let mut finished = Vec::new();
                 match read.ended {
                     true => joining.end(&mut finished),
-                    false => joining.caught_up(asked_ms, &mut finished),
+                    false => joining.caught_up(read.no_earlier_ms, &mut finished),
                 }
                 if !finished.is_empty() {
                     let mut batch = match gathering {
@@ -227,6 +232,7 @@ impl Delivery {
     ) -> Result<Gathering, Error> {
         let begin = Begin {
             after: from.position.clone(),
+            term: from.term,
             sequence_number: first.sequence_number.clone(),
             arrival_ms: first.arrival_ms,
         };
@@ -297,7 +303,7 @@ impl Delivery {
         let mut records = records.into_iter().peekable();
         while records.peek().is_some() && !gathering.is_full(&self.settings.limits) {
             let slice = slice(&mut records, self.settings.cores.count() * SLICE_BYTES_MAX);
-            let named = self.name(shard, &mut gathering.batch.end, slice)?;
+            let named = name(&mut gathering.batch.end, slice);
             let parts = self.settings.cores.split(named).into_iter().map(|part| {
                 let (shard, options) = (shard.clone(), options.clone());
                 self.settings.cores.run(move || {
@@ -315,22 +321,6 @@ impl Delivery {
             }
         }
         Ok(())
-    }
-
-    /// Finds the rule for the index names of each record, and moves `place` behind the last one.
-    fn name(&self, shard: &ShardId, place: &mut Place, records: Vec<Record>) -> Result<Vec<Named>, Error> {
-        let rules = self.naming.rules(shard);
-        let mut named = Vec::with_capacity(records.len());
-        for record in records {
-            assert!(place.position.as_ref() != Some(&record.position), "positions only go on");
-            let naming = rules.naming(place.naming_rule);
-            place.position = Some(record.position.clone());
-            place.naming_rule = rules
-                .after(place.naming_rule, place.position.as_ref())
-                .map_err(|error| Error::Shard { shard: shard.clone(), problem: error.to_string() })?;
-            named.push(Named { record, naming, rule_after: place.naming_rule });
-        }
-        Ok(named)
     }
 
     /// Reads again what a checkpoint's joiner waits for, up to the end of what is delivered. `place`: the checkpoint's;
@@ -351,7 +341,7 @@ impl Delivery {
                 let problem = "the stream does not hold what its checkpoint says is delivered".to_owned();
                 return Err(Error::Shard { shard: shard.clone(), problem });
             }
-            for named in self.name(shard, place, records)? {
+            for named in name(place, records) {
                 let taken = take(shard, named, &self.settings.transform, &|stream| again.wants(stream));
                 let Taken { named: Named { record, naming, rule_after }, pieces, .. } = taken;
                 let arrived = Arrived { record: &record, naming: &naming, naming_rule: rule_after, pieces };
@@ -366,10 +356,23 @@ impl Delivery {
     }
 }
 
+/// Finds the rule for the index names of each record, and moves `place` behind the last one.
+fn name(place: &mut Place, records: Vec<Record>) -> Vec<Named> {
+    let mut named = Vec::with_capacity(records.len());
+    for record in records {
+        assert!(place.position.as_ref() != Some(&record.position), "positions only go on");
+        let naming = Arc::clone(place.rules.naming(place.naming_rule));
+        place.position = Some(record.position.clone());
+        place.naming_rule = place.rules.after(place.naming_rule, place.position.as_ref());
+        named.push(Named { record, naming, rule_after: place.naming_rule });
+    }
+    named
+}
+
 impl Begin {
     /// Where a batch begins that no record belongs to.
     fn without_records(from: &Place, joining: &Joining) -> Begin {
         let (after, sequence_number) = (from.position.clone(), "joined".to_owned());
-        Begin { after, sequence_number, arrival_ms: joining.highest_ms() }
+        Begin { after, term: from.term, sequence_number, arrival_ms: joining.highest_ms() }
     }
 }

@@ -5,8 +5,8 @@
 //! stream that the joiner remembers, at most `streams_max`. After a start the records up to the end are read again, and
 //! only what lies behind the mark of its log stream is fed to the joiner; nothing of them is delivered twice.
 //!
-//! What ends an entry is told by the records' arrival times. When all was read that was there at a time, the clock may
-//! end what any later record would end: its arrival is not before [`CLOCK_MARGIN_MS`] earlier than that time.
+//! What ends an entry is told by the records' arrival times. When all was read that was there, the stream tells the
+//! earliest time at which a later record can arrive, and what any such record would end is ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,9 +18,6 @@ use hydrant_transform::record::{Options, Piece};
 use serde::{Deserialize, Serialize};
 
 use crate::stream::{Position, Record};
-
-/// So much a stream's clock may lag behind ours.
-const CLOCK_MARGIN_MS: i64 = 1_000;
 
 /// The record that an entry begins in, and how things stood before it.
 #[derive(Debug)]
@@ -178,9 +175,9 @@ impl Joining {
         }
     }
 
-    /// Everything was read that was there at `now_ms`: ends what any later record would end.
-    pub(super) fn caught_up(&mut self, now_ms: i64, finished: &mut Vec<Finished>) {
-        self.joiner.close_due(now_ms.saturating_sub(CLOCK_MARGIN_MS), finished);
+    /// Everything was read, and no later record arrives before `no_earlier_ms`: ends what any later one would end.
+    pub(super) fn caught_up(&mut self, no_earlier_ms: i64, finished: &mut Vec<Finished>) {
+        self.joiner.close_due(no_earlier_ms, finished);
     }
 
     /// The shard is closed: no record comes any more.

@@ -28,6 +28,8 @@ mod gathering;
 
 mod joining;
 
+mod known;
+
 pub mod naming;
 
 mod retry;
@@ -40,6 +42,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
@@ -51,19 +54,22 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::index;
 use crate::metrics::{Health, Metrics};
-use crate::stream::{self, Checkpoint, Shard, ShardId};
+use crate::stream::{self, Checkpoint, Position, Shard, ShardId, Standing};
 pub use batch::Limits;
 use batch::{Batch, Gathered, Place};
 use checkpoint::State;
 pub use cores::Cores;
 use joining::{Done, Joining};
-use retry::Trouble;
+use known::Known;
+use naming::Rules;
+use retry::{GivenUp, Trouble};
 
 /// Everything that delivery works on.
 pub struct Delivery {
     pub stream: Arc<dyn stream::Engine>,
     pub index: Arc<dyn index::Engine>,
     pub failed: failed::Store,
+    /// What names indices.
     pub naming: naming::History,
     pub settings: Settings,
     pub metrics: Metrics,
@@ -109,39 +115,60 @@ pub enum Error {
     Shards(String),
     #[error("delivery of shard {shard} has ended: {problem}")]
     Shard { shard: ShardId, problem: String },
+    /// Another process goes on with it.
+    #[error("shard {shard} is delivered elsewhere now: {problem}")]
+    Lost { shard: ShardId, problem: String },
 }
 
+/// How often the shards are listed: a stream may be resharded, and processes that share one take over from each other.
+const LISTED_EVERY: Duration = Duration::from_secs(5);
+
 impl Delivery {
-    /// Delivers every shard, each after its parents, until `stop` or, in [`Mode::Drain`], until all are read to their
-    /// ends. A shard that cannot go on is logged and ends alone; the first such error is returned when all have
-    /// ended. May be dropped at any `.await`; the caller bounds how long it waits after `stop`.
+    /// Delivers every shard that this process holds, each after its parents, until `stop` or, in [`Mode::Drain`], until
+    /// all are read to their ends. A shard that cannot go on is logged and ends alone; the first such error is returned
+    /// when all have ended. May be dropped at any `.await`; the caller bounds how long it waits after `stop`.
     pub async fn run(&self, stop: &CancellationToken, mode: Mode) -> Result<(), Error> {
         let mut running = FuturesUnordered::new();
-        running.push(self.list().boxed());
-        let (mut started, mut closed) = (BTreeSet::new(), BTreeSet::new());
+        running.push(self.list(Why::Again).boxed());
+        let mut known = Known::default();
         let mut first_error = None;
         while let Some(step) = running.next().await {
             match step {
-                Step::Listed(shards) => {
-                    for Shard { id, .. } in shards.iter().filter(|shard| ready(shard, &shards, &closed)) {
-                        if !stop.is_cancelled() && started.insert(id.clone()) {
-                            let id = id.clone();
-                            running.push(self.shard_to_end(id, stop, mode).boxed());
+                Step::Listed(shards, why) => {
+                    for (id, term) in known.startable(&shards) {
+                        if !stop.is_cancelled() && known.running.insert(id.clone()) {
+                            running.push(self.shard_to_end(id, term, stop, mode).boxed());
                         }
                     }
+                    let goes_on = mode == Mode::Follow && !stop.is_cancelled() && known.may_start(&shards);
+                    if why == Why::Again && goes_on {
+                        let later = async {
+                            tokio::time::sleep(LISTED_EVERY).await;
+                            self.list(Why::Again).await
+                        };
+                        running.push(until(stop, later).boxed());
+                    }
                 }
-                // Its children may begin.
+                Step::Stopped => {}
                 Step::Ended(shard, End::Closed) => {
-                    closed.insert(shard);
-                    running.push(self.list().boxed());
+                    known.end(shard, known::Ended::Delivered);
+                    running.push(self.list(Why::ShardEnded).boxed()); // its children may begin
                 }
-                Step::Ended(_, End::Stopped | End::Drained) => {}
+                Step::Ended(shard, End::Stopped | End::Drained) => known.end(shard, known::Ended::Here),
+                Step::Failed(Error::Lost { shard, problem }) => {
+                    tracing::warn!(shard = shard.0, problem, "another process delivers this shard now");
+                    self.naming.set_settled(&shard, false);
+                    known.running.remove(&shard);
+                }
                 Step::Failed(error) => {
                     tracing::error!(%error);
                     let part = match &error {
-                        Error::Shard { shard, .. } => format!("delivery of shard {shard}"),
+                        Error::Shard { shard, .. } | Error::Lost { shard, .. } => format!("delivery of shard {shard}"),
                         Error::Shards(_) => "delivery".to_owned(),
                     };
+                    if let Error::Shard { shard, .. } = &error {
+                        known.end(shard.clone(), known::Ended::Here);
+                    }
                     self.health.send_modify(|health| {
                         health.problems.insert(part, error.to_string());
                     });
@@ -152,37 +179,45 @@ impl Delivery {
         first_error.map_or(Ok(()), Err)
     }
 
-    async fn shard_to_end(&self, shard: ShardId, stop: &CancellationToken, mode: Mode) -> Step {
-        match self.shard(&shard, stop, mode).await {
+    async fn shard_to_end(&self, shard: ShardId, term: u64, stop: &CancellationToken, mode: Mode) -> Step {
+        match self.shard(&shard, term, stop, mode).await {
             Ok(end) => Step::Ended(shard, end),
             Err(error) => Step::Failed(error),
         }
     }
 
-    /// Lists the shards and records the configured naming for all of them: what a shard holds while it waits for its
+    /// Lists the shards and records the configured naming for all of ours: what a shard holds while it waits for its
     /// parents keeps the rule it was appended under.
-    async fn list(&self) -> Step {
+    async fn list(&self, why: Why) -> Step {
         let outage = self.outage(None, "list the shards");
         let listed = retry::patiently(outage, &self.metrics, || self.stream.shards()).await;
         let shards = match listed {
             Ok(shards) => shards,
-            Err(problem) => return Step::Failed(Error::Shards(problem)),
+            Err(GivenUp::Fatal(problem) | GivenUp::Lost(problem)) => return Step::Failed(Error::Shards(problem)),
         };
-        for shard in &shards {
-            if let Err(error) = self.settle_naming(&shard.id).await {
-                return Step::Failed(error);
+        for shard in shards.iter().filter(|shard| matches!(shard.standing, Standing::Mine { .. })) {
+            if self.naming.is_settled(&shard.id) {
+                continue;
+            }
+            match self.settled(&shard.id).await {
+                Ok(_) | Err(Error::Lost { .. }) => {}
+                Err(error) => return Step::Failed(error),
             }
         }
-        Step::Listed(shards)
+        Step::Listed(shards, why)
     }
 
     /// Delivers one shard. May be dropped at any `.await`: what is not committed is delivered again.
-    pub async fn shard(&self, shard: &ShardId, stop: &CancellationToken, mode: Mode) -> Result<End, Error> {
-        let (mut place, mut joining) = self.resume(shard).await?;
+    pub async fn shard(&self, shard: &ShardId, term: u64, stop: &CancellationToken, mode: Mode) -> Result<End, Error> {
+        let (mut place, mut joining) = self.resume(shard, term).await?;
         let mut gathered = self.gather(shard, &place, &mut joining, stop, mode).await?;
         loop {
             let (batch, done) = match gathered {
-                Gathered::End(end) => return Ok(end),
+                Gathered::End(End::Closed) => {
+                    self.patiently(shard, "finish the shard", || self.stream.finish(shard)).await?;
+                    return Ok(End::Closed);
+                }
+                Gathered::End(end @ (End::Stopped | End::Drained)) => return Ok(end),
                 Gathered::Batch(batch, done) => (batch, done),
             };
             place = batch.end.clone();
@@ -207,12 +242,12 @@ impl Delivery {
 
     /// One batch, start to end. Dropping this future at any `.await` loses nothing: the commit is last.
     async fn deliver(&self, shard: &ShardId, batch: Batch, done: Done) -> Result<(), Error> {
-        let Batch { records, documents, lost, earlier, begin, end: _, tally } = batch;
+        let Batch { records, documents, lost, earlier, begin, end, tally } = batch;
         let (n_documents, n_indices) = (documents.len(), count_indices(&documents));
         let written = self.write(shard, documents).await?; // every touched index is durable
         let failed = self.put_failed(shard, begin, earlier, records, lost, written.rejected).await?; // then failed/
         self.metrics.count(&tally, written.indexed, failed.added, written.duplicates + failed.repeated);
-        self.commit(shard, done).await?; // only now is the batch done
+        self.commit(shard, &end.rules, done).await?; // only now is the batch done
         tracing::debug!(%shard, documents = n_documents, indices = n_indices, duplicates = written.duplicates, "batch committed");
         if let Some(newest_ms) = tally.newest_ms {
             let age_ms = self.clock.now_ms().saturating_sub(newest_ms);
@@ -222,26 +257,19 @@ impl Delivery {
         Ok(())
     }
 
-    async fn commit(&self, shard: &ShardId, done: Done) -> Result<(), Error> {
+    async fn commit(&self, shard: &ShardId, rules: &Rules, done: Done) -> Result<(), Error> {
         let Done { position, naming_rule, kept } = done;
-        let checkpoint = Checkpoint { position, state: State { naming_rule, joining: kept }.to_bytes() };
+        let checkpoint = Checkpoint { position, state: checkpoint::to_bytes(rules, naming_rule, kept.as_ref()) };
         self.patiently(shard, "commit to the stream", || self.stream.commit(shard, checkpoint.clone())).await
     }
 
     /// Where a shard's delivery goes on.
-    async fn resume(&self, shard: &ShardId) -> Result<(Place, Joining), Error> {
-        self.settle_naming(shard).await?;
-        let checkpoint = self.patiently(shard, "read the checkpoint", || self.stream.checkpoint(shard)).await?;
-        let rules = self.naming.rules(shard);
-        let fatal = |problem: String| Error::Shard { shard: shard.clone(), problem };
-        let (position, State { naming_rule, joining }) = match checkpoint {
-            None => (None, State { naming_rule: 0, joining: None }),
-            Some(Checkpoint { position, state }) => {
-                (position, State::from_bytes(&state).map_err(|error| fatal(error.to_string()))?)
-            }
-        };
-        let naming_rule = rules.after(naming_rule, position.as_ref()).map_err(|error| fatal(error.to_string()))?;
-        let mut place = Place { position: position.clone(), naming_rule, fresh: true, finished: Vec::new() };
+    async fn resume(&self, shard: &ShardId, term: u64) -> Result<(Place, Joining), Error> {
+        let (position, State { rules, joining }) = self.settled(shard).await?;
+        let naming_rule = rules.after(0, position.as_ref());
+        let rules = Arc::new(rules);
+        let mut place =
+            Place { position: position.clone(), naming_rule, rules, term, fresh: true, finished: Vec::new() };
         let waits = joining.is_some();
         let kept = joining.unwrap_or_default();
         let options = &self.settings.transform;
@@ -252,19 +280,33 @@ impl Delivery {
         Ok((place, joining))
     }
 
-    /// Records the configured naming of a shard from its present end on, if it is new there.
-    async fn settle_naming(&self, shard: &ShardId) -> Result<(), Error> {
-        if self.naming.is_settled(shard) {
-            return Ok(());
+    /// Where a shard stands, with the configured naming as its newest rule: from its present end on, if it is new there.
+    async fn settled(&self, shard: &ShardId) -> Result<(Option<Position>, State), Error> {
+        let checkpoint = self.patiently(shard, "read the checkpoint", || self.stream.checkpoint(shard)).await?;
+        let configured = self.naming.configured();
+        let (position, found) = match checkpoint {
+            None => (None, self.naming.older(shard).map(|rules| State { rules, joining: None })),
+            Some(Checkpoint { position, state }) => {
+                let state = State::from_bytes(&state, || self.naming.older(shard));
+                let fatal = |problem: String| Error::Shard { shard: shard.clone(), problem };
+                (position, Some(state.map_err(|error| fatal(error.to_string()))?))
+            }
+        };
+        let is_new = found.is_none();
+        // The first rule holds from the beginning: nothing was delivered by another one.
+        let mut state = found.unwrap_or_else(|| State { rules: Rules::of(Arc::clone(configured)), joining: None });
+        let differs = state.rules.newest() != configured;
+        if differs {
+            let end = self.patiently(shard, "read the end of the stream", || self.stream.end(shard)).await?;
+            // Where nothing is kept, what was there once is delivered up to the checkpoint.
+            state.rules.push(end.or_else(|| position.clone()), Arc::clone(configured));
         }
-        let mut end = self.patiently(shard, "read the end of the stream", || self.stream.end(shard)).await?;
-        if end.is_none() {
-            // Nothing is kept; what was there once is delivered up to the checkpoint.
-            let checkpoint = self.patiently(shard, "read the checkpoint", || self.stream.checkpoint(shard)).await?;
-            end = checkpoint.and_then(|checkpoint| checkpoint.position);
+        if is_new || differs {
+            let done = Done { position: position.clone(), naming_rule: 0, kept: state.joining.clone() };
+            self.commit(shard, &state.rules, done).await?;
         }
-        self.patiently(shard, "write the history of index names", || async { self.naming.settle(shard, end.as_ref()) })
-            .await
+        self.naming.set_settled(shard, true);
+        Ok((position, state))
     }
 
     /// Calls until it succeeds, or can never.
@@ -276,7 +318,11 @@ impl Delivery {
     ) -> Result<T, Error> {
         let outage = self.outage(Some(shard), what);
         let done = retry::patiently(outage, &self.metrics, call).await;
-        done.map_err(|problem| Error::Shard { shard: shard.clone(), problem: format!("cannot {what}: {problem}") })
+        let shard = || shard.clone();
+        done.map_err(|given_up| match given_up {
+            GivenUp::Fatal(problem) => Error::Shard { shard: shard(), problem: format!("cannot {what}: {problem}") },
+            GivenUp::Lost(problem) => Error::Lost { shard: shard(), problem },
+        })
     }
 
     fn outage(&self, shard: Option<&ShardId>, what: &'static str) -> retry::Outage {
@@ -289,16 +335,30 @@ fn count_indices(documents: &[batch::Offered]) -> usize {
     documents.iter().map(|offered| offered.addressed.index_name.as_str()).collect::<BTreeSet<_>>().len()
 }
 
-/// What [`Delivery::run`] waits for.
-enum Step {
-    Listed(Vec<Shard>),
-    Ended(ShardId, End),
-    Failed(Error),
+/// Why the shards are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// As every [`LISTED_EVERY`].
+    Again,
+    ShardEnded,
 }
 
-/// A shard may begin when each of its parents is delivered whole, or gone with all that it held.
-fn ready(shard: &Shard, listed: &[Shard], closed: &BTreeSet<ShardId>) -> bool {
-    shard.parents.iter().all(|parent| closed.contains(parent) || listed.iter().all(|other| other.id != *parent))
+/// What [`Delivery::run`] waits for.
+enum Step {
+    Listed(Vec<Shard>, Why),
+    Ended(ShardId, End),
+    Failed(Error),
+    /// Nothing is listed any more.
+    Stopped,
+}
+
+/// Drops a step that is waited for no more.
+async fn until(stop: &CancellationToken, step: impl Future<Output = Step>) -> Step {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Step::Stopped,
+        step = step => step,
+    }
 }
 
 impl Metrics {

@@ -20,10 +20,19 @@ pub(super) const DELAY_MAX: Duration = Duration::from_secs(5);
 /// `/health` is told of what lasts so long.
 const SAID_AFTER: Duration = Duration::from_secs(1);
 
-/// A failed call, in the two kinds that a loop tells apart.
+/// A failed call, in the kinds that a loop tells apart.
 pub(super) enum Trouble {
     Retry(String),
     Fatal(String),
+    /// The shard is another process's now.
+    Lost(String),
+}
+
+/// Why a call is not tried any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum GivenUp {
+    Fatal(String),
+    Lost(String),
 }
 
 impl From<stream::Error> for Trouble {
@@ -31,6 +40,7 @@ impl From<stream::Error> for Trouble {
         match error {
             stream::Error::Retry(problem) => Trouble::Retry(problem),
             stream::Error::Fatal(problem) => Trouble::Fatal(problem),
+            stream::Error::Lost(problem) => Trouble::Lost(problem),
         }
     }
 }
@@ -59,14 +69,15 @@ pub(super) async fn patiently<T, E: Into<Trouble>, F: Future<Output = Result<T, 
     mut outage: Outage,
     metrics: &Metrics,
     mut call: impl FnMut() -> F,
-) -> Result<T, String> {
+) -> Result<T, GivenUp> {
     loop {
         match call().await.map_err(E::into) {
             Ok(done) => {
                 outage.over();
                 return Ok(done);
             }
-            Err(Trouble::Fatal(problem)) => return Err(problem),
+            Err(Trouble::Fatal(problem)) => return Err(GivenUp::Fatal(problem)),
+            Err(Trouble::Lost(problem)) => return Err(GivenUp::Lost(problem)),
             Err(Trouble::Retry(problem)) => {
                 metrics.retries.inc();
                 outage.wait(&problem).await;
@@ -217,6 +228,6 @@ mod tests {
         let fatal = patiently(Outage::new(0, None, "test", watch::Sender::default()), &metrics, || async {
             Err::<(), _>(stream::Error::Fatal("record 7 is damaged".into()))
         });
-        assert_eq!(fatal.await, Err("record 7 is damaged".into()));
+        assert_eq!(fatal.await, Err(GivenUp::Fatal("record 7 is damaged".into())));
     }
 }

@@ -2,27 +2,6 @@
 
 use super::*;
 
-fn shard(id: &str, parents: &[&str]) -> Shard {
-    let parents = parents.iter().map(|parent| ShardId((*parent).into())).collect();
-    Shard { id: ShardId(id.into()), parents, hash_keys: (0, 0) }
-}
-
-#[test]
-fn a_shard_is_ready_when_its_parents_are_delivered_or_gone() {
-    let listed = [shard("a", &[]), shard("b", &[]), shard("c", &["a", "b"]), shard("d", &["gone"])];
-    let ready = |closed: &[&str]| {
-        let closed = closed.iter().map(|id| ShardId((*id).into())).collect();
-        listed
-            .iter()
-            .filter(|shard| ready(shard, &listed, &closed))
-            .map(|shard| shard.id.0.as_str())
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(ready(&[]), ["a", "b", "d"]);
-    assert_eq!(ready(&["a"]), ["a", "b", "d"]);
-    assert_eq!(ready(&["a", "b"]), ["a", "b", "c", "d"]);
-}
-
 #[test]
 fn entries_are_documents_and_failed_and_dropped_and_no_repeats() {
     use hydrant_transform::record::DropReason;

@@ -45,7 +45,7 @@ impl Delivery {
             attempts += 1;
             let outcomes = match self.index.write(&pending).await.map_err(Trouble::from) {
                 Ok(outcomes) => outcomes,
-                Err(Trouble::Fatal(problem)) => {
+                Err(Trouble::Fatal(problem) | Trouble::Lost(problem)) => {
                     let problem = format!("cannot write to the index: {problem}");
                     return Err(Error::Shard { shard: shard.clone(), problem });
                 }

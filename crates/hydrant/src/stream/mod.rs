@@ -25,11 +25,13 @@ pub const APPEND_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// Contract, each sentence a case of the conformance suite:
 /// - Within a shard, records are read in the order of their sequence numbers, which only grow, also over restarts.
 /// - A record goes to the shard whose hash-key range holds its explicit hash key, else the MD5 of its partition key.
+/// - A process reads and commits the shards that it holds. One that another process has taken over is [`Error::Lost`].
 /// - Every future may be dropped at any `.await`: an append that was dropped has happened or not, per record; a read
 ///   or a commit that was dropped may be called again.
 /// - The engine never retries; callers do, and an error says whether that can help.
 pub trait Engine: Send + Sync {
-    /// Every shard, parents before their children. A closed shard stays listed while it holds records.
+    /// Every shard, parents before their children, and whose it is. A closed shard stays listed while it holds records.
+    /// Where processes share a stream, the answer changes from call to call.
     fn shards(&self) -> BoxFuture<'_, Result<Vec<Shard>, Error>>;
 
     /// Appends up to [`APPEND_RECORDS_MAX`] records of up to [`APPEND_BYTES_MAX`] together. One result per record, in
@@ -56,6 +58,9 @@ pub trait Engine: Send + Sync {
     /// [`Error::Fatal`], and so is `None` behind one. Records up to it may be trimmed from now on, none after it.
     fn commit<'a>(&'a self, shard: &'a ShardId, checkpoint: Checkpoint) -> BoxFuture<'a, Result<(), Error>>;
 
+    /// A closed shard is delivered to its end: it is not read again, and its children may begin, in any process.
+    fn finish<'a>(&'a self, shard: &'a ShardId) -> BoxFuture<'a, Result<(), Error>>;
+
     /// The newest mark of every producer, whatever was trimmed since.
     fn marks(&self) -> BoxFuture<'_, Result<Vec<Mark>, Error>>;
 
@@ -79,6 +84,18 @@ pub struct Shard {
     pub parents: Vec<ShardId>,
     /// Inclusive range of 128-bit hash keys.
     pub hash_keys: (u128, u128),
+    pub standing: Standing,
+}
+
+/// Whose a shard is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// This process delivers it. The term grows whenever a shard changes hands; 0 where processes share nothing.
+    Mine { term: u64 },
+    /// Another process does, or nobody yet.
+    Elsewhere,
+    /// It was [finished](Engine::finish).
+    Delivered,
 }
 
 /// A place in a shard. Opaque to all but the engine that made it, which alone can compare two of them.
@@ -145,6 +162,9 @@ pub struct Read {
     pub behind: Duration,
     /// The shard is closed and read to its end.
     pub ended: bool,
+    /// Where nothing was left to read: no record that follows arrives earlier. Milliseconds since 1970 UTC, by the
+    /// stream's clock, as far as it is known.
+    pub no_earlier_ms: i64,
 }
 
 /// How far a shard is delivered.
@@ -159,10 +179,12 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardStatus {
     pub shard: ShardId,
-    pub records_waiting: u64,
-    pub bytes_stored: u64,
+    /// `None` where the stream does not tell.
+    pub records_waiting: Option<u64>,
     /// Arrival of the oldest record after the checkpoint.
     pub oldest_waiting_ms: Option<i64>,
+    /// How long records are kept, delivered or not. `None`: until they are delivered.
+    pub kept_for: Option<Duration>,
 }
 
 /// What a caller does with a failure is its name.
@@ -174,4 +196,7 @@ pub enum Error {
     /// It never will: a damaged file, a position of another stream, a record over the bounds. Names the place.
     #[error("{0}")]
     Fatal(String),
+    /// Another process has taken over the shard, and goes on from its last commit.
+    #[error("{0}")]
+    Lost(String),
 }

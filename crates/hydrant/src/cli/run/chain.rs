@@ -107,7 +107,7 @@ impl Chain {
 
     pub(super) async fn show_progress(&self) {
         let Ok(status) = self.stream.status().await else { return };
-        let waiting: u64 = status.iter().map(|shard| shard.records_waiting).sum();
+        let waiting: u64 = status.iter().filter_map(|shard| shard.records_waiting).sum();
         self.metrics.records_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         if !output::on_terminal() {
             return;

@@ -250,7 +250,7 @@ async fn finish(chain: &Chain, start: Instant, json: bool, note: &str) -> anyhow
     let status = timeout(Duration::from_secs(1), chain.stream.status()).await;
     let known = chain.metrics.records_waiting.get().max(0).unsigned_abs();
     let waiting = match status {
-        Ok(Ok(status)) => status.iter().map(|shard| shard.records_waiting).sum(),
+        Ok(Ok(status)) => status.iter().filter_map(|shard| shard.records_waiting).sum(),
         Ok(Err(_)) | Err(_) => known,
     };
     let summary = Summary::of(&chain.metrics, &chain.delivery.settings.transform.filters, start.elapsed(), waiting);

@@ -64,7 +64,7 @@ impl Pump {
             let problem = match self.stream.append(offered).await {
                 Ok(results) => self.keep_refused(&mut waiting, results)?,
                 Err(stream::Error::Retry(problem)) => Some(problem),
-                Err(stream::Error::Fatal(problem)) => bail!(problem),
+                Err(stream::Error::Fatal(problem) | stream::Error::Lost(problem)) => bail!(problem),
             };
             let Some(problem) = problem else {
                 self.waits(None);
@@ -118,7 +118,7 @@ impl Pump {
                     problem.get_or_insert(text);
                     waiting.push(record);
                 }
-                Err(stream::Error::Fatal(text)) => bail!(text),
+                Err(stream::Error::Fatal(text) | stream::Error::Lost(text)) => bail!(text),
             }
         }
         waiting.extend(rest);

@@ -9,7 +9,9 @@
 //! arrival of the batch's first record in UTC, and its uuid comes from the place where the batch begins. So a batch that
 //! a crash cut off before its commit meets its own objects when it is delivered again: what they hold stays, and
 //! only ids that they do not hold yet are added. A repeat is therefore found without a search, for one
-//! batch only, which is all that can be repeated.
+//! batch only, which is all that can be repeated. Where processes share a stream, each holder of a shard has objects of
+//! its own, and a successor looks at those of the holder before; a repeat that it does not find there counts once all the
+//! same, by its id.
 //!
 //! Firehose's keys come first, in its order, then ours: `esDocumentId`, `ordinal`, `format`, `reasonCode`. There is no
 //! `lambdaARN`, since there is no Lambda; `esTypeName` is empty, since indices have no types; `errorCode` is what
@@ -103,8 +105,17 @@ impl Store {
         Ok(Store::new(Arc::new(Directory::open(path)?)))
     }
 
-    /// What an attempt that began at the same place has put.
+    /// What an attempt that began at the same place has put, also one of the holder before.
     pub(super) async fn earlier(&self, shard: &ShardId, begin: &Begin) -> io::Result<Earlier> {
+        let mut earlier = self.earlier_of_term(shard, begin).await?;
+        if let Some(term) = begin.term.checked_sub(1) {
+            let before = self.earlier_of_term(shard, &Begin { term, ..begin.clone() }).await?;
+            earlier.ids.extend(before.ids);
+        }
+        Ok(earlier)
+    }
+
+    async fn earlier_of_term(&self, shard: &ShardId, begin: &Begin) -> io::Result<Earlier> {
         let processing = self.objects.get(&key(Kind::Processing, shard, begin)).await?.unwrap_or_default();
         let index = self.objects.get(&key(Kind::Index, shard, begin)).await?.unwrap_or_default();
         let lines = processing.split(|byte| *byte == b'\n').chain(index.split(|byte| *byte == b'\n'));
@@ -202,6 +213,9 @@ fn key(kind: Kind, shard: &ShardId, begin: &Begin) -> String {
     for part in [shard.0.as_str(), after, begin.sequence_number.as_str()] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
+    }
+    if begin.term > 0 {
+        hash.update(begin.term.to_be_bytes());
     }
     let digest: [u8; 32] = hash.finalize().into();
     let mut bytes = [0; 16];

@@ -24,7 +24,7 @@ fn shard() -> ShardId {
 }
 
 fn begin() -> Begin {
-    Begin { after: Some(Position("7".into())), sequence_number: "8".into(), arrival_ms: ARRIVAL_MS }
+    Begin { term: 0, after: Some(Position("7".into())), sequence_number: "8".into(), arrival_ms: ARRIVAL_MS }
 }
 
 fn record(data: Vec<u8>) -> Record {

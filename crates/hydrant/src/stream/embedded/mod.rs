@@ -55,6 +55,9 @@ use super::{
 };
 use crate::clock::Clock;
 
+/// So much the clock may be put back.
+const CLOCK_MARGIN_MS: i64 = 1_000;
+
 /// Each shard has a thread and open files.
 pub const SHARDS_MAX: u32 = 64;
 /// A segment is complete when the next group would make it longer. Bounds what a start has to check.
@@ -207,6 +210,7 @@ impl Embedded {
 
     async fn read_after(&self, id: &ShardId, after: Option<&Position>, limits: ReadLimits) -> Result<Read, Error> {
         let shard = &self.handle(id)?.shard;
+        let no_earlier_ms = self.clock.now_ms().saturating_sub(CLOCK_MARGIN_MS);
         let after = after.map_or(Ok(0), |position| sequence::counter(shard.idx, position))?;
         let mut last = shard.last.subscribe();
         if after > *last.borrow_and_update() {
@@ -214,12 +218,13 @@ impl Embedded {
         }
         let arrived = tokio::time::timeout(limits.wait, last.wait_for(|last| *last > after)).await.is_ok();
         if !arrived {
-            return Ok(Read { records: Vec::new(), behind: Duration::ZERO, ended: false });
+            return Ok(Read { records: Vec::new(), behind: Duration::ZERO, ended: false, no_earlier_ms });
         }
         let records_max = limits.records_max.max(1);
         let limits = Limits { records_max, bytes_max: limits.bytes_max.min(READ_BYTES_MAX) };
         let (shard, now_ms) = (Arc::clone(shard), self.clock.now_ms());
-        blocking(move || shard.read(after, limits, now_ms)).await
+        let read = blocking(move || shard.read(after, limits, now_ms)).await?;
+        Ok(Read { records: read.records, behind: read.behind, ended: false, no_earlier_ms })
     }
 
     async fn commit_to(&self, id: &ShardId, checkpoint: Checkpoint) -> Result<(), Error> {
@@ -298,6 +303,7 @@ impl Engine for Embedded {
             id: handle.shard.id.clone(),
             parents: Vec::new(),
             hash_keys: handle.hash_keys,
+            standing: super::Standing::Mine { term: 0 },
         };
         let shards = self.shards.iter().map(shard).collect();
         async move { Ok(shards) }.boxed()
@@ -341,6 +347,11 @@ impl Engine for Embedded {
         self.commit_to(shard, checkpoint).boxed()
     }
 
+    /// Shards of this engine are never closed.
+    fn finish<'a>(&'a self, shard: &'a ShardId) -> BoxFuture<'a, Result<(), Error>> {
+        async move { self.handle(shard).map(drop) }.boxed()
+    }
+
     fn marks(&self) -> BoxFuture<'_, Result<Vec<Mark>, Error>> {
         async move {
             let mut marks = Vec::new();
@@ -370,7 +381,7 @@ fn status(shard: &Shard) -> ShardStatus {
         let one = shard.read(delivered, Limits { records_max: 1, bytes_max: 0 }, 0).ok();
         one.and_then(|one| one.records.first().map(|record| record.arrival_ms))
     };
-    ShardStatus { shard: shard.id.clone(), records_waiting, bytes_stored: shard.bytes_stored(), oldest_waiting_ms }
+    ShardStatus { shard: shard.id.clone(), records_waiting: Some(records_waiting), oldest_waiting_ms, kept_for: None }
 }
 
 /// Runs file access on a thread that may block. Dropping the future lets it end unseen, which harms nothing: it reads.

@@ -15,7 +15,7 @@ use super::io_error;
 use super::recovery::Recovered;
 use super::scan::{Found, Scan, Step};
 use super::segment::{Marks, Segment};
-use crate::stream::{Error, Read, Record, ShardId};
+use crate::stream::{Error, Record, ShardId};
 
 /// All of it is durable: the writer publishes after it has synced.
 pub(super) struct Shard {
@@ -66,10 +66,6 @@ impl Shard {
         self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn bytes_stored(&self) -> u64 {
-        self.segments().iter().map(|segment| segment.durable()).sum()
-    }
-
     /// The counter of the oldest record that is kept, or would be.
     pub(super) fn oldest(&self) -> u64 {
         self.segments().first().map_or(1, |segment| segment.first)
@@ -77,7 +73,7 @@ impl Shard {
 
     /// The records after `after`, from the oldest kept one if those were trimmed. Stops at damage, and fails with
     /// its place when nothing comes before it.
-    pub(super) fn read(&self, after: u64, limits: Limits, now_ms: i64) -> Result<Read, Error> {
+    pub(super) fn read(&self, after: u64, limits: Limits, now_ms: i64) -> Result<Portion, Error> {
         let last = self.last();
         let segments = self.segments().clone();
         let mut reading = Reading::new(after.saturating_add(1), limits, now_ms);
@@ -93,8 +89,15 @@ impl Shard {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Read { records: reading.records, behind: reading.behind, ended: false })
+        Ok(Portion { records: reading.records, behind: reading.behind })
     }
+}
+
+/// What a read has found.
+pub(super) struct Portion {
+    pub(super) records: Vec<Record>,
+    /// Age of the oldest record not yet read.
+    pub(super) behind: Duration,
 }
 
 /// A read under way.

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hydrant::clock::Clock;
 use hydrant::stream::{
     APPEND_BYTES_MAX, APPEND_RECORDS_MAX, Appended, Checkpoint, Engine, Error, Mark, NewRecord, Position,
-    RECORD_BYTES_MAX, Read, ReadLimits, Record, Shard, ShardId, ShardStatus,
+    RECORD_BYTES_MAX, Read, ReadLimits, Record, Shard, ShardId, ShardStatus, Standing,
 };
 use md5::{Digest, Md5};
 use tokio::sync::Notify;
@@ -21,6 +22,9 @@ use super::World;
 const STATE_BYTES_MAX: usize = 1024 * 1024;
 
 const MARK_BYTES_MAX: usize = 4096;
+
+/// The model's clock is never put back, but the loop should not rely on it.
+const CLOCK_MARGIN_MS: i64 = 1_000;
 
 pub(crate) struct Stream {
     world: Arc<World>,
@@ -45,6 +49,8 @@ struct ShardState {
     /// All marks ever, with the number of their record. Trimming leaves them.
     marks: Vec<(u64, Mark)>,
     checkpoint: Option<Checkpoint>,
+    /// That of the first commit ever.
+    first_state: Option<Bytes>,
     /// A commit that is under way: it may survive a loss of power, or not.
     committing: Option<Checkpoint>,
     /// A record that cannot be read.
@@ -81,7 +87,7 @@ impl Stream {
             state.marks.retain(|(number, _)| *number <= kept);
             (state.durable, state.newest) = (kept, kept);
             if let Some(checkpoint) = state.committing.take().filter(|_| self.world.chance(500)) {
-                state.checkpoint = Some(checkpoint);
+                state.commit(checkpoint);
             }
         }
     }
@@ -119,6 +125,11 @@ impl Stream {
     /// The shards, without a fault.
     pub(crate) fn shards_now(&self) -> Vec<Shard> {
         self.lock().iter().map(|state| state.shard.clone()).collect()
+    }
+
+    /// What the first commit of each shard stored.
+    pub(crate) fn first_states(&self) -> Vec<Bytes> {
+        self.lock().iter().filter_map(|state| state.first_state.clone()).collect()
     }
 
     /// Durable records of a shard after its checkpoint.
@@ -229,20 +240,22 @@ impl Stream {
         }
         let age_ms = next.map_or(0, |(_, record)| self.clock.now_ms() - record.arrival_ms);
         let behind = Duration::from_millis(u64::try_from(age_ms).unwrap_or(0));
-        Ok(Some(Read { records, behind, ended }))
+        let no_earlier_ms = self.clock.now_ms() - CLOCK_MARGIN_MS;
+        Ok(Some(Read { records, behind, ended, no_earlier_ms }))
     }
 }
 
 impl ShardState {
     fn new(id: ShardId, parents: Vec<ShardId>, hash_keys: (u128, u128)) -> ShardState {
         ShardState {
-            shard: Shard { id, parents, hash_keys },
+            shard: Shard { id, parents, hash_keys, standing: Standing::Mine { term: 0 } },
             open: true,
             records: Vec::new(),
             durable: 0,
             newest: 0,
             marks: Vec::new(),
             checkpoint: None,
+            first_state: None,
             committing: None,
             damaged: None,
         }
@@ -276,6 +289,11 @@ impl ShardState {
     fn number(&self, position: &Position) -> Result<u64, Error> {
         let number = position.0.strip_prefix(&format!("{}/", self.shard.id)).and_then(|digits| digits.parse().ok());
         number.ok_or_else(|| Error::Fatal(format!("position {position} is not of shard {}", self.shard.id)))
+    }
+
+    fn commit(&mut self, checkpoint: Checkpoint) {
+        self.first_state.get_or_insert_with(|| checkpoint.state.clone());
+        self.checkpoint = Some(checkpoint);
     }
 
     fn delivered(&self) -> u64 {
@@ -352,6 +370,7 @@ impl Engine for Stream {
         async move {
             self.world.step().await;
             self.unavailable("read")?;
+            let no_earlier_ms = self.clock.now_ms() - CLOCK_MARGIN_MS;
             let wait = async {
                 loop {
                     let mut appended = std::pin::pin!(self.appended.notified());
@@ -362,7 +381,7 @@ impl Engine for Stream {
                     appended.await;
                 }
             };
-            let nothing = Read { records: Vec::new(), behind: Duration::ZERO, ended: false };
+            let nothing = Read { records: Vec::new(), behind: Duration::ZERO, ended: false, no_earlier_ms };
             tokio::time::timeout(limits.wait, wait).await.unwrap_or(Ok(nothing))
         }
         .boxed()
@@ -413,10 +432,29 @@ impl Engine for Stream {
             {
                 let mut shards = self.lock();
                 let state = shards.iter_mut().find(|state| state.shard.id == *shard).unwrap();
-                state.checkpoint = state.committing.take();
+                if let Some(checkpoint) = state.committing.take() {
+                    state.commit(checkpoint);
+                }
                 self.world.note(format!("committed {shard} {}", state.delivered()));
             }
             self.lost_reply("commit")
+        }
+        .boxed()
+    }
+
+    fn finish<'a>(&'a self, shard: &'a ShardId) -> BoxFuture<'a, Result<(), Error>> {
+        async move {
+            self.world.step().await;
+            self.unavailable("finish")?;
+            let mut shards = self.lock();
+            find(&shards, shard)?;
+            let state = shards.iter_mut().find(|state| state.shard.id == *shard).unwrap();
+            if state.open || state.delivered() < state.durable {
+                return Err(Error::Fatal(format!("shard {shard} is finished before its end")));
+            }
+            state.shard.standing = Standing::Delivered;
+            drop(shards);
+            self.lost_reply("finish")
         }
         .boxed()
     }
@@ -443,9 +481,9 @@ impl Engine for Stream {
                 let oldest = state.records.iter().find(|(number, _)| *number > state.delivered());
                 ShardStatus {
                     shard: state.shard.id.clone(),
-                    records_waiting: state.durable - state.delivered(),
-                    bytes_stored: state.records.iter().map(|(_, record)| record.data.len() as u64).sum(),
+                    records_waiting: Some(state.durable - state.delivered()),
                     oldest_waiting_ms: oldest.map(|(_, record)| record.arrival_ms),
+                    kept_for: None,
                 }
             });
             Ok(status.collect())

@@ -189,7 +189,7 @@ impl Machine {
         let envelopes: Vec<Envelope> = self.envelopes().cloned().collect();
         let mut rules: BTreeMap<ShardId, u64> = BTreeMap::new();
         self.stream.watch(Box::new(move |shard, parents_waiting, records| {
-            if parents_waiting > 0 {
+            if parents_waiting > 0 && !records.is_empty() {
                 found.lock().unwrap().push(format!("{shard} is delivered before its parents"));
             }
             for record in records {
@@ -207,10 +207,9 @@ impl Machine {
 
     /// A machine that crashes before it has recorded its naming has delivered nothing by it.
     fn first_naming(&self) -> u64 {
-        let stored = std::fs::read(self.folder.path().join("naming.json")).unwrap();
-        let stored: serde_json::Value = serde_json::from_slice(&stored).unwrap();
-        let shards = stored["shards"].as_object().unwrap().values();
-        shards.map(|rules| check::rule(rules[0]["pattern"].as_str().unwrap())).max().unwrap()
+        let states = self.stream.first_states().into_iter();
+        let states = states.map(|state| serde_json::from_slice::<serde_json::Value>(&state).unwrap());
+        states.map(|state| check::rule(state["naming"][0]["pattern"].as_str().unwrap())).max().unwrap()
     }
 
     fn envelopes(&self) -> impl Iterator<Item = &Envelope> {

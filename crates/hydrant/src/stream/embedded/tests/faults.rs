@@ -22,7 +22,7 @@ async fn append_until_done(stream: &Embedded, data: &str) {
         match stream.append_records(vec![record(data, Some(("log", data)))]).await.unwrap().remove(0) {
             Ok(_) => return,
             Err(Error::Retry(text)) => assert!(text.contains(DIR), "names no path: {text}"),
-            Err(Error::Fatal(text)) => panic!("{text}"),
+            Err(Error::Fatal(text) | Error::Lost(text)) => panic!("{text}"),
         }
         let shown = read_all(stream, None).await.0;
         assert!(shown.iter().all(|shown| text(shown) != data), "a record that failed is visible");
@@ -36,7 +36,7 @@ async fn commit_until_done(stream: &Embedded, counter: u64) {
         match Engine::commit(stream, &shard(), checkpoint.clone()).await {
             Ok(()) => return,
             Err(Error::Retry(text)) => assert!(text.contains(DIR), "names no path: {text}"),
-            Err(Error::Fatal(text)) => panic!("{text}"),
+            Err(Error::Fatal(text) | Error::Lost(text)) => panic!("{text}"),
         }
     }
     panic!("{ATTEMPTS_MAX} attempts");
