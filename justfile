@@ -12,7 +12,7 @@ test:
 crash rounds="50":
     ./test crash {{rounds}}
 
-sim seeds="200":
+sim seeds="500":
     ./test sim {{seeds}}
 
 bench:

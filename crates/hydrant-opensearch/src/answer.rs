@@ -16,12 +16,13 @@ pub(crate) struct Item {
     pub(crate) error: Option<ErrorInfo>,
 }
 
+/// What the server says of an error, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub(crate) struct ErrorInfo {
+pub struct ErrorInfo {
     #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) reason: String,
+    pub kind: String,
+    pub reason: String,
 }
 
 #[derive(Deserialize)]
@@ -67,16 +68,21 @@ pub(crate) fn items(body: &[u8]) -> Option<Vec<Item>> {
     Some(answer.items.into_iter().map(|item| item.0).collect())
 }
 
-/// The error of a request that was refused whole: an object as a rule, a text for some.
-pub(crate) fn error(body: &[u8]) -> ErrorInfo {
+/// The error of a request that was refused whole: an object as a rule, a text for some. What stands before a server in
+/// AWS says it in a `message`.
+pub fn error(body: &[u8]) -> ErrorInfo {
     #[derive(Deserialize)]
     struct Refused {
-        error: serde_json::Value,
+        error: Option<serde_json::Value>,
+        #[serde(alias = "Message")]
+        message: Option<String>,
     }
-    let Ok(Refused { error }) = serde_json::from_slice(body) else { return ErrorInfo::default() };
-    match error.as_str() {
-        Some(reason) => ErrorInfo { kind: String::new(), reason: reason.to_owned() },
-        None => serde_json::from_value(error).unwrap_or_default(),
+    let Ok(Refused { error, message }) = serde_json::from_slice(body) else { return ErrorInfo::default() };
+    let of_text = |reason: &str| ErrorInfo { kind: String::new(), reason: reason.to_owned() };
+    match error {
+        Some(serde_json::Value::String(reason)) => of_text(&reason),
+        Some(error) => serde_json::from_value(error).unwrap_or_default(),
+        None => message.as_deref().map(of_text).unwrap_or_default(),
     }
 }
 
@@ -104,6 +110,9 @@ mod tests {
         let told = error(br#"{"error":{"root_cause":[],"type":"t","reason":"r"},"status":400}"#);
         assert_eq!((told.kind.as_str(), told.reason.as_str()), ("t", "r"));
         assert_eq!(error(br#"{"error":"Content-Type","status":406}"#).reason, "Content-Type");
+        for of_aws in [&br#"{"message":"Signature expired"}"#[..], br#"{"Message":"Signature expired"}"#] {
+            assert_eq!(error(of_aws).reason, "Signature expired");
+        }
         for other in [&b""[..], b"<html>", b"{}", br#"{"error":5}"#] {
             assert_eq!(error(other), ErrorInfo::default());
         }

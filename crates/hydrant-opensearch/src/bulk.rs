@@ -11,6 +11,9 @@ pub const ID_BYTES_MAX: usize = 512;
 /// The server refuses a longer name of an index.
 pub const INDEX_BYTES_MAX: usize = 255;
 
+/// Smaller bodies are not divided among connections: they would cost the server more than the second one gains.
+const EVEN_BYTES_MIN: usize = 512 * 1024;
+
 /// Code of a document that cannot stand in a request.
 pub const ACTION_INVALID: &str = "Hydrant.ActionInvalid";
 
@@ -30,6 +33,31 @@ impl Operation {
         match self {
             Operation::Create => "create",
             Operation::Index => "index",
+        }
+    }
+}
+
+/// What the names of indices are names of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Target {
+    /// Indices, which the server makes where they are not there.
+    #[default]
+    Index,
+    /// Aliases, which are never made: what is no alias takes nothing.
+    Alias,
+    /// Data streams, which take only [`Operation::Create`].
+    DataStream,
+}
+
+impl Target {
+    pub const ALL: [Target; 3] = [Target::Index, Target::Alias, Target::DataStream];
+
+    /// As it stands in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Target::Index => "index",
+            Target::Alias => "alias",
+            Target::DataStream => "data_stream",
         }
     }
 }
@@ -80,39 +108,75 @@ pub fn check(action: &Action<'_>) -> Option<Reason> {
 
 /// Bytes of an action in a body.
 pub fn action_bytes(action: &Action<'_>, operation: Operation) -> usize {
-    let mut line = Vec::new();
-    write_action_line(&mut line, action, operation);
-    line.len() + action.source.len() + 1
+    let id = action.id.map_or(0, |id| ",\"_id\":".len() + string_bytes(id));
+    let line = "{\"\":{\"_index\":}}\n".len() + operation.name().len() + string_bytes(action.index) + id;
+    line + action.source.len() + 1
 }
 
-/// Packs the documents at these places into bodies, in order. A document that is larger than a body is one by itself.
+/// A body that is not made yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Planned {
+    pub(crate) documents: Vec<usize>,
+    bytes: usize,
+}
+
+/// Which documents of these places stand together in a body, in order. A document that is larger than a body is one by
+/// itself. Where there is more than one connection, there are as many bodies for each, of about one size, so that none
+/// waits for the others in the end.
+pub(crate) fn plan(
+    actions: &[Action<'_>],
+    places: impl IntoIterator<Item = usize>,
+    operation: Operation,
+    limits: BodyLimits,
+    connections: usize,
+) -> Vec<Planned> {
+    let sized = |place: usize| Some((place, action_bytes(actions.get(place)?, operation)));
+    let sizes: Vec<(usize, usize)> = places.into_iter().filter_map(sized).collect();
+    let bytes_max = even_bytes(&sizes, limits, connections);
+    let mut planned: Vec<Planned> = Vec::new();
+    for (place, bytes) in sizes {
+        let fits =
+            |body: &Planned| body.documents.len() < limits.documents && body.bytes.saturating_add(bytes) <= bytes_max;
+        if !planned.last().is_some_and(fits) {
+            planned.push(Planned::default());
+        }
+        if let Some(body) = planned.last_mut() {
+            body.documents.push(place);
+            body.bytes += bytes;
+        }
+    }
+    planned
+}
+
+/// The size of bodies with which every connection has as many.
+fn even_bytes(sizes: &[(usize, usize)], limits: BodyLimits, connections: usize) -> usize {
+    let bytes: usize = sizes.iter().map(|(_, bytes)| bytes).sum();
+    let largest = sizes.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
+    let least = bytes.div_ceil(limits.bytes.max(1)).max(sizes.len().div_ceil(limits.documents.max(1))).max(1);
+    let each = bytes / least.next_multiple_of(connections.max(1));
+    if connections < 2 || each < EVEN_BYTES_MIN { limits.bytes } else { limits.bytes.min(each + largest) }
+}
+
+impl Planned {
+    pub(crate) fn body(self, actions: &[Action<'_>], operation: Operation) -> Body {
+        let mut bytes = Vec::with_capacity(self.bytes);
+        for action in self.documents.iter().filter_map(|place| actions.get(*place)) {
+            write_action_line(&mut bytes, action, operation);
+            bytes.extend_from_slice(action.source);
+            bytes.push(b'\n');
+        }
+        Body { bytes, documents: self.documents }
+    }
+}
+
+/// Packs the documents at these places into bodies, in order, each as full as it may be.
 pub fn bodies(
     actions: &[Action<'_>],
     places: impl IntoIterator<Item = usize>,
     operation: Operation,
     limits: BodyLimits,
 ) -> Vec<Body> {
-    let mut bodies: Vec<Body> = Vec::new();
-    let mut line = Vec::new();
-    for place in places {
-        let Some(action) = actions.get(place) else { continue };
-        line.clear();
-        write_action_line(&mut line, action, operation);
-        let bytes = line.len() + action.source.len() + 1;
-        let fits = |body: &Body| {
-            body.documents.len() < limits.documents && body.bytes.len().saturating_add(bytes) <= limits.bytes
-        };
-        if !bodies.last().is_some_and(fits) {
-            bodies.push(Body::default());
-        }
-        if let Some(body) = bodies.last_mut() {
-            body.bytes.extend_from_slice(&line);
-            body.bytes.extend_from_slice(action.source);
-            body.bytes.push(b'\n');
-            body.documents.push(place);
-        }
-    }
-    bodies
+    plan(actions, places, operation, limits, 1).into_iter().map(|planned| planned.body(actions, operation)).collect()
 }
 
 /// `{"create":{"_index":"…","_id":"…"}}` and its newline.
@@ -128,8 +192,17 @@ fn write_action_line(out: &mut Vec<u8>, action: &Action<'_>, operation: Operatio
     out.extend_from_slice(b"}}\n");
 }
 
+/// Whether a text stands in JSON as it is.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
+}
+
+fn string_bytes(text: &str) -> usize {
+    if is_plain(text) { text.len() + 2 } else { serde_json::Value::from(text).to_string().len() }
+}
+
 fn write_string(out: &mut Vec<u8>, text: &str) {
-    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+    if is_plain(text) {
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');
@@ -170,6 +243,30 @@ mod tests {
         assert_eq!(whole[0].bytes.len(), bytes);
         let again = bodies(&actions, [4], Operation::Index, BodyLimits { bytes: 9, documents: 1 });
         assert_eq!(again[0].bytes, b"{\"index\":{\"_index\":\"a\",\"_id\":\"5\"}}\n{}\n");
+    }
+
+    #[test]
+    fn every_connection_has_as_many_bodies_of_about_one_size() {
+        let source = format!("{{\"a\":\"{}\"}}", "x".repeat(960));
+        let actions: Vec<Action<'_>> = (0..16_000).map(|_| action("a", "1", source.as_bytes())).collect();
+        let planned = |count: usize, bytes: usize, documents: usize, connections: usize| {
+            let limits = BodyLimits { bytes, documents };
+            let planned = plan(&actions, 0..count, Operation::Create, limits, connections);
+            let places: Vec<usize> = planned.iter().flat_map(|body| body.documents.clone()).collect();
+            assert_eq!(places, (0..count).collect::<Vec<_>>());
+            planned.into_iter().map(|body| body.documents.len()).collect::<Vec<_>>()
+        };
+        // An action has 1,005 bytes.
+        assert_eq!(planned(16_000, 5_000_000, 5_000, 1), [4975, 4975, 4975, 1075]);
+        assert_eq!(planned(16_000, 5_000_000, 5_000, 2), [4001, 4001, 4001, 3997]);
+        assert_eq!(planned(12_000, 5_000_000, 5_000, 2), [3001, 3001, 3001, 2997]);
+        assert_eq!(planned(12_000, 5_000_000, 1_000, 2).len(), 12);
+        assert_eq!(planned(2_000, 5_000_000, 5_000, 2), [1001, 999]);
+        assert_eq!(planned(1_000, 5_000_000, 5_000, 2), [1_000]);
+        assert_eq!(planned(0, 5_000_000, 5_000, 2), [0_usize; 0]);
+        let body = plan(&actions, 0..7, Operation::Create, BodyLimits { bytes: 9_999, documents: 9 }, 2).remove(0);
+        let (bytes, body) = (body.bytes, body.body(&actions, Operation::Create));
+        assert_eq!((body.bytes.len(), body.bytes.capacity()), (bytes, bytes));
     }
 
     #[test]

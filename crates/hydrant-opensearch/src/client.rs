@@ -2,16 +2,24 @@
 //!
 //! Connections are kept alive. An endpoint that gives no answer is left out for [`DOWN`], unless all are down. Nothing
 //! is tried twice here: whether a request may be sent again is its sender's to know.
+//!
+//! A request goes over the network, or to a function that stands for it ([`Carry`]): the simulation runs in virtual time,
+//! which does not pass while a socket is waited for, so its cluster has to answer in the process. The function is given
+//! the request as it would be sent, with its headers and its body, so that only the wire itself is left out. It is an
+//! enum and no trait, since nothing else ships.
 
 use std::path::PathBuf;
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-pub use reqwest::Method;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::BoxFuture;
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use reqwest::{Certificate, Identity, Proxy, Url};
+pub use reqwest::{Method, Request};
 use tokio::time::Instant;
 
 /// How long an endpoint without an answer is left out.
@@ -22,6 +30,25 @@ pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A service of Amazon's whose requests are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Domains of Amazon OpenSearch Service.
+    Es,
+    /// Collections of Amazon OpenSearch Serverless.
+    Aoss,
+}
+
+impl Service {
+    /// As it stands in a signature.
+    pub fn name(self) -> &'static str {
+        match self {
+            Service::Es => "es",
+            Service::Aoss => "aoss",
+        }
+    }
+}
+
 /// How a request is signed.
 #[derive(Clone, Default)]
 pub enum Auth {
@@ -29,6 +56,9 @@ pub enum Auth {
     None,
     /// User and password.
     Basic { user: String, password: String },
+    /// As Amazon's services ask for it.
+    #[cfg(feature = "aws")]
+    SigV4(std::sync::Arc<crate::sigv4::Signer>),
 }
 
 /// How a cluster is reached.
@@ -47,6 +77,8 @@ pub struct Settings {
     pub gzip: bool,
     /// Of a request, from its first byte to the last of its answer.
     pub timeout: Duration,
+    /// Names and values that every request has beside its own.
+    pub headers: Vec<(&'static str, &'static str)>,
 }
 
 impl Default for Settings {
@@ -59,6 +91,7 @@ impl Default for Settings {
             proxy: None,
             gzip: false,
             timeout: Duration::from_secs(60),
+            headers: Vec::new(),
         }
     }
 }
@@ -71,6 +104,9 @@ pub enum ClientError {
     /// Nobody knows whether the server has done what was asked.
     #[error("{endpoint} gives no answer: {problem}")]
     NoAnswer { endpoint: String, problem: String },
+    /// The request could not be signed, so it was not sent.
+    #[error("the request cannot be signed: {0}")]
+    SignIn(String),
 }
 
 /// An answer, whatever its status.
@@ -87,32 +123,56 @@ pub struct Endpoint {
     down_until: Mutex<Option<Instant>>,
 }
 
-/// A client of one cluster.
+/// Carries a request to its end and brings the answer, or why there is none. Bounded in time by whoever wrote it.
+pub type Carry = Box<dyn Fn(Request) -> BoxFuture<'static, Result<Answer, String>> + Send + Sync>;
+
+/// How requests travel.
+enum Wire {
+    Network(reqwest::Client),
+    Function(Carry),
+}
+
+/// A client of one cluster; clones share connections and what is known of the endpoints.
+#[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
-    endpoints: Vec<Endpoint>,
-    next: AtomicUsize,
+    wire: Arc<Wire>,
+    endpoints: Arc<[Endpoint]>,
+    next: Arc<AtomicUsize>,
     auth: Auth,
     gzip: bool,
+    headers: Vec<(&'static str, &'static str)>,
 }
 
 impl Client {
     /// # Errors
     /// No endpoint, an address that is none, files that cannot be read or hold no certificate.
     pub fn new(settings: &Settings) -> Result<Client, ClientError> {
+        let wire = Wire::Network(http(settings)?);
+        Client::over(wire, settings)
+    }
+
+    /// A client whose requests a function carries; what the settings say of connections does not count.
+    ///
+    /// # Errors
+    /// No endpoint, an address that is none.
+    pub fn carried(settings: &Settings, carry: Carry) -> Result<Client, ClientError> {
+        Client::over(Wire::Function(carry), settings)
+    }
+
+    fn over(wire: Wire, settings: &Settings) -> Result<Client, ClientError> {
         let endpoints =
             settings.endpoints.iter().map(|endpoint| Endpoint::new(endpoint)).collect::<Result<Vec<_>, _>>()?;
         if endpoints.is_empty() {
             return Err(ClientError::Settings("no endpoint of OpenSearch is configured".to_owned()));
         }
-        let http = http(settings)?;
-        Ok(Client { http, endpoints, next: AtomicUsize::new(0), auth: settings.auth.clone(), gzip: settings.gzip })
+        let Settings { auth, gzip, headers, .. } = settings.clone();
+        Ok(Client { wire: Arc::new(wire), endpoints: endpoints.into(), next: Arc::default(), auth, gzip, headers })
     }
 
     /// Sends one request to an endpoint that answers, as far as is known. `path` begins with `/`.
     ///
     /// # Errors
-    /// [`ClientError::NoAnswer`].
+    /// [`ClientError::NoAnswer`], and [`ClientError::SignIn`] where credentials are missing.
     pub async fn send(
         &self,
         method: Method,
@@ -121,38 +181,65 @@ impl Client {
         body: Vec<u8>,
     ) -> Result<Answer, ClientError> {
         let endpoint = self.pick();
-        let no_answer = |error: reqwest::Error| {
-            endpoint.went_down();
-            ClientError::NoAnswer { endpoint: endpoint.name(), problem: chain(&error) }
+        let request = self.request(endpoint, method, path, content_type, body);
+        #[cfg(feature = "aws")]
+        let request = match &self.auth {
+            Auth::SigV4(signer) => signer.sign(request).await.map_err(ClientError::SignIn)?,
+            Auth::None | Auth::Basic { .. } => request,
         };
+        match self.wire.carry(request).await {
+            Ok(answer) => {
+                endpoint.came_up();
+                #[cfg(feature = "aws")]
+                if let (Auth::SigV4(signer), 401 | 403) = (&self.auth, answer.status) {
+                    signer.was_refused().await;
+                }
+                Ok(answer)
+            }
+            Err(problem) => {
+                endpoint.went_down();
+                Err(ClientError::NoAnswer { endpoint: endpoint.name(), problem })
+            }
+        }
+    }
+
+    /// As it is sent.
+    fn request(
+        &self,
+        endpoint: &Endpoint,
+        method: Method,
+        path: &str,
+        content_type: &'static str,
+        body: Vec<u8>,
+    ) -> Request {
         let mut url = endpoint.url.clone();
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
         url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
         url.set_query(query);
-        let mut request = self.http.request(method, url);
-        if !body.is_empty() {
-            request = request.header(CONTENT_TYPE, HeaderValue::from_static(content_type));
-            request = if self.gzip {
-                request.header(CONTENT_ENCODING, HeaderValue::from_static("gzip")).body(gzip(&body))
-            } else {
-                request.body(body)
-            };
+        let mut request = Request::new(method, url);
+        for (name, value) in &self.headers {
+            request.headers_mut().insert(*name, HeaderValue::from_static(value));
         }
         if let Auth::Basic { user, password } = &self.auth {
-            request = request.basic_auth(user, Some(password));
-        }
-        let mut response = request.send().await.map_err(no_answer)?;
-        let status = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
-            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                let problem = format!("its answer is longer than {ANSWER_BYTES_MAX} bytes");
-                return Err(ClientError::NoAnswer { endpoint: endpoint.name(), problem });
+            // Base64 can stand in a header.
+            if let Ok(mut value) =
+                HeaderValue::try_from(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+            {
+                value.set_sensitive(true);
+                request.headers_mut().insert(AUTHORIZATION, value);
             }
-            body.extend_from_slice(&chunk);
         }
-        endpoint.came_up();
-        Ok(Answer { status, body })
+        if !body.is_empty() {
+            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            let body = if self.gzip {
+                request.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                gzip(&body)
+            } else {
+                body
+            };
+            *request.body_mut() = Some(body.into());
+        }
+        request
     }
 
     /// The next endpoint that is not down, else the next one.
@@ -168,6 +255,25 @@ impl Client {
     /// Addresses that gave no answer lately.
     pub fn down(&self) -> Vec<String> {
         self.endpoints.iter().filter(|endpoint| endpoint.is_down()).map(Endpoint::name).collect()
+    }
+}
+
+impl Wire {
+    async fn carry(&self, request: Request) -> Result<Answer, String> {
+        let http = match self {
+            Wire::Network(http) => http,
+            Wire::Function(carry) => return carry(request).await,
+        };
+        let mut response = http.execute(request).await.map_err(|error| chain(&error))?;
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| chain(&error))? {
+            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Err(format!("its answer is longer than {ANSWER_BYTES_MAX} bytes"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, body })
     }
 }
 

@@ -15,7 +15,12 @@ pub mod class;
 
 pub mod client;
 
+#[cfg(feature = "aws")]
+pub mod sigv4;
+
 mod writer;
 
-pub use client::{Auth, Client, ClientError, Endpoint, Method, Settings};
-pub use writer::{Limits, NO_ANSWER, Oversize, TOO_LARGE, Writer};
+pub use answer::{ErrorInfo, error as error_of};
+pub use bulk::Target;
+pub use client::{Auth, Carry, Client, ClientError, Endpoint, Method, Request, Service, Settings};
+pub use writer::{Limits, NO_ANSWER, Oversize, SIGN_IN, TOO_LARGE, Writer};

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 
 use crate::answer::{self, ErrorInfo, FILTER_PATH};
-use crate::bulk::{Action, Body, BodyLimits, Operation, action_bytes, bodies, check};
+use crate::bulk::{Action, Body, BodyLimits, Operation, Target, action_bytes, bodies, check, plan};
 use crate::class::{self, ItemClass, RequestClass};
 use crate::client::{Answer, Client, ClientError};
 
@@ -17,6 +17,9 @@ pub const TOO_LARGE: &str = "Hydrant.TooLarge";
 
 /// Code where the server gave no answer, or none that tells each document's outcome.
 pub const NO_ANSWER: &str = "Hydrant.NoAnswer";
+
+/// Code where a request could not be signed.
+pub const SIGN_IN: &str = "Hydrant.SignIn";
 
 /// Named where the type of the server's error is not known.
 const REFUSED: &str = "Hydrant.Refused";
@@ -47,6 +50,7 @@ pub struct Limits {
     /// Requests at a time.
     pub connections: usize,
     pub oversize: Oversize,
+    pub target: Target,
 }
 
 impl Default for Limits {
@@ -58,6 +62,7 @@ impl Default for Limits {
             body_documents: 5_000,
             connections: 2,
             oversize: Oversize::Fail,
+            target: Target::Index,
         }
     }
 }
@@ -111,8 +116,12 @@ impl Writer {
         let mut outcomes: Vec<Option<Outcome>> =
             actions.iter().map(|action| check(action).map(Outcome::Rejected)).collect();
         let sound = outcomes.iter().enumerate().filter(|(_, outcome)| outcome.is_none()).map(|(place, _)| place);
-        let bodies = bodies(actions, sound, self.limits.operation, self.body_limits());
-        let mut sent = stream::iter(bodies).map(|body| self.settle(actions, body)).buffer_unordered(self.width());
+        let (operation, width) = (self.limits.operation, self.width());
+        let planned = plan(actions, sound, operation, self.body_limits(), width);
+        // A body is made when it is sent, so that there are no more than connections.
+        let sending =
+            planned.into_iter().map(|body| async { self.settle(actions, body.body(actions, operation)).await });
+        let mut sent = stream::iter(sending).buffer_unordered(width);
         while let Some(told) = sent.next().await {
             for (place, outcome) in told {
                 if let Some(slot) = outcomes.get_mut(place) {
@@ -215,9 +224,14 @@ impl Writer {
     async fn send(&self, body: Body) -> Sent {
         let Body { bytes, documents } = body;
         let all = |outcome: Outcome| Sent::Outcomes(vec![outcome; documents.len()]);
-        let path = format!("/_bulk?filter_path={FILTER_PATH}");
+        let require_alias = if self.limits.target == Target::Alias { "&require_alias=true" } else { "" };
+        let path = format!("/_bulk?filter_path={FILTER_PATH}{require_alias}");
         let Answer { status, body } = match self.client.send(Method::POST, &path, "application/x-ndjson", bytes).await {
             Ok(answer) => answer,
+            // Nothing was sent: somebody has to mend the credentials.
+            Err(error @ ClientError::SignIn(_)) => {
+                return all(Outcome::Paused(Reason::new(SIGN_IN, error.to_string())));
+            }
             Err(error @ (ClientError::NoAnswer { .. } | ClientError::Settings(_))) => {
                 self.narrow();
                 return all(Outcome::Retry(Reason::new(NO_ANSWER, error.to_string())));

@@ -15,6 +15,9 @@
 //! *document* is what is indexed; an *outcome* is what became of one document; a *position* is opaque; a
 //! *checkpoint* is how far a shard is delivered.
 
+#[cfg(feature = "aws")]
+pub mod aws;
+
 pub mod clock;
 
 pub mod config;
@@ -28,6 +31,8 @@ pub mod stream;
 pub mod deliver;
 
 pub mod index;
+
+pub mod verify;
 
 pub mod door;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use hydrant_transform::record::DropReason;
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -29,6 +30,9 @@ pub struct Metrics {
     pub paused: Gauge,
     /// Seconds between an entry's event and now, at the newest one that went through the stage.
     pub lag: Family<StageLabels, Gauge<f64, AtomicU64>>,
+    /// Seconds that the oldest record of a shard has waited, and that time as a part of the stream's retention.
+    pub shard_lag: Family<ShardLabels, Gauge<f64, AtomicU64>>,
+    pub shard_retention_used: Family<ShardLabels, Gauge<f64, AtomicU64>>,
     /// Records that the stream holds and delivery has not committed.
     pub records_waiting: Gauge,
 }
@@ -40,6 +44,8 @@ pub struct Health {
     pub ready: bool,
     /// What waits or has ended: a part of the program, and a sentence.
     pub problems: BTreeMap<String, String>,
+    /// How long the oldest undelivered record of each shard has waited.
+    pub behind: BTreeMap<String, Duration>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -52,6 +58,11 @@ pub struct StageLabels {
     pub stage: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ShardLabels {
+    pub shard: String,
+}
+
 impl Metrics {
     pub fn dropped_for(&self, reason: &DropReason) -> Counter {
         self.dropped.get_or_create(&DropLabels { reason: reason.name().to_owned() }).clone()
@@ -60,6 +71,20 @@ impl Metrics {
     /// `stage`: `source`, `stream` or `deliver`.
     pub fn set_lag(&self, stage: &'static str, seconds: f64) {
         self.lag.get_or_create(&StageLabels { stage }).set(seconds);
+    }
+
+    pub fn set_shard_lag(&self, shard: &str, seconds: f64, retention_used: Option<f64>) {
+        let labels = ShardLabels { shard: shard.to_owned() };
+        self.shard_lag.get_or_create(&labels).set(seconds);
+        if let Some(used) = retention_used {
+            self.shard_retention_used.get_or_create(&labels).set(used);
+        }
+    }
+
+    /// Before those are told that are there now.
+    pub fn forget_shards(&self) {
+        self.shard_lag.clear();
+        self.shard_retention_used.clear();
     }
 
     /// The text that `/metrics` answers.
@@ -90,6 +115,18 @@ impl Metrics {
             "Age of the newest entry that passed a stage",
             Unit::Seconds,
             self.lag.clone(),
+        );
+        registry.register_with_unit(
+            "shard_lag",
+            "How long the oldest undelivered record of a shard has waited",
+            Unit::Seconds,
+            self.shard_lag.clone(),
+        );
+        registry.register_with_unit(
+            "shard_retention_used",
+            "That time as a part of the stream's retention; at 1 records are lost",
+            Unit::Other("ratio".to_owned()),
+            self.shard_retention_used.clone(),
         );
         registry.register(
             "records_waiting",

@@ -1,5 +1,5 @@
-//! The writer against a real OpenSearch, each class of answer provoked. `./test` fetches the server; its folder is
-//! `HYDRANT_OPENSEARCH`.
+//! The writer against a real OpenSearch, each class of answer provoked, and its client's sign-in against servers
+//! of the tests' own. `./test` fetches OpenSearch; its folder is `HYDRANT_OPENSEARCH`.
 
 #[cfg(test)]
 mod classes;
@@ -12,6 +12,9 @@ mod server;
 
 #[cfg(test)]
 mod sizes;
+
+#[cfg(test)]
+mod tls;
 
 #[cfg(test)]
 fn writer_of(server: &server::Server, limits: hydrant_opensearch::Limits) -> hydrant_opensearch::Writer {

@@ -4,6 +4,8 @@ mod id;
 
 mod index_name;
 
+mod moved;
+
 mod outcome;
 
 mod profile;
@@ -12,7 +14,8 @@ pub mod timestamp;
 
 pub(crate) use id::LogStreamIds;
 pub use id::{DocumentHash, DocumentId, EventSource, document_id, is_cloudwatch_event_id};
-pub use index_name::{IndexNames, IndexNaming, NamingError, Rotation};
+pub use index_name::{IndexNames, IndexNaming, NameSource, NamingError, RotateBy, Rotation, period_end_ms};
+pub use moved::{conflicting_field, with_field_as_text};
 pub use outcome::{Outcome, Reason};
 pub use profile::{Field, Log, Profile};
 
@@ -24,7 +27,7 @@ use crate::entry::Format;
 pub struct Document {
     pub id: DocumentId,
     pub format: Format,
-    /// The log event's own time, milliseconds since 1970 UTC. It decides the index (see [`IndexNaming`]).
+    /// The log event's own time, milliseconds since 1970 UTC. It decides the index, as a rule (see [`IndexNaming`]).
     pub timestamp_ms: i64,
     /// Place of the entry within its log event, from 0.
     pub ordinal: u32,

@@ -25,6 +25,8 @@ mod lines;
 
 mod mould;
 
+mod named;
+
 mod raw;
 
 mod statement;

@@ -7,6 +7,10 @@ mod bench;
 
 mod cases;
 
+mod cluster;
+
+mod connect;
+
 mod digest;
 
 mod explain;
@@ -17,13 +21,23 @@ mod host;
 
 mod input;
 
+mod log;
+
 mod options;
 
 mod output;
 
+mod replay;
+
 mod run;
 
+mod setup;
+
+mod stores;
+
 mod transform;
+
+mod verify;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -31,10 +45,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hydrant_transform::sql::redact::Redact;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
 
-use crate::config::{self, Config, ConfigError, FormatChoice, Tail};
-use options::TransformOptions;
+use crate::config::{self, Config, ConfigError, FormatChoice, Log, LogFormat};
+use options::{ChainOptions, TransformOptions};
 use run::Ended;
 
 const EXIT_USAGE: u8 = 2;
@@ -48,8 +62,21 @@ const EXIT_INTERRUPTED: u8 = 130;
     about = "Log lines that are not JSON, as searchable documents: each entry once, none lost"
 )]
 struct Arguments {
+    /// Lines of the log on stderr: text or json [default: the configuration's log.format]
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = config::log_format)]
+    log_format: Option<LogFormat>,
+    /// What is logged: off, error, warn, info, debug or trace [default: the configuration's log.level]
+    #[arg(long, global = true, value_name = "LEVEL", value_parser = config::log_level)]
+    log_level: Option<LevelFilter>,
     #[command(subcommand)]
     command: Command,
+}
+
+impl Arguments {
+    /// The log as the command line says, else as the configuration does.
+    fn log(&self, configured: Log) -> Log {
+        Log { format: self.log_format.unwrap_or(configured.format), level: self.log_level.unwrap_or(configured.level) }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -62,8 +89,15 @@ enum Command {
     Digest(Digest),
     /// Compare the documents of logs with those that are expected of them
     Test(Test),
+    /// Check that every entry is in the index once, or in failed/: source, stream, index and failed/ by document id
+    Verify(Verify),
     /// Say which format a log line or an event has, each field with its byte range and why, and what becomes of it
     Explain(Explain),
+    /// Offer what failed to the index once more, by the present rules
+    Replay(Box<replay::Arguments>),
+    /// Put what Hydrant needs into other programs
+    #[command(subcommand)]
+    Setup(SetupCommand),
     /// Check or describe the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -74,24 +108,8 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Run {
-    /// Configuration file [default: ./hydrant.toml if there is one]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Follow this log file; may be given several times
-    #[arg(long, value_name = "FILE")]
-    tail: Vec<PathBuf>,
-    /// Log group of the files given with --tail
-    #[arg(long, value_name = "NAME")]
-    log_group: Option<String>,
-    /// Log stream of the one file given with --tail
-    #[arg(long, value_name = "NAME")]
-    log_stream: Option<String>,
-    /// Zone of stamps that name none: local, UTC or an IANA name
-    #[arg(long, value_name = "ZONE")]
-    time_zone: Option<String>,
-    /// Folder of everything that Hydrant keeps
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    chain: ChainOptions,
     /// Address of the OpenSearch API
     #[arg(long, value_name = "ADDRESS")]
     rest: Option<SocketAddr>,
@@ -150,6 +168,33 @@ struct Test {
     update: bool,
 }
 
+#[derive(Debug, Args)]
+struct Verify {
+    #[command(flatten)]
+    chain: ChainOptions,
+    /// Files that were delivered whole: log lines or envelopes, read as `transform` reads them
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Only documents from this time on, RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = verify::time_ms)]
+    from: Option<i64>,
+    /// Only documents before this time, RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = verify::time_ms)]
+    to: Option<i64>,
+    /// Look in these indices, names or wildcards; may be given several times [default: all that the configuration names]
+    #[arg(long, value_name = "NAME")]
+    index: Vec<String>,
+    /// Compare the index with this one, by event id and ordinal, and look at nothing else
+    #[arg(long, value_name = "NAME", conflicts_with = "files")]
+    against: Vec<String>,
+    /// List at most so many documents of each kind
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    list: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum To {
     /// One JSON document a line
@@ -174,12 +219,21 @@ struct Explain {
 }
 
 #[derive(Debug, Subcommand)]
+enum SetupCommand {
+    /// Index templates, the policy that deletes old indices, role and mapping, index pattern, searches and a dashboard
+    Opensearch(Box<setup::Opensearch>),
+}
+
+#[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Check a configuration file and print what it comes to
     Check {
         /// Configuration file [default: ./hydrant.toml if there is one]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// Ask stream, index and failed/ too, before the first record is read, and change nothing there
+        #[arg(long)]
+        connect: bool,
     },
     /// Print every key with its default
     Reference,
@@ -189,8 +243,25 @@ enum ConfigCommand {
 enum Bench {
     /// The whole embedded chain: write entries into a file that it follows, deliver, check every one, report
     Chain(BenchChain),
+    /// Delivery to a running OpenSearch, beside a bare replay of prepared requests, and with a backlog
+    Deliver(BenchDeliver),
     /// The transformation on one core: events of Firehose in, answers out, beside gunzip alone
     Transform(BenchTransform),
+    /// The reconciler of `verify`: ids that are made up, some missing and some twice, and whether it finds them
+    Verify(BenchVerify),
+}
+
+#[derive(Debug, Args)]
+struct BenchVerify {
+    /// Documents, each in a source, a stream and an index
+    #[arg(long, default_value_t = 5_000_000)]
+    ids: u64,
+    /// Folder for the ids; they are removed at the end [default: the system's]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -203,6 +274,31 @@ struct BenchTransform {
     /// Spread the events over so many cores too, and tell how much faster that is
     #[arg(long, default_value_t = 1)]
     cores: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct BenchDeliver {
+    /// A running OpenSearch, as `http://HOST:PORT`; indices and templates `hydrant-bench-…` are made in it and removed
+    #[arg(long, value_name = "URL")]
+    endpoint: String,
+    /// Documents of one round
+    #[arg(long, default_value_t = 300_000)]
+    documents: u64,
+    /// Rounds that count: in each a bare replay and a delivery; one more comes before, to warm up
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Entries that are written into a log while the index takes nothing
+    #[arg(long, default_value_t = 600_000)]
+    backlog: u64,
+    /// The program that delivers [default: this one]
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// Folder for the data; it is emptied at the end [default: a new one under the system's]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -236,80 +332,55 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    start_log();
-    match dispatch(arguments.command) {
+    match dispatch(&arguments) {
         Ok(Ended::Done) => ExitCode::SUCCESS,
         Ok(Ended::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            output::notice(&format!("hydrant: {error:#}"));
+            output::failure(&format!("hydrant: {error:#}"));
             if error.is::<ConfigError>() { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
         }
     }
 }
 
-fn dispatch(command: Command) -> anyhow::Result<Ended> {
-    match command {
-        Command::Run(arguments) => return run::run(&settings(&arguments)?, arguments.once, arguments.json),
-        Command::Transform(arguments) => transform::transform(&arguments)?,
-        Command::Digest(arguments) => digest::digest(&arguments)?,
+fn dispatch(arguments: &Arguments) -> anyhow::Result<Ended> {
+    let log = arguments.log(Log::default());
+    if let Command::Run(run) = &arguments.command {
+        // How it is to log stands in what is read here.
+        let config = log::during(log, || settings(run))?;
+        log::start(arguments.log(config.log));
+        return run::run(&config, run.once, run.json);
+    }
+    log::start(log);
+    match &arguments.command {
+        Command::Run(_) => {}
+        Command::Transform(arguments) => transform::transform(arguments)?,
+        Command::Digest(arguments) => digest::digest(arguments)?,
         Command::Test(arguments) => cases::test(&arguments.folder, arguments.update)?,
-        Command::Explain(arguments) => explain::explain(&arguments)?,
-        Command::Config(ConfigCommand::Check { config }) => {
+        Command::Verify(arguments) => return verify::verify(arguments),
+        Command::Explain(arguments) => explain::explain(arguments)?,
+        Command::Setup(SetupCommand::Opensearch(arguments)) => setup::opensearch(arguments)?,
+        Command::Replay(arguments) => return replay::replay(arguments),
+        Command::Config(ConfigCommand::Check { config, connect: true }) => connect::connect(config.as_deref())?,
+        Command::Config(ConfigCommand::Check { config, connect: false }) => {
             let config = Config::load(config.as_deref())?;
             output::line(&config.describe())?;
         }
         Command::Config(ConfigCommand::Reference) => output::line(config::reference().trim_end())?,
-        Command::Bench(Bench::Chain(arguments)) => bench::chain::run(&arguments)?,
-        Command::Bench(Bench::Transform(arguments)) => bench::transform::run(&arguments)?,
+        Command::Bench(Bench::Chain(arguments)) => bench::chain::run(arguments)?,
+        Command::Bench(Bench::Deliver(arguments)) => bench::deliver::run(arguments)?,
+        Command::Bench(Bench::Transform(arguments)) => bench::transform::run(arguments)?,
+        Command::Bench(Bench::Verify(arguments)) => bench::verify::run(arguments)?,
     }
     Ok(Ended::Done)
 }
 
 /// The configuration with what the command line says in its place.
 fn settings(arguments: &Run) -> Result<Config, ConfigError> {
-    let mut config = Config::load(arguments.config.as_deref())?;
-    let problem = |text: String| ConfigError { problems: vec![text] };
-    if arguments.log_stream.is_some() && arguments.tail.len() != 1 {
-        return Err(problem(
-            "--log-stream names one log stream: give exactly one --tail, or use [[tail]] tables".to_owned(),
-        ));
-    }
-    let zone = arguments.time_zone.as_deref().map(config::time_zone).transpose().map_err(problem)?;
-    for file in &arguments.tail {
-        let mut tail = Tail::of(file.clone());
-        tail.log_stream.clone_from(&arguments.log_stream);
-        if let Some(log_group) = &arguments.log_group {
-            tail.log_group.clone_from(log_group);
-        }
-        if let Some(zone) = &zone {
-            tail.time_zone = zone.clone();
-        }
-        config.tails.push(tail);
-    }
-    if let Some(data) = &arguments.data {
-        config.data.clone_from(data);
-    }
-    if let Some(file) = config.joined_tail() {
-        return Err(problem(format!("`join.log_groups`: {file}")));
-    }
+    let mut config = arguments.chain.config()?;
     config.listen.rest = arguments.rest.unwrap_or(config.listen.rest);
     config.listen.page = arguments.page.unwrap_or(config.listen.page);
     Ok(config)
-}
-
-/// Warnings and errors by default; `HYDRANT_LOG` takes a filter such as `hydrant=debug`.
-fn start_log() {
-    let filter = EnvFilter::builder()
-        .with_env_var("HYDRANT_LOG")
-        .with_default_directive(tracing::level_filters::LevelFilter::WARN.into())
-        .from_env_lossy()
-        .add_directive(
-            "tantivy=error".parse().unwrap_or_else(|_error| tracing::level_filters::LevelFilter::ERROR.into()),
-        );
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(output::on_terminal());
-    drop(subscriber.with_writer(|| output::Notices.lock()).try_init());
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

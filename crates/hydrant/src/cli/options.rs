@@ -1,4 +1,4 @@
-//! How entries are transformed: what the commands that read files have in common on the command line.
+//! What commands have in common on the command line: which chain it is, and how entries are transformed.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,61 @@ use hydrant_transform::record::Options;
 use hydrant_transform::sql::redact::Redact;
 use jiff::tz::TimeZone;
 
-use crate::config::{self, Config, ConfigError, FormatChoice};
+use crate::config::{self, Config, ConfigError, FormatChoice, Tail};
+
+#[derive(Debug, Args)]
+pub(super) struct ChainOptions {
+    /// Configuration file [default: ./hydrant.toml if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Follow this log file; may be given several times
+    #[arg(long, value_name = "FILE")]
+    tail: Vec<PathBuf>,
+    /// Log group of the files given with --tail
+    #[arg(long, value_name = "NAME")]
+    pub(super) log_group: Option<String>,
+    /// Log stream of the one file given with --tail
+    #[arg(long, value_name = "NAME")]
+    pub(super) log_stream: Option<String>,
+    /// Zone of stamps that name none: local, UTC or an IANA name
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
+    /// Folder of everything that Hydrant keeps
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl ChainOptions {
+    /// The configuration with what the command line says in its place.
+    pub(super) fn config(&self) -> Result<Config, ConfigError> {
+        let mut config = Config::load(self.config.as_deref())?;
+        let problem = |text: String| ConfigError { problems: vec![text] };
+        if self.log_stream.is_some() && self.tail.len() != 1 {
+            return Err(problem(
+                "--log-stream names one log stream: give exactly one --tail, or use [[tail]] tables".to_owned(),
+            ));
+        }
+        let zone = self.time_zone.as_deref().map(config::time_zone).transpose().map_err(problem)?;
+        for file in &self.tail {
+            let mut tail = Tail::of(file.clone());
+            tail.log_stream.clone_from(&self.log_stream);
+            if let Some(log_group) = &self.log_group {
+                tail.log_group.clone_from(log_group);
+            }
+            if let Some(zone) = &zone {
+                tail.time_zone = zone.clone();
+            }
+            config.tails.push(tail);
+        }
+        if let Some(data) = &self.data {
+            config.data.clone_from(data);
+        }
+        match config.joined_tail() {
+            Some(file) => Err(problem(format!("`join.log_groups`: {file}"))),
+            None => Ok(config),
+        }
+    }
+}
 
 #[derive(Debug, Args)]
 pub(super) struct TransformOptions {

@@ -3,6 +3,18 @@
 //! A reader that goes away (`hydrant … | head`) ends the output quietly.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Map;
+
+use super::log;
+
+/// Whether notices are lines of a log in JSON.
+static NOTICES_AS_JSON: AtomicBool = AtomicBool::new(false);
+
+pub(super) fn notices_as_json(on: bool) {
+    NOTICES_AS_JSON.store(on, Ordering::Relaxed);
+}
 
 /// Writes one line to stdout.
 pub(crate) fn line(text: &str) -> io::Result<()> {
@@ -14,9 +26,22 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
 
 /// Writes one line to stderr, in place of a progress line that may stand there.
 pub(crate) fn notice(text: &str) {
+    say("INFO", text);
+}
+
+/// Why the program ends, on stderr.
+pub(super) fn failure(text: &str) {
+    say("ERROR", text);
+}
+
+fn say(level: &str, text: &str) {
     let mut out = Notices.lock();
     // Nothing can be said where stderr itself is gone.
-    drop(writeln!(out, "{text}"));
+    drop(if NOTICES_AS_JSON.load(Ordering::Relaxed) {
+        writeln!(out, "{}", log::line(level, text, Map::new()))
+    } else {
+        writeln!(out, "{text}")
+    });
 }
 
 /// Replaces the progress line of a terminal; says nothing where stderr is none.

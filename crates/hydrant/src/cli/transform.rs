@@ -139,7 +139,7 @@ impl<W: Write> Printer<'_, W> {
         for document in &transformed.documents {
             let event = usize::try_from(document.event_idx).ok().and_then(|idx| transformed.events.get(idx));
             self.counts.document(document.format, event.is_some_and(|event| event.flags.partial));
-            self.document(document)?;
+            self.document(document, transformed)?;
         }
         transformed.failed.iter().for_each(|failure| self.counts.fail(failure));
         self.counts.drop(&transformed.dropped);
@@ -170,11 +170,11 @@ impl<W: Write> Printer<'_, W> {
         Ok(())
     }
 
-    fn document(&mut self, document: &Document) -> anyhow::Result<()> {
+    fn document(&mut self, document: &Document, transformed: &Transformed) -> anyhow::Result<()> {
         match self.to {
             To::Ndjson | To::Firehose => {}
             To::Bulk => {
-                let index = self.naming.name(document.format, document.timestamp_ms);
+                let index = self.naming.name(&transformed.name_source(document, document.timestamp_ms));
                 let action = json!({"create": {"_index": index, "_id": document.id.as_str()}});
                 writeln!(self.out, "{action}")?;
             }

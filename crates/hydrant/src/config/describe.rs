@@ -8,7 +8,7 @@ use hydrant_transform::entry::pattern::Source;
 use hydrant_transform::record::join::Limits;
 use hydrant_transform::record::{Action, Filter, Join};
 
-use super::{Config, FormatChoice, IndexEngine, units};
+use super::{Config, FormatChoice, IndexEngine, places, units};
 
 impl Config {
     /// What `hydrant config check` prints.
@@ -35,13 +35,7 @@ impl Config {
                 name_of(tail.format.map_or(self.transform.format, FormatChoice::fixed))
             )?;
         }
-        let stream = &self.stream;
-        let (kept, bytes) = (units::duration_text(stream.retention), units::bytes_text(stream.retention_bytes));
-        writeln!(
-            out,
-            "\n[stream]\nengine = \"embedded\"\nshards = {}\nretention = \"{kept}\"\nretention_size = \"{bytes}\"",
-            stream.shards
-        )?;
+        self.stream.write(out)?;
         let (redact, digest) = (self.transform.redact.name(), self.transform.digest);
         let noise = self.transform.filters.noise.name();
         let profile = self.transform.profile.name();
@@ -68,13 +62,18 @@ impl Config {
             }
         }
         writeln!(out, "name = {:?}\nrotation = {:?}", self.naming.pattern(), self.naming.rotation().name())?;
-        writeln!(
-            out,
-            "\n[failed]\nto = {:?}\n\n[listen]\nrest = {:?}",
-            self.failed_dir(),
-            self.listen.rest.to_string()
-        )?;
-        writeln!(out, "page = {:?}", self.listen.page.to_string())
+        let (rotate_by, conflicts) = (self.naming.rotate_by().name(), self.conflicts.name());
+        writeln!(out, "rotate_by = {rotate_by:?}\nconflicts = {conflicts:?}")?;
+        if let Some(retention) = self.index_retention {
+            writeln!(out, "retention = {:?}", units::duration_text(retention))?;
+        }
+        places::write(out, "failed", &self.failed_place())?;
+        if let Some(backup) = &self.backup {
+            places::write(out, "backup", backup)?;
+        }
+        writeln!(out, "\n[listen]\nrest = {:?}", self.listen.rest.to_string())?;
+        writeln!(out, "page = {:?}", self.listen.page.to_string())?;
+        writeln!(out, "\n[log]\nformat = {:?}\nlevel = {:?}", self.log.format.name(), self.log.level.to_string())
     }
 }
 

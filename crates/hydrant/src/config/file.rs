@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use hydrant_transform::document::{Profile, Rotation};
+use hydrant_transform::document::Profile;
 use hydrant_transform::entry::Format;
 use hydrant_transform::record::Noise;
 use hydrant_transform::sql::redact::Redact;
@@ -12,7 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{KEYS, nearest};
-use super::{Config, ConfigError, FormatChoice, SHARDS_MAX, Tail, default_naming, naming, units};
+use super::{Config, ConfigError, FormatChoice, Tail, default_naming};
 
 pub(super) fn read(text: &str) -> Result<Config, ConfigError> {
     let mut config = Config::default_with(default_naming()?);
@@ -95,12 +95,7 @@ impl Reader<'_> {
         self.set(root, "data", &mut config.data, |value| string(value).map(PathBuf::from));
         self.set(root, "owner", &mut config.owner, |value| string(value).map(str::to_owned));
         if let Some(stream) = table(root, "stream") {
-            self.only(stream, "engine", "embedded");
-            self.set(stream, "shards", &mut config.stream.shards, shards);
-            self.set(stream, "retention", &mut config.stream.retention, |value| units::duration(string(value)?));
-            self.set(stream, "retention_size", &mut config.stream.retention_bytes, |value| {
-                units::bytes(string(value)?)
-            });
+            self.stream(stream, &mut config.stream);
         }
         if let Some(transform) = table(root, "transform") {
             self.set(transform, "format", &mut config.transform.format, |value| format(value).map(FormatChoice::fixed));
@@ -119,14 +114,18 @@ impl Reader<'_> {
             self.index_naming(index, config);
         }
         if let Some(failed) = table(root, "failed") {
-            self.set(failed, "to", &mut config.failed, |value| match string(value)? {
-                url if url.starts_with("s3://") => Err("failed documents go to a folder in this version".to_owned()),
-                path => Ok(Some(PathBuf::from(path))),
-            });
+            self.place(failed, &mut config.failed);
+        }
+        if let Some(backup) = table(root, "backup") {
+            self.place(backup, &mut config.backup);
         }
         if let Some(listen) = table(root, "listen") {
             self.set(listen, "rest", &mut config.listen.rest, address);
             self.set(listen, "page", &mut config.listen.page, address);
+        }
+        if let Some(log) = table(root, "log") {
+            self.set(log, "format", &mut config.log.format, |value| super::log::format(string(value)?));
+            self.set(log, "level", &mut config.log.level, |value| super::log::level(string(value)?));
         }
         let tails = root.get("tail").and_then(|value| value.get_ref().as_array());
         for item in tails.into_iter().flat_map(|items| items.iter()) {
@@ -149,24 +148,6 @@ impl Reader<'_> {
         let mut formats = formats.chain(config.transform.format);
         if formats.any(|format| format == Format::Pattern) && config.transform.patterns.is_empty() {
             self.problem(0, "the format `pattern` needs a `[[pattern]]` table");
-        }
-    }
-
-    fn index_naming(&mut self, index: &DeTable<'_>, config: &mut Config) {
-        let mut pattern = "hydrant-{format}".to_owned();
-        let mut rotation = Rotation::OneDay;
-        self.set(index, "name", &mut pattern, |value| string(value).map(str::to_owned));
-        self.set(index, "rotation", &mut rotation, |value| {
-            let name = string(value)?;
-            Rotation::from_name(name)
-                .ok_or_else(|| format!("`{name}` is none of NoRotation, OneHour, OneDay, OneWeek, OneMonth"))
-        });
-        match naming(&pattern, rotation) {
-            Ok(naming) => config.naming = naming,
-            Err(error) => {
-                let at = index.get("name").map_or(0, |value| value.span().start);
-                self.problem(at, error);
-            }
         }
     }
 
@@ -196,14 +177,6 @@ impl Reader<'_> {
             Err(error) => self.problem(value.span().start, format_args!("`{name}`: {error}")),
         }
     }
-
-    /// A key that has one value in this version; the others belong to later ones.
-    fn only(&mut self, table: &DeTable<'_>, name: &str, value: &'static str) {
-        self.set(table, name, &mut (), |given| match string(given)? {
-            text if text == value => Ok(()),
-            other => Err(format!("this version has only \"{value}\", not \"{other}\"")),
-        });
-    }
 }
 
 fn table<'a, 'i>(root: &'a DeTable<'i>, name: &str) -> Option<&'a DeTable<'i>> {
@@ -212,14 +185,6 @@ fn table<'a, 'i>(root: &'a DeTable<'i>, name: &str) -> Option<&'a DeTable<'i>> {
 
 pub(super) fn string<'a>(value: &'a Value<'_>) -> Result<&'a str, String> {
     value.get_ref().as_str().ok_or_else(|| format!("a string is expected, not {}", value.get_ref().type_str()))
-}
-
-fn shards(value: &Value<'_>) -> Result<u32, String> {
-    let number =
-        value.get_ref().as_integer().and_then(|integer| u32::from_str_radix(integer.as_str(), integer.radix()).ok());
-    number
-        .filter(|shards| (1..=SHARDS_MAX).contains(shards))
-        .ok_or_else(|| format!("a number from 1 to {SHARDS_MAX} is expected"))
 }
 
 fn noise(value: &Value<'_>) -> Result<Noise, String> {

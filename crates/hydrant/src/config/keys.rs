@@ -19,8 +19,6 @@ const fn later(path: &'static str, lacks: &'static str) -> Key {
     Key { path, default: "", about: "", lacks: Some(lacks) }
 }
 
-const KINESIS: &str = "the stream engine \"kinesis\"";
-
 /// In the order of the reference.
 pub(super) const KEYS: &[Key] = &[
     key("data", "\"./hydrant-data\"", "Folder of everything that Hydrant keeps: stream, indices, failed documents."),
@@ -38,15 +36,24 @@ pub(super) const KEYS: &[Key] = &[
         "the value of `transform.format`",
         "Format of this file's entries: `auto`, `general`, `slow`, `error`, `audit`, `json`, `pattern`, `text`. It says where the tail cuts.",
     ),
-    key("stream.engine", "\"embedded\"", "`embedded` is the only engine of this version."),
+    key("stream.engine", "\"embedded\"", "`embedded`, or `kinesis`: a stream of Amazon Kinesis (docs/kinesis.md)."),
     key("stream.shards", "1", "Number of shards, 1 to 64. A stream that holds data keeps the number it was made with."),
     key("stream.retention", "\"24h\"", "How long delivered records are kept. What is not delivered is always kept."),
     key("stream.retention_size", "\"1GiB\"", "How much of what is delivered is kept."),
-    later("stream.name", KINESIS),
-    later("stream.region", KINESIS),
-    later("stream.endpoint", KINESIS),
-    later("stream.start", KINESIS),
-    later("stream.checkpoints", KINESIS),
+    key("stream.name", "", "Name or ARN of the stream. This and the following are of the engine `kinesis`."),
+    key("stream.region", "that of the environment or the profile", "AWS region."),
+    key("stream.endpoint", "", "URL of a server that is not AWS's."),
+    key(
+        "stream.start",
+        "\"TRIM_HORIZON\"",
+        "Where the very first start begins: `TRIM_HORIZON` (the oldest record), `LATEST`, or a time in RFC 3339.",
+    ),
+    key(
+        "stream.checkpoints",
+        "\"folder\"",
+        "`folder` keeps checkpoints in the data folder, for one process; `dynamodb://TABLE` in a table, for several that share the shards.",
+    ),
+    key("stream.checkpoints_endpoint", "", "URL of a DynamoDB that is not AWS's."),
     key(
         "transform.format",
         "\"auto\"",
@@ -114,6 +121,14 @@ pub(super) const KEYS: &[Key] = &[
     key("index.endpoint", "", "`https://HOST:PORT` of the cluster, a string or an array of several."),
     key("index.user", "", "User for the sign-in by name and password."),
     key("index.password_file", "", "A file that holds the password and nothing else."),
+    key(
+        "index.sign",
+        "",
+        "Requests are signed with AWS credentials: `es` for domains of Amazon OpenSearch Service, `aoss` for Serverless collections (docs/opensearch.md).",
+    ),
+    key("index.region", "that of the environment", "Region of the signature."),
+    key("index.role_arn", "", "A role that is taken on for signing."),
+    key("index.external_id", "", "What the role's owner asks for."),
     key("index.ca_file", "", "Certificates in PEM that are trusted beside the system's."),
     key("index.identity_file", "", "A certificate and its key in PEM, for servers that ask for one."),
     key("index.proxy", "`HTTPS_PROXY` and its kin", "Address of a proxy."),
@@ -135,22 +150,65 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "index.name",
         "\"hydrant-{format}\"",
-        "Index name before the rotation's suffix; `{format}` is the entry's own.",
+        "Index name before the rotation's suffix; `{format}`, `{owner}`, `{log_group}` and `{log_stream}` are the entry's own, made legal (docs/delivery.md).",
     ),
     key(
         "index.rotation",
         "\"OneDay\"",
-        "`NoRotation`, `OneHour`, `OneDay`, `OneWeek` (ISO 8601) or `OneMonth`, by the log event's time in UTC.",
+        "`NoRotation`, `OneHour`, `OneDay`, `OneWeek` (ISO 8601) or `OneMonth`, in UTC. Aliases and data streams have none.",
+    ),
+    key(
+        "index.rotate_by",
+        "\"event\"",
+        "Time that decides the index: the log event's own (`event`), or the record's `arrival` in the stream, with a weaker guarantee (docs/delivery.md).",
+    ),
+    key(
+        "index.target",
+        "\"index\"",
+        "What names are names of: `index`, or an `alias` or `data_stream` of the cluster, with a weaker guarantee (docs/delivery.md).",
+    ),
+    key(
+        "index.conflicts",
+        "\"fail\"",
+        "A value of a JSON line that its field does not take: the document fails (`fail`), or the value moves to `<field>_text` (`text`).",
+    ),
+    key(
+        "index.retention",
+        "",
+        "How old indices become (`30d`). Documents for an older one that is gone, closed or blocked fail, and it is not made again; without it they make it again, or wait.",
     ),
     key(
         "index.template",
         "\"auto\"",
         "`auto` puts an index template for each format where there is none; `off` puts none.",
     ),
-    key("failed.to", "\"failed\" in the data folder", "Folder of failed documents, readable by its owner only."),
+    key(
+        "index.dynamic",
+        "\"auto\"",
+        "Fields that templates do not name: `auto` maps those of JSON lines and patterns as they come, `on` those of all formats, `off` none; what is not mapped is kept.",
+    ),
+    key("index.dynamic_fields", "1000", "Fields of an index at most, where some are mapped as they come; from 200 on."),
+    key("index.shards", "by the number of data nodes", "Shards of each index."),
+    key("index.replicas", "by the number of data nodes", "Copies of each shard."),
+    key(
+        "failed.to",
+        "\"failed\" in the data folder",
+        "Folder of failed documents, readable by its owner only, or `s3://BUCKET/PREFIX` (docs/failed.md).",
+    ),
+    key("failed.region", "the environment's or the profile's", "Region of the bucket."),
+    key("failed.endpoint", "Amazon's", "Address of a service that speaks as S3 does."),
+    key(
+        "backup.to",
+        "",
+        "A copy of every document, gzipped: a folder or `s3://BUCKET/PREFIX` (docs/failed.md). Nothing unless set.",
+    ),
+    key("backup.region", "the environment's or the profile's", "Region of the bucket."),
+    key("backup.endpoint", "Amazon's", "Address of a service that speaks as S3 does."),
     key("listen.rest", "\"127.0.0.1:9200\"", "OpenSearch API. Loopback only; port 0 takes a free one."),
     key("listen.page", "\"127.0.0.1:5601\"", "Page, `/metrics`, `/health` and `/ready`. Loopback only."),
     later("listen.aws", "the AWS doors"),
+    key("log.format", "\"text\"", "Lines of the log of `run` on stderr: `text`, or `json`, an object a line."),
+    key("log.level", "\"warn\"", "`off`, `error`, `warn`, `info`, `debug` or `trace`; `HYDRANT_LOG` goes before it."),
 ];
 
 /// The key that the user most likely meant.
@@ -164,6 +222,7 @@ pub(super) fn nearest(unknown: &str) -> Option<&'static str> {
         "join",
         "index",
         "failed",
+        "backup",
         "listen",
     ]);
     known

@@ -14,7 +14,15 @@ mod joins;
 
 mod keys;
 
+mod log;
+
+mod naming;
+
 mod patterns;
+
+mod places;
+
+mod stream;
 
 mod units;
 
@@ -31,8 +39,13 @@ use hydrant_transform::record::Options;
 use jiff::tz::TimeZone;
 
 pub(crate) use file::{host_time_zone, profile, redact, time_zone};
-pub use index::{IndexEngine, OpenSearch};
+pub use index::{Dynamic, IndexEngine, Mapping, OpenSearch, Sign};
 pub use keys::reference;
+pub use log::{Log, LogFormat};
+pub(crate) use log::{format as log_format, level as log_level};
+pub use naming::Conflicts;
+pub use places::{Bucket, Place};
+pub use stream::{Begin, Checkpoints, Kinesis, SHARDS_MAX, Stream, StreamEngine};
 
 /// The name of the file that is read when `--config` does not say otherwise.
 pub const FILE_NAME: &str = "hydrant.toml";
@@ -46,8 +59,15 @@ pub struct Config {
     pub transform: Options,
     pub index: IndexEngine,
     pub naming: IndexNaming,
-    pub failed: Option<PathBuf>,
+    pub conflicts: Conflicts,
+    /// How old an event may be whose index is made where there is none. `None`: of any age.
+    pub index_retention: Option<Duration>,
+    /// `None`: in the data folder.
+    pub failed: Option<Place>,
+    /// `None`: nothing is backed up.
+    pub backup: Option<Place>,
     pub listen: Listen,
+    pub log: Log,
 }
 
 #[derive(Clone, Debug)]
@@ -67,20 +87,14 @@ pub enum FormatChoice {
     Fixed(Format),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stream {
-    pub shards: u32,
-    pub retention: Duration,
-    pub retention_bytes: u64,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listen {
     pub rest: SocketAddr,
     pub page: SocketAddr,
 }
 
-pub const SHARDS_MAX: u32 = 64;
+/// Before the rotation's suffix.
+const DEFAULT_INDEX_NAME: &str = "hydrant-{format}";
 
 /// Where no account is configured.
 pub const DEFAULT_OWNER: &str = "000000000000";
@@ -123,12 +137,16 @@ impl Config {
             data: PathBuf::from("./hydrant-data"),
             owner: DEFAULT_OWNER.to_owned(),
             tails: Vec::new(),
-            stream: Stream { shards: 1, retention: Duration::from_secs(24 * 3600), retention_bytes: 1 << 30 },
+            stream: Stream::default(),
             transform: Options::default(),
             index: IndexEngine::Embedded,
             naming,
+            conflicts: Conflicts::default(),
+            index_retention: None,
             failed: None,
+            backup: None,
             listen: Listen { rest: ([127, 0, 0, 1], 9200).into(), page: ([127, 0, 0, 1], 5601).into() },
+            log: Log::default(),
         }
     }
 
@@ -147,8 +165,8 @@ impl Config {
         file::read(text)
     }
 
-    pub fn failed_dir(&self) -> PathBuf {
-        self.failed.clone().unwrap_or_else(|| self.data.join("failed"))
+    pub fn failed_place(&self) -> Place {
+        self.failed.clone().unwrap_or_else(|| Place::Folder(self.data.join("failed")))
     }
 }
 
@@ -172,7 +190,7 @@ impl ConfigError {
 }
 
 fn default_naming() -> Result<IndexNaming, ConfigError> {
-    naming("hydrant-{format}", Rotation::OneDay)
+    naming(DEFAULT_INDEX_NAME, Rotation::OneDay)
 }
 
 fn naming(pattern: &str, rotation: Rotation) -> Result<IndexNaming, ConfigError> {

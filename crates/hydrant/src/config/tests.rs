@@ -4,7 +4,7 @@ use hydrant_transform::entry::Format;
 use hydrant_transform::record::{Action, Noise};
 use hydrant_transform::sql::redact::Redact;
 
-use super::{Config, FormatChoice, reference};
+use super::{Config, FormatChoice, Place, reference};
 
 fn problems(text: &str) -> Vec<String> {
     match Config::parse(text) {
@@ -73,7 +73,7 @@ page = "[::1]:5601"
     assert!(config.transform.pid_as_string);
     assert_eq!(config.transform.redact, Redact::Off);
     assert_eq!(Config::parse("").unwrap().transform.redact, Redact::Secrets);
-    assert_eq!(config.failed_dir().to_str(), Some("/srv/failed"));
+    assert_eq!(config.failed_place(), Place::Folder("/srv/failed".into()));
     assert_eq!(config.listen.page.to_string(), "[::1]:5601");
 }
 
@@ -128,17 +128,26 @@ fn an_address_that_is_not_loopback_is_refused_with_its_line() {
 #[test]
 fn keys_whose_feature_is_missing_are_refused_as_such() {
     assert_eq!(
-        problems("[stream]\nengine = \"kinesis\"\nname = \"s\"\n"),
-        [
-            "line 3: `stream.name` needs the stream engine \"kinesis\", which this version does not have",
-            "line 2: `engine`: this version has only \"embedded\", not \"kinesis\"",
-        ]
+        problems("[listen]\naws = \"127.0.0.1:4566\"\n"),
+        ["line 2: `listen.aws` needs the AWS doors, which this version does not have"]
     );
+    assert_eq!(
+        problems("[stream]\nname = \"s\"\n"),
+        ["line 2: `name` is of the engine `kinesis`, and `engine` is not set to it"]
+    );
+    let kinesis = problems("[stream]\nengine = \"kinesis\"\nname = \"s\"\n");
+    let without = "line 2: `engine`: this program was built without Kinesis; build it with \
+                   `cargo build --release --features aws`";
+    if cfg!(feature = "aws") {
+        assert!(kinesis.is_empty(), "{kinesis:?}");
+    } else {
+        assert_eq!(kinesis[0], without);
+    }
     assert_eq!(
         problems("[transform]\nredact = \"all\"\n"),
         ["line 2: `redact`: `all` is none of `secrets`, `literals`, `off`"]
     );
-    assert_eq!(problems("[failed]\nto = \"s3://b/p\"\n").len(), 1);
+    assert_eq!(problems("[failed]\nto = \"s3://B/p\"\n").len(), 1);
 }
 
 #[test]
@@ -270,4 +279,92 @@ fn joins_are_read_and_their_bounds_checked() {
     ] {
         assert_eq!(Config::parse(text).unwrap_err().to_string(), problem);
     }
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn a_stream_of_kinesis_is_described_as_it_was_written() {
+    let text = "[stream]\nengine = \"kinesis\"\nname = \"arn:aws:kinesis:eu-west-1:1:stream/logs\"\nregion = \"eu-west-1\"\n\
+                endpoint = \"http://127.0.0.1:4567\"\ncheckpoints_endpoint = \"http://127.0.0.1:8000\"\n\
+                start = \"2026-11-23T00:00:00Z\"\ncheckpoints = \"dynamodb://hydrant.logs\"\n";
+    let described = Config::parse(text).unwrap().describe();
+    for line in text.lines() {
+        assert!(described.contains(line), "{line}\n{described}");
+    }
+    let wrong = "[stream]\nengine = \"kinesis\"\nshards = 2\nstart = \"now\"\ncheckpoints = \"s3://b\"\n";
+    assert_eq!(
+        problems(wrong),
+        [
+            "line 3: `shards` is of the engine `embedded`, and `engine` is not set to it",
+            "line 4: `start`: `now` is neither `TRIM_HORIZON` nor `LATEST` nor a time such as 2026-11-23T00:00:00Z",
+            "line 5: `checkpoints`: `s3://b` is neither `folder` nor `dynamodb://TABLE`",
+            "line 2: the engine `kinesis` needs `name`, the name or the ARN of the stream",
+        ]
+    );
+}
+
+#[test]
+fn signing_and_templates_of_a_cluster_are_read_and_checked() {
+    let cluster = "[index]\nengine = \"opensearch\"\nendpoint = \"https://a\"\n";
+    let text = format!("{cluster}dynamic = \"on\"\ndynamic_fields = 500\nshards = 3\nreplicas = 0\n");
+    let config = Config::parse(&text).unwrap();
+    let super::IndexEngine::OpenSearch(found) = &config.index else { panic!("a cluster") };
+    let mapping =
+        super::Mapping { dynamic: super::Dynamic::On, dynamic_fields: 500, shards: Some(3), replicas: Some(0) };
+    assert_eq!((found.mapping, &found.sign), (mapping, &None));
+    assert_eq!(Config::parse(&config.describe()).unwrap().describe(), config.describe());
+
+    let role = "role_arn = \"arn:aws:iam::1:role/r\"\n";
+    let signed = format!("{cluster}sign = \"aoss\"\nregion = \"eu-central-1\"\n{role}external_id = \"x\"\n");
+    if cfg!(feature = "aws") {
+        let config = Config::parse(&signed).unwrap();
+        assert_eq!(Config::parse(&config.describe()).unwrap().describe(), config.describe());
+        let super::IndexEngine::OpenSearch(found) = config.index else { panic!("a cluster") };
+        let sign = found.sign.unwrap();
+        assert_eq!((sign.service.name(), sign.region.as_deref()), ("aoss", Some("eu-central-1")));
+        assert_eq!((sign.role_arn.as_deref(), sign.external_id.as_deref()), (Some("arn:aws:iam::1:role/r"), Some("x")));
+    } else {
+        let sentence = "line 4: `sign` needs a Hydrant that is built with `cargo build --release --features aws`";
+        assert_eq!(problems(&signed), [sentence]);
+    }
+    for (more, problem) in [
+        ("sign = \"s3\"\n", "line 4: `sign`: `s3` is neither `es` nor `aoss`"),
+        ("region = \"eu\"\n", "line 4: `region` is of signed requests, and `sign` is not set"),
+        ("sign = \"es\"\nexternal_id = \"x\"\n", "line 5: `external_id` belongs to a `role_arn`"),
+        (
+            "sign = \"es\"\nuser = \"u\"\npassword_file = \"p\"\n",
+            "line 4: `sign` and `user` are two ways of signing in: only one is possible",
+        ),
+        (
+            "sign = \"es\"\nrole_arn = \"writer\"\n",
+            "line 5: `role_arn`: `writer` is no role: write it as arn:aws:iam::123456789012:role/NAME",
+        ),
+        ("dynamic = \"yes\"\n", "line 4: `dynamic`: `yes` is none of `auto`, `on`, `off`"),
+        ("dynamic_fields = 50\n", "line 4: `dynamic_fields`: a number from 200 to 100000 is expected"),
+        ("shards = 0\n", "line 4: `shards`: a number from 1 to 1024 is expected"),
+        ("replicas = 21\n", "line 4: `replicas`: a number from 0 to 20 is expected"),
+    ] {
+        let found = problems(&format!("{cluster}{more}"));
+        assert!(found.iter().any(|found| found == problem), "{more}: {found:?}");
+    }
+    let embedded = problems("[index]\nsign = \"es\"\n");
+    assert_eq!(embedded, ["line 2: `sign` is of the engine `opensearch`, and `engine` is not set to it"]);
+}
+
+#[test]
+fn the_log_is_text_of_warnings_unless_it_is_said_otherwise() {
+    use tracing::level_filters::LevelFilter;
+    let log = Config::parse("").unwrap().log;
+    assert_eq!((log.format.name(), log.level), ("text", LevelFilter::WARN));
+    let config = Config::parse("[log]\nformat = \"json\"\nlevel = \"debug\"\n").unwrap();
+    assert_eq!((config.log.format.name(), config.log.level), ("json", LevelFilter::DEBUG));
+    assert!(config.describe().ends_with("[log]\nformat = \"json\"\nlevel = \"debug\""), "{}", config.describe());
+    assert_eq!(Config::parse(&config.describe()).unwrap().describe(), config.describe());
+    assert_eq!(
+        problems("[log]\nformat = \"xml\"\nlevel = \"loud\"\n"),
+        [
+            "line 2: `format`: `xml` is neither `text` nor `json`",
+            "line 3: `level`: `loud` is none of `off`, `error`, `warn`, `info`, `debug`, `trace`",
+        ]
+    );
 }

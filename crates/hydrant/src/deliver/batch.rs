@@ -62,6 +62,9 @@ impl Default for Limits {
     }
 }
 
+/// Stands for the sequence number where a batch has no record.
+const WITHOUT_RECORDS: &str = "joined";
+
 /// A place between two records of a shard.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -370,9 +373,14 @@ fn name(place: &mut Place, records: Vec<Record>) -> Vec<Named> {
 }
 
 impl Begin {
+    /// Whether several batches may begin here.
+    pub(super) fn is_without_records(&self) -> bool {
+        self.sequence_number == WITHOUT_RECORDS
+    }
+
     /// Where a batch begins that no record belongs to.
     fn without_records(from: &Place, joining: &Joining) -> Begin {
-        let (after, sequence_number) = (from.position.clone(), "joined".to_owned());
+        let (after, sequence_number) = (from.position.clone(), WITHOUT_RECORDS.to_owned());
         Begin { after, term: from.term, sequence_number, arrival_ms: joining.highest_ms() }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use hydrant_transform::document::{Document, IndexNaming};
+use hydrant_transform::document::IndexNaming;
 use hydrant_transform::envelope::gzip::inflated_bytes;
 use hydrant_transform::record::join::LogStream;
 use hydrant_transform::record::{
@@ -31,11 +31,11 @@ pub(super) struct Gathering {
 
 impl Gathering {
     pub(super) fn push(&mut self, taken: Taken) {
-        let Taken { named: Named { record, naming, .. }, documents, dropped, failed, pieces: _ } = taken;
+        let Taken { named: Named { record, .. }, documents, dropped, failed, pieces: _ } = taken;
         let from = CameFrom::Record(self.batch.records.len());
         self.bytes += record.data.len();
         self.batch.records.push(record);
-        self.push_entries(&from, &naming, documents, dropped, failed);
+        self.push_entries(&from, documents, dropped, failed);
     }
 
     /// Entries that were joined.
@@ -46,24 +46,28 @@ impl Gathering {
                 RecordSource { shard: &shard.0, sequence_number: &begun.sequence_number, arrival_ms: begun.arrival_ms };
             let Transformed { documents, dropped, failed, .. } = transform_joined(&joined, source, options);
             self.bytes += joined.pieces.iter().map(|piece| piece.message.len()).sum::<usize>();
-            self.push_entries(&CameFrom::Joined(Arc::new(joined)), &begun.naming, documents, dropped, failed);
+            let documents = documents.into_iter().map(|document| {
+                let index_name = begun.naming.name(&joined.stream.name_source(&document, begun.arrival_ms));
+                Addressed { index_name, document }
+            });
+            let documents = documents.collect();
+            self.push_entries(&CameFrom::Joined(Arc::new(joined)), documents, dropped, failed);
         }
     }
 
     fn push_entries(
         &mut self,
         from: &CameFrom,
-        naming: &IndexNaming,
-        documents: Vec<Document>,
+        documents: Vec<Addressed>,
         dropped: Vec<DropReason>,
         failed: Vec<Failure>,
     ) {
-        for document in documents {
+        for addressed in documents {
+            let document = &addressed.document;
             self.bytes += document.source.len();
             self.meet(document.id.as_str());
             self.batch.tally.newest_ms = self.batch.tally.newest_ms.max(Some(document.timestamp_ms));
-            let index_name = naming.name(document.format, document.timestamp_ms);
-            self.batch.documents.push(Offered { addressed: Addressed { index_name, document }, from: from.clone() });
+            self.batch.documents.push(Offered { addressed, from: from.clone() });
         }
         for reason in dropped {
             *self.batch.tally.dropped.entry(reason).or_default() += 1;
@@ -123,7 +127,7 @@ pub(super) struct Named {
 /// What became of one record.
 pub(super) struct Taken {
     pub(super) named: Named,
-    pub(super) documents: Vec<Document>,
+    pub(super) documents: Vec<Addressed>,
     pub(super) dropped: Vec<DropReason>,
     pub(super) failed: Vec<Failure>,
     pub(super) pieces: Vec<Piece>,
@@ -131,7 +135,13 @@ pub(super) struct Taken {
 
 pub(super) fn take(shard: &ShardId, named: Named, options: &Options, leaves: &dyn Fn(&LogStream) -> bool) -> Taken {
     let transformed = transform_leaving(&named.record.data, source(shard, &named.record), options, leaves);
+    let mut names = named.naming.names();
+    let index_names: Vec<String> = (transformed.documents.iter())
+        .map(|document| names.name(&transformed.name_source(document, named.record.arrival_ms)).to_owned())
+        .collect();
     let Transformed { documents, dropped, failed, pieces, .. } = transformed;
+    let documents = index_names.into_iter().zip(documents);
+    let documents = documents.map(|(index_name, document)| Addressed { index_name, document }).collect();
     Taken { named, documents, dropped, failed, pieces }
 }
 

@@ -29,6 +29,13 @@ pub(super) struct Begun {
     before: Before,
 }
 
+impl Begun {
+    /// How many records were read before it.
+    pub(super) fn number(&self) -> u64 {
+        self.before.records
+    }
+}
+
 /// How things stand before a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Before {
@@ -76,6 +83,13 @@ pub(super) struct Kept {
     highest_ms: Option<i64>,
     records: u64,
     marks: BTreeMap<String, KeptMark>,
+}
+
+impl Kept {
+    /// The last record that was read, as its position is written.
+    pub(super) fn end(&self) -> Option<&String> {
+        self.end.as_ref()
+    }
 }
 
 /// By the key of its log stream.

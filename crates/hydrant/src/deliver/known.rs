@@ -1,13 +1,40 @@
 //! What one run knows of the shards of its stream: which it delivers, which it is done with, and which may begin.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::stream::{Shard, ShardId, Standing};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Known {
-    pub(super) running: BTreeSet<ShardId>,
+    running: BTreeMap<ShardId, Running>,
     ended: BTreeMap<ShardId, Ended>,
+    listing: Listing,
+    /// The next list is waited for.
+    waits: bool,
+}
+
+/// A shard that is delivered.
+#[derive(Debug)]
+struct Running {
+    term: u64,
+    taken_away: CancellationToken,
+}
+
+/// Whether the shards are listed at present. A run begins with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listing {
+    No,
+    Yes,
+    /// And once more when it is done, since something has happened meanwhile.
+    Twice,
+}
+
+impl Default for Known {
+    fn default() -> Known {
+        Known { running: BTreeMap::new(), ended: BTreeMap::new(), listing: Listing::Yes, waits: false }
+    }
 }
 
 /// How a shard has ended for this run.
@@ -20,6 +47,54 @@ pub(super) enum Ended {
 }
 
 impl Known {
+    /// Whether a list is to begin now; if one is under way, another one follows it.
+    pub(super) fn lists(&mut self) -> bool {
+        let begins = self.listing == Listing::No;
+        self.listing = if begins { Listing::Yes } else { Listing::Twice };
+        begins
+    }
+
+    /// A list is there; whether another one is to begin at once.
+    pub(super) fn listed(&mut self) -> bool {
+        let again = self.listing == Listing::Twice;
+        self.listing = if again { Listing::Yes } else { Listing::No };
+        again
+    }
+
+    /// Whether the wait for the next list is to begin now.
+    pub(super) fn waits(&mut self) -> bool {
+        !std::mem::replace(&mut self.waits, true)
+    }
+
+    pub(super) fn waited(&mut self) {
+        self.waits = false;
+    }
+
+    /// A shard is delivered from now on, until what is answered is cancelled.
+    pub(super) fn begin(&mut self, shard: ShardId, term: u64) -> CancellationToken {
+        let taken_away = CancellationToken::new();
+        self.running.insert(shard, Running { term, taken_away: taken_away.clone() });
+        taken_away
+    }
+
+    /// It is not ours any more, but may be so again.
+    pub(super) fn lose(&mut self, shard: &ShardId) {
+        self.running.remove(shard);
+    }
+
+    /// Ends what is delivered though the list says that it is not ours, or only since.
+    pub(super) fn take_away(&self, listed: &[Shard]) {
+        for Shard { id, standing, .. } in listed {
+            let Some(Running { term, taken_away }) = self.running.get(id) else { continue };
+            match standing {
+                Standing::Mine { term: now } if now == term => {}
+                // It is being finished here.
+                Standing::Delivered => {}
+                Standing::Mine { .. } | Standing::Elsewhere => taken_away.cancel(),
+            }
+        }
+    }
+
     pub(super) fn end(&mut self, shard: ShardId, ended: Ended) {
         self.running.remove(&shard);
         self.ended.insert(shard, ended);
@@ -49,7 +124,7 @@ impl Known {
     }
 
     fn is_new(&self, shard: &ShardId) -> bool {
-        !self.running.contains(shard) && !self.ended.contains_key(shard)
+        !self.running.contains_key(shard) && !self.ended.contains_key(shard)
     }
 }
 
@@ -74,7 +149,9 @@ mod tests {
             [shard("a", &[], MINE), shard("b", &[], MINE), shard("c", &["a", "b"], MINE), shard("d", &["gone"], MINE)];
         let mut known = Known::default();
         assert_eq!(startable(&known, &listed), ["a 7", "b 7", "d 7"]);
-        known.running.extend(["a", "b", "d"].map(|id| ShardId(id.into())));
+        for id in ["a", "b", "d"] {
+            drop(known.begin(ShardId(id.into()), 7));
+        }
         assert_eq!(startable(&known, &listed), [""; 0]);
         known.end(ShardId("a".into()), Ended::Delivered);
         assert_eq!(startable(&known, &listed), [""; 0]);
@@ -107,9 +184,35 @@ mod tests {
         let listed = |standing| [shard("a", &[], Standing::Delivered), shard("b", &[], standing)];
         assert!(known.may_start(&listed(MINE)) && known.may_start(&listed(Standing::Elsewhere)));
         assert!(!known.may_start(&listed(Standing::Delivered)));
-        known.running.insert(ShardId("b".into()));
+        drop(known.begin(ShardId("b".into()), 7));
         assert!(known.may_start(&listed(MINE)));
         known.end(ShardId("b".into()), Ended::Here);
         assert!(!known.may_start(&listed(MINE)));
+    }
+
+    #[test]
+    fn what_the_list_gives_to_others_ends_here_also_when_it_has_come_back() {
+        let mut known = Known::default();
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(|id| known.begin(ShardId(id.into()), 7));
+        let listed = [
+            shard("a", &[], MINE),
+            shard("b", &[], Standing::Elsewhere),
+            shard("c", &[], Standing::Mine { term: 9 }),
+            shard("d", &[], Standing::Delivered),
+        ];
+        known.take_away(&listed);
+        assert_eq!([a, b, c, d].map(|token| token.is_cancelled()), [false, true, true, false]);
+    }
+
+    #[test]
+    fn one_list_is_under_way_at_a_time_and_what_happens_meanwhile_asks_for_another() {
+        let mut known = Known::default();
+        assert!(!known.lists() && !known.lists());
+        assert!(known.listed());
+        assert!(!known.listed());
+        assert!(known.lists());
+        assert!(known.waits() && !known.waits());
+        known.waited();
+        assert!(known.waits());
     }
 }

@@ -16,6 +16,10 @@
 //!
 //! Not here: what an entry is (`hydrant_transform`), and how anything is stored but the objects of failed/.
 
+pub mod again;
+
+pub mod backup;
+
 mod batch;
 
 mod checkpoint;
@@ -31,6 +35,8 @@ mod joining;
 mod known;
 
 pub mod naming;
+
+pub mod replay;
 
 mod retry;
 
@@ -69,6 +75,8 @@ pub struct Delivery {
     pub stream: Arc<dyn stream::Engine>,
     pub index: Arc<dyn index::Engine>,
     pub failed: failed::Store,
+    /// Where documents are copied to, if they are.
+    pub backup: Option<backup::Backup>,
     /// What names indices.
     pub naming: naming::History,
     pub settings: Settings,
@@ -129,82 +137,113 @@ impl Delivery {
     /// when all have ended. May be dropped at any `.await`; the caller bounds how long it waits after `stop`.
     pub async fn run(&self, stop: &CancellationToken, mode: Mode) -> Result<(), Error> {
         let mut running = FuturesUnordered::new();
-        running.push(self.list(Why::Again).boxed());
+        // The configured naming holds from here on, also where a stop comes at once.
+        running.push(self.list().boxed());
         let mut known = Known::default();
         let mut first_error = None;
         while let Some(step) = running.next().await {
             match step {
-                Step::Listed(shards, why) => {
+                Step::Listed(shards, failed) => {
+                    failed.into_iter().for_each(|error| self.end_with(error, &mut known, &mut first_error));
+                    known.take_away(&shards);
                     for (id, term) in known.startable(&shards) {
-                        if !stop.is_cancelled() && known.running.insert(id.clone()) {
-                            running.push(self.shard_to_end(id, term, stop, mode).boxed());
+                        if !stop.is_cancelled() {
+                            let taken_away = known.begin(id.clone(), term);
+                            running.push(self.shard_to_end(id, term, taken_away, stop, mode).boxed());
                         }
                     }
                     let goes_on = mode == Mode::Follow && !stop.is_cancelled() && known.may_start(&shards);
-                    if why == Why::Again && goes_on {
-                        let later = async {
-                            tokio::time::sleep(LISTED_EVERY).await;
-                            self.list(Why::Again).await
-                        };
-                        running.push(until(stop, later).boxed());
+                    if goes_on && known.waits() {
+                        running.push(until(stop, wait()).boxed());
+                    }
+                    if known.listed() {
+                        running.push(until(stop, self.list()).boxed());
+                    }
+                }
+                Step::Due => {
+                    known.waited();
+                    if known.lists() {
+                        running.push(until(stop, self.list()).boxed());
                     }
                 }
                 Step::Stopped => {}
                 Step::Ended(shard, End::Closed) => {
                     known.end(shard, known::Ended::Delivered);
-                    running.push(self.list(Why::ShardEnded).boxed()); // its children may begin
+                    if known.lists() {
+                        running.push(until(stop, self.list()).boxed()); // its children may begin
+                    }
                 }
                 Step::Ended(shard, End::Stopped | End::Drained) => known.end(shard, known::Ended::Here),
                 Step::Failed(Error::Lost { shard, problem }) => {
                     tracing::warn!(shard = shard.0, problem, "another process delivers this shard now");
                     self.naming.set_settled(&shard, false);
-                    known.running.remove(&shard);
+                    known.lose(&shard);
                 }
-                Step::Failed(error) => {
-                    tracing::error!(%error);
-                    let part = match &error {
-                        Error::Shard { shard, .. } | Error::Lost { shard, .. } => format!("delivery of shard {shard}"),
-                        Error::Shards(_) => "delivery".to_owned(),
-                    };
-                    if let Error::Shard { shard, .. } = &error {
-                        known.end(shard.clone(), known::Ended::Here);
-                    }
-                    self.health.send_modify(|health| {
-                        health.problems.insert(part, error.to_string());
-                    });
-                    first_error = first_error.or(Some(error));
-                }
+                Step::Failed(error) => self.end_with(error, &mut known, &mut first_error),
             }
         }
         first_error.map_or(Ok(()), Err)
     }
 
-    async fn shard_to_end(&self, shard: ShardId, term: u64, stop: &CancellationToken, mode: Mode) -> Step {
-        match self.shard(&shard, term, stop, mode).await {
-            Ok(end) => Step::Ended(shard, end),
-            Err(error) => Step::Failed(error),
+    /// Something has ended that cannot go on: log and health are told.
+    fn end_with(&self, error: Error, known: &mut Known, first_error: &mut Option<Error>) {
+        tracing::error!(%error);
+        let part = match &error {
+            Error::Shard { shard, .. } | Error::Lost { shard, .. } => format!("delivery of shard {shard}"),
+            Error::Shards(_) => "delivery".to_owned(),
+        };
+        if let Error::Shard { shard, .. } = &error {
+            known.end(shard.clone(), known::Ended::Here);
+        }
+        self.health.send_modify(|health| {
+            health.problems.insert(part, error.to_string());
+        });
+        first_error.get_or_insert(error);
+    }
+
+    /// `taken_away`: the list says that the shard is not this process's any more, or is so again since. Whoever works on
+    /// it under the old term must not go on, since the engine cannot tell it from whoever works on it under the new one.
+    async fn shard_to_end(
+        &self,
+        shard: ShardId,
+        term: u64,
+        taken_away: CancellationToken,
+        stop: &CancellationToken,
+        mode: Mode,
+    ) -> Step {
+        tokio::select! {
+            biased;
+            () = taken_away.cancelled() => {
+                let problem = "the list of the shards says so".to_owned();
+                Step::Failed(Error::Lost { shard, problem })
+            }
+            ended = self.shard(&shard, term, stop, mode) => match ended {
+                Ok(end) => Step::Ended(shard, end),
+                Err(error) => Step::Failed(error),
+            },
         }
     }
 
     /// Lists the shards and records the configured naming for all of ours: what a shard holds while it waits for its
-    /// parents keeps the rule it was appended under.
-    async fn list(&self, why: Why) -> Step {
+    /// parents keeps the rule it was appended under. One list at a time, so that none tells what was true before another.
+    async fn list(&self) -> Step {
         let outage = self.outage(None, "list the shards");
         let listed = retry::patiently(outage, &self.metrics, || self.stream.shards()).await;
         let shards = match listed {
             Ok(shards) => shards,
             Err(GivenUp::Fatal(problem) | GivenUp::Lost(problem)) => return Step::Failed(Error::Shards(problem)),
         };
+        let mut failed = Vec::new();
         for shard in shards.iter().filter(|shard| matches!(shard.standing, Standing::Mine { .. })) {
             if self.naming.is_settled(&shard.id) {
                 continue;
             }
             match self.settled(&shard.id).await {
                 Ok(_) | Err(Error::Lost { .. }) => {}
-                Err(error) => return Step::Failed(error),
+                Err(error) => failed.push(error),
             }
         }
-        Step::Listed(shards, why)
+        Step::Listed(shards, failed)
     }
 
     /// Delivers one shard. May be dropped at any `.await`: what is not committed is delivered again.
@@ -244,7 +283,9 @@ impl Delivery {
     async fn deliver(&self, shard: &ShardId, batch: Batch, done: Done) -> Result<(), Error> {
         let Batch { records, documents, lost, earlier, begin, end, tally } = batch;
         let (n_documents, n_indices) = (documents.len(), count_indices(&documents));
-        let written = self.write(shard, documents).await?; // every touched index is durable
+        let copy = self.copy(shard, &begin, &documents).await?;
+        // Every touched index is durable, and the backup.
+        let (written, ()) = tokio::try_join!(self.write(shard, documents), self.put_copy(shard, copy))?;
         let failed = self.put_failed(shard, begin, earlier, records, lost, written.rejected).await?; // then failed/
         self.metrics.count(&tally, written.indexed, failed.added, written.duplicates + failed.repeated);
         self.commit(shard, &end.rules, done).await?; // only now is the batch done
@@ -286,6 +327,8 @@ impl Delivery {
         let configured = self.naming.configured();
         let (position, found) = match checkpoint {
             None => (None, self.naming.older(shard).map(|rules| State { rules, joining: None })),
+            // Another program has delivered the shard so far, and knew no state of ours.
+            Some(Checkpoint { position, state }) if state.is_empty() => (position, None),
             Some(Checkpoint { position, state }) => {
                 let state = State::from_bytes(&state, || self.naming.older(shard));
                 let fatal = |problem: String| Error::Shard { shard: shard.clone(), problem };
@@ -335,21 +378,21 @@ fn count_indices(documents: &[batch::Offered]) -> usize {
     documents.iter().map(|offered| offered.addressed.index_name.as_str()).collect::<BTreeSet<_>>().len()
 }
 
-/// Why the shards are listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Why {
-    /// As every [`LISTED_EVERY`].
-    Again,
-    ShardEnded,
-}
-
 /// What [`Delivery::run`] waits for.
 enum Step {
-    Listed(Vec<Shard>, Why),
+    /// And what cannot be delivered.
+    Listed(Vec<Shard>, Vec<Error>),
+    /// The shards are to be listed again.
+    Due,
     Ended(ShardId, End),
     Failed(Error),
     /// Nothing is listed any more.
     Stopped,
+}
+
+async fn wait() -> Step {
+    tokio::time::sleep(LISTED_EVERY).await;
+    Step::Due
 }
 
 /// Drops a step that is waited for no more.

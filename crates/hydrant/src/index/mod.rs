@@ -12,7 +12,12 @@ pub mod embedded;
 
 pub mod opensearch;
 
+pub mod moving;
+
+pub mod retention;
+
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use hydrant_transform::document::{Document, Outcome};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +25,9 @@ pub use query::{
     Aggregation, AggregationResult, Bucket, BucketKey, BucketsKind, Hit, Query, Search, SearchResult, SortKey,
     SortValue, Total, TrackTotal,
 };
+
+/// Documents of one page of a scan.
+pub const SCAN_DOCUMENTS_MAX: usize = 10_000;
 
 /// A document and the name of its index.
 #[derive(Clone, Debug)]
@@ -43,6 +51,14 @@ pub trait Engine: Send + Sync {
     /// Makes the documents durable. `Err` means that nothing is known of any of them: offer all again.
     fn write<'a>(&'a self, documents: &'a [Addressed]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>>;
 
+    /// As `write`, but a document takes the place of the one that has its id, and is answered `Indexed`; in one call the
+    /// last one stays. Where a target takes new documents only (a data stream), those that are there stay and are
+    /// answered `Duplicate`. An engine that cannot do it says so.
+    fn overwrite<'a>(&'a self, documents: &'a [Addressed]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> {
+        let problem = format!("this index does not overwrite, and {} documents ask for it", documents.len());
+        Box::pin(async move { Err(Error::Fatal(problem)) })
+    }
+
     fn search(&self, search: Search) -> BoxFuture<'_, Result<SearchResult, Error>>;
 
     /// The source of one document, `None` where there is none.
@@ -54,6 +70,32 @@ pub trait Engine: Send + Sync {
 
     /// Makes everything written so far searchable.
     fn refresh<'a>(&'a self, patterns: &'a [String]) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Every document of one index that matches, as the index stands when the first page is asked for, in no order; pages
+    /// of at most [`SCAN_DOCUMENTS_MAX`], none of them empty. After [`Error::Retry`] the next item goes on with the page
+    /// that failed, or begins again where the engine has lost its place: then documents come again. After any other
+    /// error the scan has ended.
+    fn scan(&self, scan: Scan) -> BoxStream<'_, Result<Vec<Scanned>, Error>>;
+}
+
+/// What [`Engine::scan`] reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scan {
+    /// A plain name.
+    pub index_name: String,
+    pub query: Query,
+    /// Members of the sources that are wanted, dotted where they are of objects; an engine may answer more of a source.
+    pub fields: Vec<String>,
+}
+
+/// A document that a scan met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scanned {
+    pub id: String,
+    /// Where it was written under a routing of its own: then the id may be in the index once more.
+    pub routing: Option<String>,
+    /// A JSON object with the wanted members, as far as it has them.
+    pub source: Vec<u8>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

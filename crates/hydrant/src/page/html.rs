@@ -1,5 +1,7 @@
 //! The page's HTML. Every value goes through the template engine, which escapes it.
 
+use std::time::Duration;
+
 use hydrant_transform::document::Field;
 use hydrant_transform::document::timestamp::format_rfc3339;
 use maud::{DOCTYPE, Markup, html};
@@ -8,11 +10,18 @@ use serde_json::Value;
 use super::document;
 use super::search::{Found, PAGE_SIZE, Parameters, SPANS};
 use crate::index::Hit;
+use crate::metrics::Health;
+
+/// A shard that is so far behind is shown.
+const LATE: Duration = Duration::from_secs(10);
+
+/// No more problems, and no more shards, are shown; `/health` has all.
+const PARTS_SHOWN: usize = 20;
 
 /// Characters of a statement in the list; the document's own page has all of it.
 const STATEMENT_CHARACTERS: usize = 300;
 
-pub(super) fn home(parameters: &Parameters, results: &Markup, rest: &str) -> Markup {
+pub(super) fn home(parameters: &Parameters, state: &Markup, results: &Markup, rest: &str) -> Markup {
     let title = if parameters.q.is_empty() { "Hydrant".to_owned() } else { format!("{} – Hydrant", parameters.q) };
     let body = html! {
         form.search action="/" method="get" role="search" {
@@ -26,7 +35,7 @@ pub(super) fn home(parameters: &Parameters, results: &Markup, rest: &str) -> Mar
             }
             button type="submit" { "Search" }
         }
-        div #results aria-busy="false" { (results) }
+        div #results aria-busy="false" { (state) (results) }
         footer {
             label.live hidden { input #live type="checkbox" checked; " live" }
             a href="/metrics" { "metrics" } " " a href="/health" { "health" } " "
@@ -60,6 +69,19 @@ pub(super) fn shell(title: &str, body: &Markup) -> Markup {
                 header { a.home href="/" { "Hydrant" } }
                 main { (body) }
             }
+        }
+    }
+}
+
+/// What waits and why, and how far each shard is behind.
+pub(super) fn state(health: &Health) -> Markup {
+    let late = health.behind.iter().filter(|(_, behind)| **behind >= LATE);
+    html! {
+        @for (part, problem) in health.problems.iter().take(PARTS_SHOWN) {
+            p.problem role="alert" { b { (part) } ": " (problem) }
+        }
+        @for (shard, behind) in late.take(PARTS_SHOWN) {
+            p.total { "Shard " code { (shard) } " is " (behind.as_secs()) " s behind." }
         }
     }
 }

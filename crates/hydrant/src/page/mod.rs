@@ -66,13 +66,18 @@ pub fn router(page: Page) -> Router {
 
 async fn home(State(page): State<Page>, Query(parameters): Query<Parameters>) -> Response {
     let (status, results) = results(&page, &parameters).await;
-    html_response(status, html::home(&parameters, &results, &page.rest))
+    html_response(status, html::home(&parameters, &state(&page), &results, &page.rest))
 }
 
 /// The part of the page that changes, for the script.
 async fn live(State(page): State<Page>, Query(parameters): Query<Parameters>) -> Response {
     let (status, results) = results(&page, &parameters).await;
-    html_response(status, results)
+    html_response(status, maud::html! { (state(&page)) (results) })
+}
+
+/// What waits, and how far delivery is behind.
+fn state(page: &Page) -> Markup {
+    html::state(&page.health.borrow())
 }
 
 async fn results(page: &Page, parameters: &Parameters) -> (StatusCode, Markup) {
@@ -122,7 +127,10 @@ async fn ready(State(page): State<Page>) -> Response {
 }
 
 fn json_response(status: StatusCode, health: &Health) -> Response {
-    let body = serde_json::json!({"problems": health.problems, "ready": health.ready}).to_string();
+    let behind = health.behind.iter().map(|(shard, behind)| (shard.clone(), behind.as_secs_f64().into()));
+    let behind: serde_json::Map<String, serde_json::Value> = behind.collect();
+    let body = serde_json::json!({"problems": health.problems, "ready": health.ready, "behind_seconds": behind});
+    let body = body.to_string();
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 

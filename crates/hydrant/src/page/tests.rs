@@ -1,11 +1,13 @@
 //! The page's HTML from canned answers: what is shown, what is escaped, what links lead where.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
 use hydrant_transform::document::Outcome;
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -14,8 +16,8 @@ use super::{Page, router};
 use crate::clock::Clock;
 use crate::index::query::{Bound, BucketsKind, Value};
 use crate::index::{
-    Addressed, AggregationResult, Bucket, BucketKey, Engine, Error, Hit, IndexStatus, Query, Search, SearchResult,
-    Total,
+    Addressed, AggregationResult, Bucket, BucketKey, Engine, Error, Hit, IndexStatus, Query, Scan, Scanned, Search,
+    SearchResult, Total,
 };
 use crate::metrics::{Health, Metrics};
 
@@ -75,6 +77,10 @@ impl Engine for Canned {
 
     fn refresh<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, Result<(), Error>> {
         async { Ok(()) }.boxed()
+    }
+
+    fn scan(&self, _: Scan) -> BoxStream<'_, Result<Vec<Scanned>, Error>> {
+        stream::empty().boxed()
     }
 }
 
@@ -147,11 +153,18 @@ async fn health_and_readiness_are_two_things() {
     let starting = Health::default();
     assert_eq!(ask(&index, starting.clone(), "/health").await.0, StatusCode::OK);
     assert_eq!(ask(&index, starting, "/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
-    let damaged = Health { ready: true, problems: [("index x".to_owned(), "it is damaged".to_owned())].into() };
+    let problems = [("index x".to_owned(), "it is damaged".to_owned())].into();
+    let behind = [("shardId-7".to_owned(), Duration::from_millis(12_500))].into();
+    let damaged = Health { ready: true, problems, behind };
     let (status, body) = ask(&index, damaged.clone(), "/health").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(body, r#"{"problems":{"index x":"it is damaged"},"ready":true}"#);
-    assert_eq!(ask(&index, damaged, "/ready").await.0, StatusCode::OK);
+    assert_eq!(body, r#"{"problems":{"index x":"it is damaged"},"ready":true,"behind_seconds":{"shardId-7":12.5}}"#);
+    assert_eq!(ask(&index, damaged.clone(), "/ready").await.0, StatusCode::OK);
+    for path in ["/", "/live"] {
+        let (_, html) = ask(&index, damaged.clone(), path).await;
+        assert!(html.contains("<b>index x</b>: it is damaged"), "{path}: {html}");
+        assert!(html.contains("Shard <code>shardId-7</code> is 12 s behind."), "{path}: {html}");
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! Stage 2, the stream: durable, ordered per shard, replayable. Kinesis's model behind one trait.
 //!
-//! [`Engine`] is one of the two seams of the program. The embedded engine is [`embedded`]; Kinesis will be the other.
+//! [`Engine`] is one of the two seams of the program: [`embedded`] is one side, Kinesis the other, with the feature `aws`.
 //! A stream knows nothing of log events: records are bytes.
 
 pub mod embedded;
+
+#[cfg(feature = "aws")]
+pub mod kinesis;
 
 use std::fmt;
 use std::time::Duration;
@@ -31,12 +34,14 @@ pub const APPEND_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// - The engine never retries; callers do, and an error says whether that can help.
 pub trait Engine: Send + Sync {
     /// Every shard, parents before their children, and whose it is. A closed shard stays listed while it holds records.
-    /// Where processes share a stream, the answer changes from call to call.
+    /// Where processes share a stream, the answer changes from call to call. A shard that was lost is answered as
+    /// [`Standing::Elsewhere`] once at least before it is this process's again: what worked on it ends then.
     fn shards(&self) -> BoxFuture<'_, Result<Vec<Shard>, Error>>;
 
     /// Appends up to [`APPEND_RECORDS_MAX`] records of up to [`APPEND_BYTES_MAX`] together. One result per record, in
     /// order; `Ok` means durable, together with its mark. Records of one shard are taken in order: after the first
-    /// one that fails, the later ones of that shard fail too.
+    /// one that fails, the later ones of that shard fail too. Kinesis may take later ones all the same; a mark is told
+    /// only when all before it is durable.
     fn append(&self, records: Vec<NewRecord>) -> BoxFuture<'_, Result<Vec<Result<Appended, Error>>, Error>>;
 
     /// The records of a shard that follow `after` (`None`: from the oldest kept), at least one if there is any, within
@@ -63,6 +68,9 @@ pub trait Engine: Send + Sync {
 
     /// The newest mark of every producer, whatever was trimmed since.
     fn marks(&self) -> BoxFuture<'_, Result<Vec<Mark>, Error>>;
+
+    /// The process ends in order: what others may take over is given back at once.
+    fn close(&self) -> BoxFuture<'_, ()>;
 
     /// Figures for the metrics.
     fn status(&self) -> BoxFuture<'_, Result<Vec<ShardStatus>, Error>>;
@@ -173,6 +181,7 @@ pub struct Checkpoint {
     /// The last record before which everything is delivered; `None`: not even the first record is.
     pub position: Option<Position>,
     /// The caller's own state, versioned by it and stored unread; at most 1 MiB.
+    /// Empty where another program has moved the position.
     pub state: Bytes,
 }
 

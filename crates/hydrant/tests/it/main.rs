@@ -18,7 +18,31 @@ mod end;
 mod foreign_browser;
 
 #[cfg(test)]
+mod foreign_names;
+
+#[cfg(test)]
 mod foreign_opensearch;
+
+#[cfg(test)]
+mod foreign_replay;
+
+#[cfg(test)]
+mod foreign_chain;
+
+#[cfg(test)]
+mod foreign_connect;
+
+#[cfg(test)]
+mod foreign_kinesis;
+
+#[cfg(test)]
+mod foreign_operate;
+
+#[cfg(test)]
+mod foreign_setup;
+
+#[cfg(test)]
+mod foreign_verify;
 
 #[cfg(test)]
 mod golden;
@@ -30,14 +54,32 @@ mod inputs;
 mod model;
 
 #[cfg(test)]
+mod operate;
+
+#[cfg(test)]
+mod peer;
+
+#[cfg(test)]
 mod program;
+
+#[cfg(test)]
+mod replay;
+
+#[cfg(test)]
+mod rules;
 
 #[cfg(test)]
 #[path = "../../../hydrant-opensearch/tests/foreign/server.rs"]
 mod server;
 
 #[cfg(test)]
+mod setup;
+
+#[cfg(test)]
 mod simulation;
 
 #[cfg(test)]
 mod tidy;
+
+#[cfg(test)]
+mod verify;

@@ -22,10 +22,16 @@ pub(crate) struct Program {
 impl Program {
     /// Starts `hydrant run` with these arguments and waits until it says where it listens.
     pub(crate) fn run(data: &Path, arguments: &[&str]) -> Program {
+        Program::run_with(data, arguments, &[])
+    }
+
+    /// With these in its environment.
+    pub(crate) fn run_with(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Program {
         let mut child = Command::new(BINARY)
             .args(["run", "--json", "--rest", "127.0.0.1:0", "--page", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -30,7 +30,7 @@ fn files() -> Vec<PathBuf> {
     found
 }
 
-fn rust_files() -> Vec<(String, String)> {
+pub(crate) fn rust_files() -> Vec<(String, String)> {
     let root = repo();
     let sources = files().into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
     sources

@@ -20,12 +20,13 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
 use hydrant_transform::document::Outcome;
 use tower::ServiceExt;
 
 use crate::clock::Clock;
 use crate::index::query::{Query, Search, SearchResult, Total, TrackTotal};
-use crate::index::{Addressed, Engine, Error, FieldType, IndexStatus};
+use crate::index::{Addressed, Engine, Error, FieldType, IndexStatus, Scan, Scanned};
 
 /// 2022-01-15T08:44:45.164Z, the time of all requests here.
 const NOW_MS: i64 = 1_642_236_285_164;
@@ -79,6 +80,10 @@ impl Engine for Fake {
     fn refresh<'a>(&'a self, patterns: &'a [String]) -> BoxFuture<'a, Result<(), Error>> {
         self.refreshed.lock().unwrap().extend_from_slice(patterns);
         Box::pin(async { Ok(()) })
+    }
+
+    fn scan(&self, _: Scan) -> BoxStream<'_, Result<Vec<Scanned>, Error>> {
+        stream::empty().boxed()
     }
 }
 

@@ -45,7 +45,8 @@ const WORDS: [&str; 14] = [
     "goushjo",
     "ixten",
 ];
-const BANNER: &str = "/usr/sbin/mysqld, Version: 8.0.28 (Source distribution). started with:\nTcp port: 3306  Unix socket: \
+/// Stands in front of an entry, or is a log event of its own.
+pub(super) const BANNER: &str = "/usr/sbin/mysqld, Version: 8.0.28 (Source distribution). started with:\nTcp port: 3306  Unix socket: \
                       /tmp/mysql.sock\nTime                 Id Command    Argument\n";
 
 /// Writes entries one after the other.

@@ -162,13 +162,13 @@ fn read(dir: &Path) -> anyhow::Result<Vec<Vec<u8>>> {
     Ok(events)
 }
 
-fn timed(pass: impl FnOnce()) -> Duration {
+pub(super) fn timed(pass: impl FnOnce()) -> Duration {
     let began = time(ClockId::ThreadCPUTime);
     pass();
     time(ClockId::ThreadCPUTime).saturating_sub(began)
 }
 
-fn median(times: impl Iterator<Item = Duration>) -> Duration {
+pub(super) fn median(times: impl Iterator<Item = Duration>) -> Duration {
     let mut times: Vec<Duration> = times.collect();
     times.sort();
     times.get(times.len() / 2).copied().unwrap_or_default().max(Duration::from_nanos(1))
@@ -182,7 +182,7 @@ fn time(clock: ClockId) -> Duration {
 }
 
 /// `None` where the system does not tell.
-fn peak_memory() -> Option<u64> {
+pub(super) fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)

@@ -192,7 +192,7 @@ fn of(subject: &Subject, options: &Options, zone: &TimeZone, now_ms: i64) -> any
         document: document.map(|document| source(&document.source)).transpose()?,
         documents,
         id: subject.id.clone().or_else(|| own_id.map(|document| document.id.to_string())),
-        index: document.map(|document| naming.name(document.format, document.timestamp_ms)),
+        index: document.map(|document| naming.name(&transformed.name_source(document, now_ms))),
         dropped: transformed.dropped.first().map(|reason| reason.name().to_owned()),
         failed: transformed
             .failed

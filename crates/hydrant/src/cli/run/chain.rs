@@ -1,7 +1,8 @@
 //! The stages of the embedded chain, opened from a data folder, and the ports in front of them.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -11,25 +12,32 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::data_dir::DataDir;
+use super::lag::Lag;
 use super::pump::Pump;
 use super::summary::progress;
 use crate::api;
-use crate::cli::{host, output};
+use crate::cli::{cluster, host, output, stores};
 use crate::clock::Clock;
-use crate::config::{Config, FormatChoice, IndexEngine};
+use crate::config::{Config, Conflicts, FormatChoice, IndexEngine, StreamEngine};
 use crate::deliver::{self, Delivery};
 use crate::door;
 use crate::index::{self, IndexStatus};
 use crate::metrics::{Health, Metrics};
 use crate::page::{self, Page};
 use crate::source::tail::{FileSettings, Settings, Tail};
-use crate::stream::{self, Engine as _};
+use crate::stream;
+
+#[cfg(feature = "aws")]
+const OPEN_BACKOFF_FIRST: Duration = Duration::from_millis(500);
+
+#[cfg(feature = "aws")]
+const OPEN_BACKOFF_MAX: Duration = Duration::from_secs(10);
 
 /// Begins the names of parts of the program that are indices.
 const INDEX: &str = "index ";
 
 pub(super) struct Chain {
-    pub(super) stream: Arc<stream::embedded::Embedded>,
+    pub(super) stream: Arc<dyn stream::Engine>,
     pub(super) index: Arc<dyn index::Engine>,
     /// The indices whose state `/health` tells.
     watched: Vec<String>,
@@ -37,6 +45,7 @@ pub(super) struct Chain {
     pub(super) metrics: Metrics,
     pub(super) health: watch::Sender<Health>,
     clock: Clock,
+    lag: Mutex<Lag>,
     /// Locked as long as the chain lives.
     _data: DataDir,
 }
@@ -46,14 +55,11 @@ impl Chain {
         let clock = Clock::System;
         let metrics = Metrics::default();
         let data = DataDir::open(&config.data)?;
-        let retention =
-            stream::embedded::Retention { age: config.stream.retention, bytes: config.stream.retention_bytes };
-        let stream = stream::embedded::Embedded::open(&data.join("stream"), config.stream.shards, retention, clock)
-            .context("cannot open the stream")?;
-        let stream = Arc::new(stream);
-        let index = open_index(config, &data, clock)?;
-        let failed = deliver::failed::Store::directory(&config.failed_dir())
-            .context("cannot open the folder of failed documents")?;
+        let stream = open_stream(config, &data, clock).await?;
+        super::guarantee::say(config);
+        let index = with_rules(open_index(config, &data.join("index"), clock).await?, config, clock);
+        let failed = stores::failed(&config.failed_place(), true)?;
+        let backup = config.backup.as_ref().map(stores::backup).transpose()?;
         let naming = deliver::naming::History::open(data.join("index-names.json"), config.naming.clone())
             .context("cannot read the history of index names")?;
         let settings = deliver::Settings {
@@ -67,29 +73,31 @@ impl Chain {
             stream: stream.clone(),
             index: index.clone(),
             failed,
+            backup,
             naming,
             settings,
             metrics: metrics.clone(),
             health: health.clone(),
             clock,
         };
-        Ok(Chain { stream, index, watched: watched(config), delivery, metrics, health, clock, _data: data })
+        Ok(Chain {
+            stream,
+            index,
+            watched: watched(config),
+            delivery,
+            metrics,
+            health,
+            clock,
+            lag: Mutex::default(),
+            _data: data,
+        })
     }
 
     /// The source, continued where the stream says that it was, and the pump that empties it.
     pub(super) async fn pump(&self, config: &Config, once: bool) -> anyhow::Result<Pump> {
         let marks = self.stream.marks().await?;
         let marks = marks.into_iter().map(|mark| (mark.producer, mark.state.to_vec())).collect();
-        let files = config.tails.iter().map(|tail| FileSettings {
-            path: tail.file.clone(),
-            log_group: tail.log_group.clone(),
-            log_stream: tail.log_stream.clone(),
-            time_zone: tail.time_zone.clone(),
-            format: tail.format.map_or(config.transform.format, FormatChoice::fixed),
-        });
-        let (packed_max, packed_bytes_max) = (stream::APPEND_RECORDS_MAX, stream::APPEND_BYTES_MAX);
-        let (host, owner) = (host::name(), config.owner.clone());
-        let settings = Settings { files: files.collect(), host, owner, once, gzip: true, packed_max, packed_bytes_max };
+        let settings = tail_settings(config, once);
         let tail = Tail::open(settings, marks, self.clock)?;
         let files = tail.progress();
         if !files.is_empty() && files.iter().all(|file| file.path.metadata().is_ok_and(|found| !found.is_file())) {
@@ -109,6 +117,9 @@ impl Chain {
         let Ok(status) = self.stream.status().await else { return };
         let waiting: u64 = status.iter().filter_map(|shard| shard.records_waiting).sum();
         self.metrics.records_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        let mut lag = self.lag.lock().unwrap_or_else(PoisonError::into_inner);
+        lag.tell(&status, self.clock.now_ms(), &self.metrics, &self.health);
+        drop(lag);
         if !output::on_terminal() {
             return;
         }
@@ -129,18 +140,108 @@ impl Chain {
     }
 }
 
-fn open_index(config: &Config, data: &DataDir, clock: Clock) -> anyhow::Result<Arc<dyn index::Engine>> {
+/// How the configured files are followed.
+pub(in crate::cli) fn tail_settings(config: &Config, once: bool) -> Settings {
+    let files = config.tails.iter().map(|tail| FileSettings {
+        path: tail.file.clone(),
+        log_group: tail.log_group.clone(),
+        log_stream: tail.log_stream.clone(),
+        time_zone: tail.time_zone.clone(),
+        format: tail.format.map_or(config.transform.format, FormatChoice::fixed),
+    });
+    let (packed_max, packed_bytes_max) = (stream::APPEND_RECORDS_MAX, stream::APPEND_BYTES_MAX);
+    let (host, owner) = (host::name(), config.owner.clone());
+    Settings { files: files.collect(), host, owner, once, gzip: true, packed_max, packed_bytes_max }
+}
+
+async fn open_stream(config: &Config, data: &DataDir, clock: Clock) -> anyhow::Result<Arc<dyn stream::Engine>> {
+    match &config.stream.engine {
+        StreamEngine::Embedded => {
+            let retention =
+                stream::embedded::Retention { age: config.stream.retention, bytes: config.stream.retention_bytes };
+            let stream = stream::embedded::Embedded::open(&data.join("stream"), config.stream.shards, retention, clock);
+            Ok(Arc::new(stream.context("cannot open the stream")?))
+        }
+        #[cfg(feature = "aws")]
+        StreamEngine::Kinesis(kinesis) => open_kinesis(kinesis, data.join("kinesis"), clock).await,
+        #[cfg(not(feature = "aws"))]
+        StreamEngine::Kinesis(_) => bail!("this program was built without Kinesis"),
+    }
+}
+
+/// Waits out an outage; a wrong name and missing rights are said at once.
+#[cfg(feature = "aws")]
+pub(in crate::cli) async fn open_kinesis(
+    kinesis: &crate::config::Kinesis,
+    folder: PathBuf,
+    clock: Clock,
+) -> anyhow::Result<Arc<dyn stream::Engine>> {
+    use stream::kinesis::{Begin, Keep, Kinesis, Settings};
+    let begin = match kinesis.begin {
+        crate::config::Begin::TrimHorizon => Begin::TrimHorizon,
+        crate::config::Begin::Latest => Begin::Latest,
+        crate::config::Begin::AtTimestamp(time) => Begin::AtTimestamp(time.as_millisecond()),
+    };
+    let settings = Settings {
+        stream: kinesis.name.clone(),
+        region: kinesis.region.clone(),
+        endpoint: kinesis.endpoint.clone(),
+        begin,
+        checkpoints: match &kinesis.checkpoints {
+            crate::config::Checkpoints::Folder => Keep::Folder,
+            crate::config::Checkpoints::Table(name) => Keep::Table {
+                name: name.clone(),
+                endpoint: kinesis.checkpoints_endpoint.clone(),
+                worker: format!("{}:{}", host::name(), uuid::Uuid::new_v4()),
+            },
+        },
+        folder,
+    };
+    let mut backoff = OPEN_BACKOFF_FIRST;
+    loop {
+        match Kinesis::open(&settings, clock).await {
+            Ok(stream) => return Ok(Arc::new(stream)),
+            Err(stream::Error::Retry(problem)) => {
+                tracing::warn!(problem, "the stream does not answer: waiting for it");
+                tokio::time::sleep(backoff).await;
+                backoff = (backoff * 2).min(OPEN_BACKOFF_MAX);
+            }
+            Err(error @ (stream::Error::Fatal(_) | stream::Error::Lost(_))) => {
+                return Err(error).context("cannot open the stream");
+            }
+        }
+    }
+}
+
+/// `folder`: of the embedded engine's indices.
+pub(in crate::cli) async fn open_index(
+    config: &Config,
+    folder: &Path,
+    clock: Clock,
+) -> anyhow::Result<Arc<dyn index::Engine>> {
     Ok(match &config.index {
         IndexEngine::Embedded => {
-            Arc::new(index::embedded::Embedded::open(&data.join("index"), clock).context("cannot open the indices")?)
+            Arc::new(index::embedded::Embedded::open(folder, clock).context("cannot open the indices")?)
         }
-        IndexEngine::OpenSearch(cluster) => {
-            let settings = cluster.settings().map_err(anyhow::Error::msg)?;
-            let templates = cluster.templates.then(|| (config.naming.pattern().to_owned(), config.transform.profile));
-            let setup = index::opensearch::Setup { ids: cluster.ids, templates };
-            Arc::new(index::opensearch::OpenSearch::open(&settings, cluster.limits, setup)?)
+        IndexEngine::OpenSearch(found) => {
+            let settings = cluster::settings(found).await?;
+            let templates = found.templates.then(|| cluster::wanted(found, config));
+            let setup = index::opensearch::Setup { ids: found.ids, templates };
+            Arc::new(index::opensearch::OpenSearch::open(&settings, found.limits, setup)?)
         }
     })
+}
+
+/// What the configuration says of documents that an index does not take.
+fn with_rules(engine: Arc<dyn index::Engine>, config: &Config, clock: Clock) -> Arc<dyn index::Engine> {
+    let engine = match config.conflicts {
+        Conflicts::Fail => engine,
+        Conflicts::Text => Arc::new(index::moving::Moving::new(engine)),
+    };
+    match config.index_retention {
+        None => engine,
+        Some(age) => Arc::new(index::retention::Retention::new(engine, age, clock)),
+    }
 }
 
 /// All of the embedded engine's; of a cluster's those that documents go to.

@@ -16,9 +16,11 @@ use serde::{Deserialize, Serialize};
 
 const VERSION: u32 = 1;
 
+const MARKER: &str = "hydrant.json";
+
 /// Holds the lock until it is dropped or the process ends.
 #[derive(Debug)]
-pub(super) struct DataDir {
+pub(in crate::cli) struct DataDir {
     path: PathBuf,
     _lock: File,
 }
@@ -29,7 +31,7 @@ struct Marker {
 }
 
 impl DataDir {
-    pub(super) fn open(path: &Path) -> anyhow::Result<DataDir> {
+    pub(in crate::cli) fn open(path: &Path) -> anyhow::Result<DataDir> {
         let shown = path.display();
         // It holds statements: nobody else may read it.
         DirBuilder::new()
@@ -38,27 +40,37 @@ impl DataDir {
             .create(path)
             .with_context(|| format!("cannot create the data folder {shown}"))?;
         let lock = lock(path)?;
-        let marker = path.join("hydrant.json");
-        match fs::read(&marker) {
-            Ok(bytes) => {
-                let found: Marker =
-                    serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged", marker.display()))?;
-                if found.version > VERSION {
-                    bail!(
-                        "the data folder {shown} is of version {}, made by a newer Hydrant; this one reads version {VERSION}",
-                        found.version
-                    );
-                }
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => write_marker(path, &marker)?,
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", marker.display())),
+        if !check_version(path)? {
+            write_marker(path, &path.join(MARKER))?;
         }
         Ok(DataDir { path: path.to_owned(), _lock: lock })
     }
 
-    pub(super) fn join(&self, name: &str) -> PathBuf {
+    pub(in crate::cli) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+}
+
+/// Whether the folder says its version.
+///
+/// # Errors
+/// It is of a newer version, or what says so is damaged.
+pub(in crate::cli) fn check_version(path: &Path) -> anyhow::Result<bool> {
+    let marker = path.join(MARKER);
+    let bytes = match fs::read(&marker) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", marker.display())),
+    };
+    let found: Marker = serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged", marker.display()))?;
+    if found.version > VERSION {
+        bail!(
+            "the data folder {} is of version {}, made by a newer Hydrant; this one reads version {VERSION}",
+            path.display(),
+            found.version
+        );
+    }
+    Ok(true)
 }
 
 fn lock(path: &Path) -> anyhow::Result<File> {

@@ -3,15 +3,20 @@
 //! Order of the end: the source stops, delivery ends its batch in flight and commits (both [`ENDS_WITHIN`] at most), the
 //! ports close. A second signal ends at once; nothing is lost by that either.
 
-mod chain;
+pub(in crate::cli) mod chain;
 
-mod data_dir;
+pub(in crate::cli) mod data_dir;
+
+mod guarantee;
+
+// Who checks before a run says it alike.
+pub(super) mod lag;
 
 mod open_files;
 
 mod pump;
 
-mod signals;
+pub(super) mod signals;
 
 mod summary;
 
@@ -30,7 +35,6 @@ use super::output;
 use crate::config::Config;
 use crate::deliver::Mode;
 use crate::metrics::Health;
-use crate::stream::Engine as _;
 use chain::{Chain, Doors};
 use signals::Signals;
 use summary::Summary;
@@ -246,6 +250,8 @@ fn started(config: &Config, rest: &str, page: &str, json: bool) -> anyhow::Resul
 }
 
 async fn finish(chain: &Chain, start: Instant, json: bool, note: &str) -> anyhow::Result<Ended> {
+    // Others take over at once; where it does not answer, when their lease on it is over.
+    drop(timeout(Duration::from_secs(1), chain.stream.close()).await);
     // What was done is said even where a disk does not answer; what waited a moment ago is known.
     let status = timeout(Duration::from_secs(1), chain.stream.status()).await;
     let known = chain.metrics.records_waiting.get().max(0).unsigned_abs();

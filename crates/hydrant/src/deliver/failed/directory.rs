@@ -12,11 +12,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
-use super::Objects;
+use super::{LISTED_MAX, Listed, MARKER, Objects};
 
 const VERSION: u32 = 1;
-
-const VERSION_FILE: &str = "hydrant-failed.json";
 
 const TEMPORARY: &str = ".tmp";
 
@@ -24,6 +22,8 @@ const TEMPORARY: &str = ".tmp";
 #[derive(Debug)]
 pub struct Directory {
     root: PathBuf,
+    /// Names the file that holds the layout's version.
+    marker: &'static str,
 }
 
 /// Why a folder cannot be used.
@@ -31,30 +31,53 @@ pub struct Directory {
 pub enum OpenError {
     #[error("{} has version {version}, this program knows versions up to {VERSION}", path.display())]
     Newer { path: PathBuf, version: u32 },
-    #[error("{} is no folder of failed documents: {problem}", path.display())]
+    #[error("{} is no folder of objects: {problem}", path.display())]
     Foreign { path: PathBuf, problem: String },
     #[error("{}: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
 }
 
 impl Directory {
-    /// Opens a folder, or makes it. What a crash left unfinished in it is removed.
+    /// Opens a folder of failed documents, or makes it. What a crash left unfinished in it is removed.
     pub fn open(root: &Path) -> Result<Directory, OpenError> {
-        let directory = Directory { root: root.into() };
+        let directory = Directory::share(root, MARKER)?;
         let io_error = |error| OpenError::Io { path: root.into(), error };
-        let marker = root.join(VERSION_FILE);
-        match fs::read(&marker) {
-            Ok(bytes) => check_version(&marker, &bytes)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let version = format!("{{\"version\":{VERSION}}}\n");
-                directory.put_now(VERSION_FILE, version.as_bytes()).map_err(io_error)?;
-            }
-            Err(error) => return Err(io_error(error)),
-        }
         for entry in fs::read_dir(root.join(TEMPORARY)).into_iter().flatten() {
             fs::remove_file(entry.map_err(io_error)?.path()).map_err(io_error)?;
         }
         Ok(directory)
+    }
+
+    /// Opens a folder, or makes it, beside another process that may write to it. `marker`: the file that holds the
+    /// layout's version.
+    pub fn share(root: &Path, marker: &'static str) -> Result<Directory, OpenError> {
+        let directory = Directory { root: root.into(), marker };
+        let io_error = |error| OpenError::Io { path: root.into(), error };
+        let marker = root.join(marker);
+        match fs::read(&marker) {
+            Ok(bytes) => check_version(&marker, &bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                directory.put_now(directory.marker, &version_line()).map_err(io_error)?;
+            }
+            Err(error) => return Err(io_error(error)),
+        }
+        Ok(directory)
+    }
+
+    /// Somebody else's folder, which is only read.
+    pub fn read_only(root: &Path) -> Directory {
+        Directory { root: root.into(), marker: MARKER }
+    }
+
+    /// Failed documents for reading only: makes and removes nothing. A folder that is not there holds no object.
+    pub fn open_read_only(root: &Path) -> Result<Directory, OpenError> {
+        let marker = root.join(MARKER);
+        match fs::read(&marker) {
+            Ok(bytes) => check_version(&marker, &bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(OpenError::Io { path: root.into(), error }),
+        }
+        Ok(Directory { root: root.into(), marker: MARKER })
     }
 
     fn put_now(&self, key: &str, bytes: &[u8]) -> io::Result<()> {
@@ -73,6 +96,43 @@ impl Directory {
         fs::rename(&temporary, &path)?;
         File::open(folder)?.sync_all()
     }
+}
+
+/// Adds the objects of a folder to `listed`, in the order of their keys, while there is room. `key`: the folder's, with a
+/// slash behind it unless it is the root.
+fn list_folder(
+    folder: &Path,
+    key: &str,
+    marker: &str,
+    after: Option<&str>,
+    listed: &mut Vec<Listed>,
+) -> io::Result<()> {
+    let mut children = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if key.is_empty() && (name == TEMPORARY || name == marker) {
+            continue;
+        }
+        let is_folder = entry.path().is_dir();
+        children.push((format!("{key}{name}{}", if is_folder { "/" } else { "" }), entry.path(), is_folder));
+    }
+    children.sort_unstable();
+    for (key, path, is_folder) in children {
+        if listed.len() >= LISTED_MAX {
+            break;
+        }
+        // All keys in a folder that is before `after`, and does not hold it, are before it too.
+        if after.is_some_and(|after| key.as_str() <= after && !(is_folder && after.starts_with(&key))) {
+            continue;
+        }
+        if is_folder {
+            list_folder(&path, &key, marker, after, listed)?;
+        } else {
+            listed.push(Listed { key, bytes: fs::metadata(&path)?.len() });
+        }
+    }
+    Ok(())
 }
 
 /// Makes a folder and those above it, each durable in its parent. That it is there already says nothing: another shard,
@@ -100,7 +160,11 @@ fn make_folders(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn check_version(marker: &Path, bytes: &[u8]) -> Result<(), OpenError> {
+pub(super) fn version_line() -> Vec<u8> {
+    format!("{{\"version\":{VERSION}}}\n").into_bytes()
+}
+
+pub(super) fn check_version(marker: &Path, bytes: &[u8]) -> Result<(), OpenError> {
     #[derive(Deserialize)]
     struct Versioned {
         version: u32,
@@ -123,8 +187,23 @@ impl Objects for Directory {
     }
 
     fn put<'a>(&'a self, key: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, io::Result<()>> {
-        let (directory, key) = (Directory { root: self.root.clone() }, key.to_owned());
+        let (directory, key) = (Directory { root: self.root.clone(), marker: self.marker }, key.to_owned());
         blocking(move || directory.put_now(&key, &bytes))
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str, after: Option<&'a str>) -> BoxFuture<'a, io::Result<Vec<Listed>>> {
+        let (root, marker) = (self.root.clone(), self.marker);
+        let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
+        blocking(move || {
+            let mut listed = Vec::new();
+            let (folder, key) =
+                if prefix.is_empty() { (root, prefix) } else { (root.join(&prefix), format!("{prefix}/")) };
+            match list_folder(&folder, &key, marker, after.as_deref(), &mut listed) {
+                // Nothing has the name, or an object.
+                Err(_) if !folder.is_dir() => Ok(Vec::new()),
+                done => done.map(|()| listed),
+            }
+        })
     }
 }
 

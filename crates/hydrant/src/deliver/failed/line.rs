@@ -87,6 +87,67 @@ struct IndexLine<'a> {
     reason_code: &'a str,
 }
 
+/// `errorCode` of what could not become a document.
+pub(in crate::deliver) const TRANSFORM_FAILED: &str = "Hydrant.TransformFailed";
+
+/// What a line says.
+pub(in crate::deliver) struct LineParts<'a> {
+    /// In base64.
+    pub(in crate::deliver) raw_data: &'a str,
+    pub(in crate::deliver) reason: &'a Reason,
+    pub(in crate::deliver) arrival_ms: i64,
+    pub(in crate::deliver) now_ms: i64,
+    pub(in crate::deliver) id: &'a DocumentId,
+    pub(in crate::deliver) ordinal: u32,
+    pub(in crate::deliver) format: Option<Format>,
+    /// Where the index refused it: the name of the index, and how often it was offered.
+    pub(in crate::deliver) refused: Option<(&'a str, u32)>,
+}
+
+/// Adds a line.
+pub(in crate::deliver) fn write_line(out: &mut Vec<u8>, parts: &LineParts<'_>) {
+    let LineParts { raw_data, reason, arrival_ms, now_ms, id, ordinal, format, refused } = *parts;
+    let format = format.map(Format::name);
+    let line = match refused {
+        None => serde_json::to_writer(
+            &mut *out,
+            &ProcessingLine {
+                raw_data,
+                error_code: TRANSFORM_FAILED,
+                error_message: &reason.message,
+                attempts_made: 1,
+                arrival_timestamp: arrival_ms,
+                attempt_ending_timestamp: now_ms,
+                es_document_id: id.as_str(),
+                ordinal,
+                format,
+                reason_code: &reason.code,
+            },
+        ),
+        Some((es_index_name, attempts_made)) => serde_json::to_writer(
+            &mut *out,
+            &IndexLine {
+                attempts_made,
+                arrival_timestamp: arrival_ms,
+                error_code: "400",
+                error_message: &reason.message,
+                attempt_ending_timestamp: now_ms,
+                es_document_id: id.as_str(),
+                es_index_name,
+                es_type_name: "",
+                raw_data,
+                ordinal,
+                format,
+                reason_code: &reason.code,
+            },
+        ),
+    };
+    match line {
+        Ok(()) => out.push(b'\n'),
+        Err(error) => unreachable!("plain strings and numbers are JSON: {error}"),
+    }
+}
+
 /// Writes lines, those of one record after another.
 pub(super) struct Renderer<'a> {
     shard: &'a ShardId,
@@ -110,46 +171,17 @@ impl<'a> Renderer<'a> {
                 (self.raw_data(*idx, record, loss), record.arrival_ms)
             }
         };
-        let raw_data = STANDARD.encode(raw);
-        let format = loss.format.map(Format::name);
-        let line = match &loss.refused {
-            None => serde_json::to_writer(
-                &mut *out,
-                &ProcessingLine {
-                    raw_data: &raw_data,
-                    error_code: "Hydrant.TransformFailed",
-                    error_message: &loss.reason.message,
-                    attempts_made: 1,
-                    arrival_timestamp: arrival_ms,
-                    attempt_ending_timestamp: self.now_ms,
-                    es_document_id: loss.id.as_str(),
-                    ordinal: loss.ordinal,
-                    format,
-                    reason_code: &loss.reason.code,
-                },
-            ),
-            Some((index_name, attempts)) => serde_json::to_writer(
-                &mut *out,
-                &IndexLine {
-                    attempts_made: *attempts,
-                    arrival_timestamp: arrival_ms,
-                    error_code: "400",
-                    error_message: &loss.reason.message,
-                    attempt_ending_timestamp: self.now_ms,
-                    es_document_id: loss.id.as_str(),
-                    es_index_name: index_name,
-                    es_type_name: "",
-                    raw_data: &raw_data,
-                    ordinal: loss.ordinal,
-                    format,
-                    reason_code: &loss.reason.code,
-                },
-            ),
+        let parts = LineParts {
+            raw_data: &STANDARD.encode(raw),
+            reason: &loss.reason,
+            arrival_ms,
+            now_ms: self.now_ms,
+            id: &loss.id,
+            ordinal: loss.ordinal,
+            format: loss.format,
+            refused: loss.refused.as_ref().map(|(index_name, attempts)| (index_name.as_str(), *attempts)),
         };
-        match line {
-            Ok(()) => out.push(b'\n'),
-            Err(error) => unreachable!("plain strings and numbers are JSON: {error}"),
-        }
+        write_line(out, &parts);
     }
 
     /// An envelope of the log event, or the record as it came.

@@ -20,6 +20,9 @@
 //!
 //! One object holds at most what one batch loses ([`super::Limits`]).
 
+#[cfg(feature = "aws")]
+mod bucket;
+
 mod directory;
 
 mod line;
@@ -39,15 +42,32 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+#[cfg(feature = "aws")]
+pub use bucket::{Bucket, BucketPlace};
 pub use directory::{Directory, OpenError};
+use directory::{check_version, version_line};
 
 use super::batch::{Begin, CameFrom};
 use super::write::Rejected;
 use super::{Delivery, Error};
 use crate::stream::{Record, ShardId};
 use line::Loss;
+pub(super) use line::{LineParts, TRANSFORM_FAILED, write_line};
 
-/// Where objects are kept: a folder, later also a bucket.
+/// Names the object that says which version failed/ has.
+pub const MARKER: &str = "hydrant-failed.json";
+
+/// How many keys one call of [`Objects::list`] answers at most.
+pub const LISTED_MAX: usize = 1000;
+
+/// An object, as a list names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub key: String,
+    pub bytes: u64,
+}
+
+/// Where objects are kept: a folder or a bucket.
 pub trait Objects: Send + Sync {
     /// The object of a key, `None` where there is none.
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, io::Result<Option<Vec<u8>>>>;
@@ -55,6 +75,10 @@ pub trait Objects: Send + Sync {
     /// Makes an object durable, in the place of an older one. Readers see the old or the new one, nothing between. May
     /// be dropped at any `.await`: it has happened or not.
     fn put<'a>(&'a self, key: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, io::Result<()>>;
+
+    /// The objects whose keys begin with `prefix` and a slash (an empty one: all objects) and come after `after`, ordered
+    /// by the bytes of their keys: the first [`LISTED_MAX`] at most. No object is left when none is answered.
+    fn list<'a>(&'a self, prefix: &'a str, after: Option<&'a str>) -> BoxFuture<'a, io::Result<Vec<Listed>>>;
 }
 
 /// Keeps what failed.
@@ -65,16 +89,19 @@ pub struct Store {
 
 /// The two ways in which an entry is lost to the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Processing,
     Index,
 }
 
+/// What the keys of both kinds of objects begin with, before a slash.
+pub const PREFIXES: [&str; 2] = ["processing-failed", "AmazonOpenSearchService-failed"];
+
 impl Kind {
-    fn prefix(self) -> &'static str {
+    pub(super) fn prefix(self) -> &'static str {
         match self {
-            Kind::Processing => "processing-failed",
-            Kind::Index => "AmazonOpenSearchService-failed",
+            Kind::Processing => PREFIXES[0],
+            Kind::Index => PREFIXES[1],
         }
     }
 }
@@ -103,6 +130,26 @@ impl Store {
     /// A folder, which is made if it is not there.
     pub fn directory(path: &Path) -> Result<Store, OpenError> {
         Ok(Store::new(Arc::new(Directory::open(path)?)))
+    }
+
+    /// See [`Objects::list`].
+    pub async fn list(&self, prefix: &str, after: Option<&str>) -> io::Result<Vec<Listed>> {
+        self.objects.list(prefix, after).await
+    }
+
+    /// The objects themselves.
+    pub fn objects(&self) -> Arc<dyn Objects> {
+        Arc::clone(&self.objects)
+    }
+
+    /// See [`Objects::put`].
+    pub(super) async fn put(&self, key: &str, bytes: Vec<u8>) -> io::Result<()> {
+        self.objects.put(key, bytes).await
+    }
+
+    /// See [`Objects::get`].
+    pub async fn get(&self, key: &str) -> io::Result<Option<Vec<u8>>> {
+        self.objects.get(key).await
     }
 
     /// What an attempt that began at the same place has put, also one of the holder before.
@@ -205,22 +252,32 @@ impl Losses {
     }
 }
 
-/// The name of the object that a batch puts: a pure function of where the batch begins.
 fn key(kind: Kind, shard: &ShardId, begin: &Begin) -> String {
-    let arrival = Timestamp::from_millisecond(begin.arrival_ms).unwrap_or_default().to_zoned(TimeZone::UTC);
-    let mut hash = Sha256::new();
+    format!("{}/{}", kind.prefix(), object_name(shard, begin))
+}
+
+/// The name of the object that a batch puts: a pure function of where the batch begins.
+pub(super) fn object_name(shard: &ShardId, begin: &Begin) -> String {
     let after = begin.after.as_ref().map_or("", |position| position.0.as_str());
-    for part in [shard.0.as_str(), after, begin.sequence_number.as_str()] {
+    timed_name(begin.arrival_ms, [&shard.0, after, &begin.sequence_number], begin.term)
+}
+
+/// A name in Firehose's layout: its time, and a uuid made of the parts.
+/// `term`: of its holder; 0 where it has none.
+pub(super) fn timed_name(time_ms: i64, parts: [&str; 3], term: u64) -> String {
+    let arrival = Timestamp::from_millisecond(time_ms).unwrap_or_default().to_zoned(TimeZone::UTC);
+    let mut hash = Sha256::new();
+    for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
-    if begin.term > 0 {
-        hash.update(begin.term.to_be_bytes());
+    if term > 0 {
+        hash.update(term.to_be_bytes());
     }
     let digest: [u8; 32] = hash.finalize().into();
     let mut bytes = [0; 16];
     bytes.iter_mut().zip(digest).for_each(|(byte, hashed)| *byte = hashed);
     let uuid = uuid::Builder::from_custom_bytes(bytes).into_uuid();
     let (folder, second) = (arrival.strftime("%Y/%m/%d/%H"), arrival.strftime("%Y-%m-%d-%H-%M-%S"));
-    format!("{}/{folder}/hydrant-1-{second}-{uuid}", kind.prefix())
+    format!("{folder}/hydrant-1-{second}-{uuid}")
 }

@@ -226,11 +226,44 @@ fn a_folder_of_a_newer_version_is_refused_by_name() {
     assert_eq!(error, format!("{} has version 2, this program knows versions up to 1", marker.display()));
     std::fs::write(&marker, "hello").unwrap();
     let error = Directory::open(folder.path()).unwrap_err().to_string();
-    assert!(error.starts_with(&format!("{} is no folder of failed documents: ", marker.display())), "{error}");
+    assert!(error.starts_with(&format!("{} is no folder of objects: ", marker.display())), "{error}");
 }
 
 #[tokio::test]
 async fn work_on_other_threads_gives_the_same_as_in_place() {
     assert_eq!(Cores::Inline.run(|| 7).await, 7);
     assert_eq!(Cores::Spread(NonZeroUsize::MIN).run(|| 7).await, 7);
+}
+
+#[tokio::test]
+async fn a_folder_lists_its_objects_by_prefix_in_the_order_of_their_keys_page_by_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::directory(folder.path()).unwrap();
+    let mut keys = vec!["a/b/x".to_owned(), "a/b-c".to_owned(), "a/b/y".to_owned(), "b".to_owned(), "ab/z".to_owned()];
+    keys.extend((0..LISTED_MAX).map(|idx| format!("many/{idx:04}")));
+    for key in &keys {
+        store.objects.put(key, key.clone().into_bytes()).await.unwrap();
+    }
+    let listed = async |prefix: &str, after: Option<&str>| {
+        let listed = store.list(prefix, after).await.unwrap();
+        listed.into_iter().map(|listed| (listed.key, listed.bytes)).collect::<Vec<_>>()
+    };
+    let of = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), key.len() as u64)).collect::<Vec<_>>();
+    // `-` comes before `/`.
+    assert_eq!(listed("a", None).await, of(&["a/b-c", "a/b/x", "a/b/y"]));
+    assert_eq!(listed("a/b", None).await, of(&["a/b/x", "a/b/y"]));
+    assert_eq!(listed("a", Some("a/b/x")).await, of(&["a/b/y"]));
+    assert_eq!(listed("a", Some("a/b/y")).await, of(&[]));
+    assert_eq!(listed("none", None).await, of(&[]));
+    keys.sort();
+    let mut all: Vec<String> = Vec::new();
+    loop {
+        let page = store.list("", all.last().map(String::as_str)).await.unwrap();
+        assert!(page.len() <= LISTED_MAX);
+        if page.is_empty() {
+            break;
+        }
+        all.extend(page.into_iter().map(|listed| listed.key));
+    }
+    assert_eq!(all, keys);
 }

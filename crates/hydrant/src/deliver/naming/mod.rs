@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hydrant_transform::document::{IndexNaming, NamingError, Rotation};
+use hydrant_transform::document::{IndexNaming, NamingError, RotateBy, Rotation};
 use serde::{Deserialize, Serialize};
 
 use crate::stream::{Position, ShardId};
@@ -54,6 +54,9 @@ pub(super) struct StoredRule {
     after: Option<String>,
     pattern: String,
     rotation: String,
+    /// Absent where it is the log event's time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rotate_by: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +98,11 @@ impl History {
 }
 
 impl Rules {
+    /// In their order.
+    pub(super) fn namings(&self) -> impl Iterator<Item = &IndexNaming> {
+        self.0.iter().map(|rule| rule.naming.as_ref())
+    }
+
     /// One that holds from the beginning.
     pub(super) fn of(naming: Arc<IndexNaming>) -> Rules {
         Rules(vec![Rule { after: None, naming }])
@@ -146,7 +154,10 @@ impl Rule {
     fn parse(stored: StoredRule) -> Result<Rule, String> {
         let rotation = Rotation::from_name(&stored.rotation);
         let rotation = rotation.ok_or_else(|| format!("unknown rotation `{}`", stored.rotation))?;
+        let rotate_by = stored.rotate_by.as_deref().map_or(Some(RotateBy::Event), RotateBy::from_name);
+        let rotate_by = rotate_by.ok_or_else(|| "it names an unknown time for rotation".to_owned())?;
         let naming = IndexNaming::new(&stored.pattern, rotation).map_err(|error: NamingError| error.to_string())?;
+        let naming = naming.by(rotate_by);
         Ok(Rule { after: stored.after.map(Position), naming: Arc::new(naming) })
     }
 
@@ -155,6 +166,7 @@ impl Rule {
             after: self.after.as_ref().map(|position| position.0.clone()),
             pattern: self.naming.pattern().to_owned(),
             rotation: self.naming.rotation().name().to_owned(),
+            rotate_by: Some(self.naming.rotate_by()).filter(|by| *by != RotateBy::Event).map(|by| by.name().to_owned()),
         }
     }
 }

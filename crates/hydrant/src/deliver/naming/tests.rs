@@ -68,3 +68,22 @@ fn a_file_that_is_newer_or_damaged_is_refused_by_name() {
     let rotation = r#"{"version":1,"shards":{"s":[{"after":null,"pattern":"a","rotation":"Daily"}]}}"#;
     assert_eq!(problem(rotation), "FILE cannot be read as a history of index names: unknown rotation `Daily`");
 }
+
+#[test]
+fn the_time_that_decides_the_index_is_stored_where_it_is_not_the_log_event_s() {
+    let mut rules = Rules::of(naming("a", Rotation::OneDay));
+    let by_arrival = IndexNaming::new("{log_group}", Rotation::OneDay).unwrap().by(RotateBy::Arrival);
+    rules.push(Some(position("9")), Arc::new(by_arrival));
+    let stored = serde_json::to_string(&rules.stored(0)).unwrap();
+    assert_eq!(
+        stored,
+        concat!(
+            r#"[{"after":null,"pattern":"a","rotation":"OneDay"},"#,
+            r#"{"after":"9","pattern":"{log_group}","rotation":"OneDay","rotate_by":"arrival"}]"#
+        )
+    );
+    assert_eq!(Rules::from_stored(serde_json::from_str(&stored).unwrap()).unwrap(), rules);
+    let unknown = r#"[{"after":null,"pattern":"a","rotation":"OneDay","rotate_by":"moon"}]"#;
+    let problem = Rules::from_stored(serde_json::from_str(unknown).unwrap()).unwrap_err();
+    assert_eq!(problem, "it names an unknown time for rotation");
+}

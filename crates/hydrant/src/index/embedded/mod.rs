@@ -21,6 +21,7 @@ mod names;
 mod opened;
 mod schema;
 mod search;
+mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -33,14 +34,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use hydrant_transform::document::{Document, Outcome, Reason};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::{Addressed, Engine, Error, IndexStatus, Search, SearchResult};
+use super::{Addressed, Engine, Error, IndexStatus, Scan, Scanned, Search, SearchResult};
 use crate::clock::Clock;
 use directory::Files;
-use opened::Opened;
+use opened::{Opened, Present};
 
 /// Indices that stay open for reading.
 const OPEN_MAX: usize = 64;
@@ -65,6 +67,8 @@ pub struct Embedded {
 struct Store {
     root: PathBuf,
     clock: Clock,
+    /// Another process may be writing: nothing is made, changed or removed.
+    read_only: bool,
     open: Mutex<HashMap<String, Open>>,
 }
 
@@ -81,13 +85,23 @@ impl Embedded {
     /// Takes the folder of all indices, and makes it where it is missing. The caller holds the lock on the data.
     /// Opens no index yet, so it takes no time whatever is stored.
     pub fn open(root: &Path, clock: Clock) -> Result<Embedded, Error> {
-        let store = Store { root: root.to_owned(), clock, open: Mutex::default() };
+        let store = Store { root: root.to_owned(), clock, read_only: false, open: Mutex::default() };
         store.prepare()?;
-        Ok(Embedded {
+        Ok(Embedded::of(store))
+    }
+
+    /// Takes the folder for reading only, whoever else writes to it: documents that come to an index after it was opened
+    /// are not seen, and every document that is offered is answered `Retry`. Where there is no folder there is no index.
+    pub fn open_read_only(root: &Path, clock: Clock) -> Embedded {
+        Embedded::of(Store { root: root.to_owned(), clock, read_only: true, open: Mutex::default() })
+    }
+
+    fn of(store: Store) -> Embedded {
+        Embedded {
             store: Arc::new(store),
             writes: Semaphore::new(WRITES_AT_ONCE),
             searches: Arc::new(Semaphore::new(SEARCHES_AT_ONCE)),
-        })
+        }
     }
 
     /// Runs on a thread for blocking work. Dropping the future leaves the work running to its end.
@@ -100,7 +114,7 @@ impl Embedded {
         done.unwrap_or_else(|error| Err(Error::Retry(format!("the index did not end its work: {error}"))))
     }
 
-    async fn write_all(&self, documents: &[Addressed]) -> Result<Vec<Outcome>, Error> {
+    async fn write_all(&self, documents: &[Addressed], present: Present) -> Result<Vec<Outcome>, Error> {
         let mut by_index: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (idx, addressed) in documents.iter().enumerate() {
             by_index.entry(&addressed.index_name).or_default().push(idx);
@@ -109,7 +123,7 @@ impl Embedded {
         for (index_name, idxs) in by_index {
             let batch: Vec<Document> =
                 idxs.iter().filter_map(|idx| documents.get(*idx)).map(|addressed| addressed.document.clone()).collect();
-            let answers = self.write_one(index_name.to_owned(), batch).await?;
+            let answers = self.write_one(index_name.to_owned(), batch, present).await?;
             assert_eq!(answers.len(), idxs.len(), "one outcome for each document");
             for (idx, outcome) in idxs.into_iter().zip(answers) {
                 if let Some(place) = outcomes.get_mut(idx) {
@@ -123,7 +137,12 @@ impl Embedded {
     }
 
     /// Writes the documents of one index. Whatever goes wrong is an outcome of these documents alone.
-    async fn write_one(&self, index_name: String, batch: Vec<Document>) -> Result<Vec<Outcome>, Error> {
+    async fn write_one(
+        &self,
+        index_name: String,
+        batch: Vec<Document>,
+        present: Present,
+    ) -> Result<Vec<Outcome>, Error> {
         if let Err(reason) = names::check(&index_name) {
             return Ok(vec![Outcome::Rejected(reason); batch.len()]);
         }
@@ -131,7 +150,7 @@ impl Embedded {
         let retry = |sentence: String| vec![Outcome::Retry(Reason::new("index_not_writable", sentence)); count];
         let permit = self.writes.acquire().await.map_err(|error| Error::Fatal(error.to_string()))?;
         let name = index_name.clone();
-        let written = self.blocking(move |store| Ok(store.write(&name, batch))).await;
+        let written = self.blocking(move |store| Ok(store.write(&name, batch, present))).await;
         drop(permit);
         Ok(match written {
             Ok(Ok(outcomes)) => outcomes,
@@ -143,7 +162,11 @@ impl Embedded {
 
 impl Engine for Embedded {
     fn write<'a>(&'a self, documents: &'a [Addressed]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> {
-        self.write_all(documents).boxed()
+        self.write_all(documents, Present::Stays).boxed()
+    }
+
+    fn overwrite<'a>(&'a self, documents: &'a [Addressed]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> {
+        self.write_all(documents, Present::GivesWay).boxed()
     }
 
     fn search(&self, search: Search) -> BoxFuture<'_, Result<SearchResult, Error>> {
@@ -181,6 +204,10 @@ impl Engine for Embedded {
         let patterns = patterns.to_vec();
         self.blocking(move |store| store.refresh(&patterns)).boxed()
     }
+
+    fn scan(&self, scan: Scan) -> BoxStream<'_, Result<Vec<Scanned>, Error>> {
+        walk::walk(self, scan)
+    }
 }
 
 impl Store {
@@ -202,7 +229,11 @@ impl Store {
     fn names(&self) -> Result<Vec<String>, Error> {
         let failed = |error: io::Error| Error::Retry(format!("index folder {}: {error}", self.root.display()));
         let mut names = Vec::new();
-        for entry in std::fs::read_dir(&self.root).map_err(failed)? {
+        let entries = match std::fs::read_dir(&self.root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.read_only => return Ok(names),
+            entries => entries.map_err(failed)?,
+        };
+        for entry in entries {
             let entry = entry.map_err(failed)?;
             let Ok(name) = entry.file_name().into_string() else { continue };
             let has_file = || std::fs::read_dir(entry.path()).map(|mut files| files.next().is_some());
@@ -233,16 +264,21 @@ impl Store {
         let files = files.map_err(|error| damage(error.to_string()))?;
         let created_ms = create.then(|| self.clock.now_ms());
         let Some(index) = Opened::open(files, created_ms).map_err(damage)? else { return Ok(None) };
-        directory::remove_temporary_files(&folder).map_err(|error| damage(error.to_string()))?;
+        if !self.read_only {
+            directory::remove_temporary_files(&folder).map_err(|error| damage(error.to_string()))?;
+        }
         let index = Arc::new(index);
         open.insert(name.to_owned(), Open { index: Arc::clone(&index), last_used: now });
         Ok(Some(index))
     }
 
-    fn write(&self, name: &str, batch: Vec<Document>) -> Result<Vec<Outcome>, Damage> {
+    fn write(&self, name: &str, batch: Vec<Document>, present: Present) -> Result<Vec<Outcome>, Damage> {
         let damage = |problem: &str| Damage(format!("index folder {}: {problem}", self.folder(name).display()));
+        if self.read_only {
+            return Err(damage("it is open for reading only"));
+        }
         let index = self.index(name, true)?.ok_or_else(|| damage("cannot be made"))?;
-        let written = index.write(batch, Instant::now());
+        let written = index.write(batch, present, Instant::now());
         if written.is_err() {
             // The next call opens what the disk holds then: the folder may be damaged, or gone.
             self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(name);

@@ -56,6 +56,13 @@ pub(super) struct Opened {
     writer: Mutex<Option<Writer>>,
 }
 
+/// What becomes of a document whose id comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Present {
+    Stays,
+    GivesWay,
+}
+
 struct Writer {
     tantivy: IndexWriter,
     ids: Ids,
@@ -128,20 +135,30 @@ impl Opened {
     }
 
     /// Makes documents durable: one outcome for each, in order. After an error nothing is known of any of them.
-    pub(super) fn write(&self, documents: Vec<Document>, now: Instant) -> Result<Vec<Outcome>, String> {
+    pub(super) fn write(
+        &self,
+        documents: Vec<Document>,
+        present: Present,
+        now: Instant,
+    ) -> Result<Vec<Outcome>, String> {
         let mut guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         // Out of its place while it works: an error or a panic drops it with all it had not committed.
         let mut writer = match guard.take() {
             Some(writer) => writer,
             None => self.open_writer(now)?,
         };
-        let outcomes = self.write_with(&mut writer, documents)?;
+        let outcomes = self.write_with(&mut writer, documents, present)?;
         writer.last_used = now;
         *guard = Some(writer);
         Ok(outcomes)
     }
 
-    fn write_with(&self, writer: &mut Writer, documents: Vec<Document>) -> Result<Vec<Outcome>, String> {
+    fn write_with(
+        &self,
+        writer: &mut Writer,
+        documents: Vec<Document>,
+        present: Present,
+    ) -> Result<Vec<Outcome>, String> {
         let failed = |error: tantivy::TantivyError| error.to_string();
         let committed = Committed::new(&self.searcher()).map_err(failed)?;
         let mut manifest = self.manifest();
@@ -151,7 +168,7 @@ impl Opened {
         for document in documents {
             let key = id_key(document.id.as_str());
             let known = added.contains(&key) || writer.ids.may_hold(&key) && committed.holds(&key).map_err(failed)?;
-            if known {
+            if known && present == Present::Stays {
                 outcomes.push(Outcome::Duplicate);
                 continue;
             }
@@ -160,6 +177,9 @@ impl Opened {
                     if let Some(additions) = prepared.additions {
                         additions.apply(&mut Arc::make_mut(&mut manifest).mapping);
                         grew = true;
+                    }
+                    if known {
+                        writer.tantivy.delete_term(id_term(document.id.as_str()));
                     }
                     writer.tantivy.add_document(prepared.document).map_err(failed)?;
                     added.insert(key);

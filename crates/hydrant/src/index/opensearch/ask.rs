@@ -53,7 +53,7 @@ fn value(value: &Value) -> Json {
 /// What every field is asked for where none is named.
 const EVERY_FIELD: &str = "*";
 
-fn query(asked: &Query) -> Json {
+pub(super) fn query(asked: &Query) -> Json {
     match asked {
         Query::MatchAll => json!({"match_all": {}}),
         Query::MatchNone => json!({"match_none": {}}),

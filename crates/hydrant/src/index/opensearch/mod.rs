@@ -1,27 +1,67 @@
 //! The index engine of a real OpenSearch: writing by `hydrant_opensearch`, searching by its REST API.
 
+pub mod apply;
+
 mod ask;
+
+pub mod dashboards;
+
+pub mod files;
+
+pub mod marked;
+
+pub mod parts;
+
+mod scan;
 
 pub mod template;
 
 mod told;
 
-use futures_util::future::BoxFuture;
-use hydrant_opensearch::bulk::Action;
-use hydrant_opensearch::client::Answer;
-use hydrant_opensearch::{Client, Limits, Method, Settings, Writer};
-use hydrant_transform::document::{Outcome, Profile};
-use serde_json::Value as Json;
-use template::Shape;
-use tokio::sync::OnceCell;
+pub mod version;
 
-use super::{Addressed, Engine, Error, FieldType, IndexStatus, Search, SearchResult};
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use hydrant_opensearch::bulk::{Action, Operation};
+use hydrant_opensearch::client::Answer;
+use hydrant_opensearch::{Client, ClientError, ErrorInfo, Limits, Method, SIGN_IN, Settings, Writer, error_of};
+use hydrant_transform::document::{Outcome, Reason};
+use marked::Standing;
+use serde_json::Value as Json;
+use template::{Template, Wanted};
+use tokio::sync::OnceCell;
+use version::{Server, Support};
+
+use super::{Addressed, Engine, Error, FieldType, IndexStatus, Scan, Scanned, Search, SearchResult};
 
 /// A cluster.
 pub struct OpenSearch {
     writer: Writer,
-    settings: Setup,
+    /// With the operation `index`.
+    overwriter: Writer,
+    settings: Box<Setup>,
     prepared: OnceCell<()>,
+}
+
+/// Code where the server is one that cannot do what is needed.
+const TOO_OLD: &str = "Hydrant.ServerTooOld";
+
+/// Begins the security plug-in's sentence on a user that it knows.
+const NO_PERMISSION: &str = "no permissions for";
+
+/// Why nothing can be written yet.
+enum Unready {
+    Retry(String),
+    /// Somebody has to act.
+    Paused(Reason),
+}
+
+/// An answer before the first document.
+struct Told {
+    status: u16,
+    json: Json,
+    /// What is wrong, where something is.
+    error: String,
 }
 
 /// What is asked of the indices.
@@ -29,8 +69,8 @@ pub struct OpenSearch {
 pub struct Setup {
     /// Whether documents have ids of ours.
     pub ids: bool,
-    /// The name of the indices, and the profile of their documents; `None` puts no templates.
-    pub templates: Option<(String, Profile)>,
+    /// `None` puts no templates.
+    pub templates: Option<Wanted>,
 }
 
 impl OpenSearch {
@@ -38,37 +78,126 @@ impl OpenSearch {
     /// The settings are wrong. Whether the cluster answers shows later.
     pub fn open(settings: &Settings, limits: Limits, setup: Setup) -> Result<OpenSearch, Error> {
         let client = Client::new(settings).map_err(|error| Error::Fatal(error.to_string()))?;
-        Ok(OpenSearch { writer: Writer::new(client, limits), settings: setup, prepared: OnceCell::new() })
+        Ok(OpenSearch::over(client, limits, setup))
+    }
+
+    /// The cluster that a client speaks with.
+    pub fn over(client: Client, limits: Limits, setup: Setup) -> OpenSearch {
+        let overwriter = Writer::new(client.clone(), Limits { operation: Operation::Index, ..limits });
+        let settings = Box::new(setup);
+        OpenSearch { writer: Writer::new(client, limits), overwriter, settings, prepared: OnceCell::new() }
     }
 
     /// Before the first document: who answers, and the templates that are not there yet. One that is there stays.
-    async fn prepare(&self) -> Result<(), Error> {
-        let json = |answer: Answer| serde_json::from_slice::<Json>(&answer.body).unwrap_or_default();
-        let about = json(self.ask(Method::GET, "/", None).await?);
-        let version = about.pointer("/version/number").and_then(Json::as_str).unwrap_or("unknown");
-        let kind = about.pointer("/version/distribution").and_then(Json::as_str).unwrap_or("unknown");
-        tracing::info!(version, distribution = kind, "the index is a cluster");
-        let Some((name, profile)) = &self.settings.templates else { return Ok(()) };
-        let health = json(self.ask(Method::GET, "/_cluster/health", None).await?);
+    async fn prepare(&self) -> Result<(), Unready> {
+        self.check_version().await?;
+        let Some(wanted) = &self.settings.templates else { return Ok(()) };
+        let health = self.told(Method::GET, "/_cluster/health", None).await?.json;
         let nodes = health.get("number_of_data_nodes").and_then(Json::as_u64).unwrap_or(1);
-        for template in template::templates(name, *profile, Shape::of_nodes(nodes)) {
+        let templates = wanted.templates(wanted.shape(nodes));
+        if templates.is_empty() {
+            tracing::warn!(
+                "index names begin with a placeholder, so no index templates are put: they would be of all indices"
+            );
+        }
+        for template in templates {
             let path = format!("/_index_template/{}", names(std::slice::from_ref(&template.name)));
-            let found = self.ask(Method::GET, &path, None).await?;
-            if found.status == 404 {
-                let put = self.ask(Method::PUT, &path, Some(&template.body)).await;
-                match put {
-                    Ok(_) => tracing::info!(template = template.name, "put an index template"),
-                    Err(Error::Retry(problem)) => return Err(Error::Retry(problem)),
-                    Err(error) => tracing::warn!(template = template.name, %error, "the template cannot be put"),
+            let found = self.told(Method::GET, &path, None).await?;
+            let standing = match found.status {
+                200..300 => template.standing(&found.json),
+                404 => Standing::Absent,
+                _ => {
+                    tracing::warn!(template = template.name, problem = found.error, "the template cannot be looked at");
+                    continue;
                 }
-            } else if !template.is(&json(found)) {
+            };
+            self.put_or_tell(&template, &path, standing).await?;
+        }
+        Ok(())
+    }
+
+    async fn put_or_tell(&self, template: &Template, path: &str, standing: Standing) -> Result<(), Unready> {
+        let template_name = template.name.as_str();
+        match standing {
+            Standing::Absent => {
+                let put = self.told(Method::PUT, path, Some(&template.body)).await?;
+                if (200..300).contains(&put.status) {
+                    tracing::info!(template = template_name, "put an index template");
+                } else {
+                    tracing::warn!(template = template_name, problem = put.error, "the template cannot be put");
+                }
+            }
+            Standing::Current => {}
+            Standing::Outdated { version } => tracing::warn!(
+                template = template_name,
+                version,
+                "the index template differs from Hydrant's present one and stays as it is; `hydrant setup opensearch` replaces it"
+            ),
+            Standing::Newer { .. } | Standing::Changed | Standing::Foreign => {
+                let why = standing.why_left().unwrap_or_default();
                 tracing::warn!(
-                    template = template.name,
+                    template = template_name,
+                    why,
                     "the index template differs from Hydrant's and stays as it is"
                 );
             }
         }
         Ok(())
+    }
+
+    fn actions<'a>(&self, documents: &'a [Addressed]) -> Vec<Action<'a>> {
+        let action = |Addressed { index_name, document }: &'a Addressed| Action {
+            index: index_name,
+            id: self.settings.ids.then(|| document.id.as_str()),
+            source: &document.source,
+        };
+        documents.iter().map(action).collect()
+    }
+
+    async fn check_version(&self) -> Result<(), Unready> {
+        let told = self.told(Method::GET, "/", None).await?;
+        let Some(server) = Server::from_answer(&told.json) else {
+            tracing::warn!("the cluster does not say which version it is");
+            return Ok(());
+        };
+        let Server { distribution, number } = &server;
+        match server.support() {
+            Support::Tested => tracing::info!(distribution, version = number, "the index is a cluster"),
+            Support::Untested => tracing::warn!(
+                distribution,
+                version = number,
+                "this server is supported where it answers as OpenSearch 2.19 does; it was not tested"
+            ),
+            Support::Unknown(sentence) => tracing::warn!("{sentence}"),
+            Support::Refused(sentence) => return Err(Unready::Paused(Reason::new(TOO_OLD, sentence))),
+        }
+        Ok(())
+    }
+
+    /// What the server says before the first document. Where nobody is let in, delivery has to wait; a right that is
+    /// missing for one question only is no reason to.
+    async fn told(&self, method: Method, path: &str, body: Option<&Json>) -> Result<Told, Unready> {
+        let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        let answer = match self.writer.client().send(method, path, "application/json", body).await {
+            Ok(answer) => answer,
+            Err(error @ ClientError::SignIn(_)) => {
+                return Err(Unready::Paused(Reason::new(SIGN_IN, error.to_string())));
+            }
+            Err(error @ (ClientError::NoAnswer { .. } | ClientError::Settings(_))) => {
+                return Err(Unready::Retry(error.to_string()));
+            }
+        };
+        let ErrorInfo { kind, reason } = error_of(&answer.body);
+        let status = answer.status;
+        let error = if reason.is_empty() { format!("OpenSearch answers with HTTP status {status}") } else { reason };
+        match status {
+            401 | 403 if !error.starts_with(NO_PERMISSION) => {
+                let code = if kind.is_empty() { SIGN_IN.to_owned() } else { kind };
+                Err(Unready::Paused(Reason::new(code, error)))
+            }
+            429 | 500.. => Err(Unready::Retry(error)),
+            _ => Ok(Told { status, json: serde_json::from_slice(&answer.body).unwrap_or_default(), error }),
+        }
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<&Json>) -> Result<Answer, Error> {
@@ -80,6 +209,14 @@ impl OpenSearch {
             400 | 403 => Err(refused(&answer.body)),
             status => Err(Error::Retry(format!("OpenSearch answers with HTTP status {status}"))),
         }
+    }
+}
+
+/// Whether a document was not taken because a data stream takes no other operation than `create`.
+fn is_of_data_stream(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Paused(reason) => reason.message.contains("only write ops with an op_type of create"),
+        Outcome::Indexed | Outcome::Duplicate | Outcome::Retry(_) | Outcome::Rejected(_) => false,
     }
 }
 
@@ -116,16 +253,33 @@ fn escape(byte: u8) -> String {
 impl Engine for OpenSearch {
     fn write<'a>(&'a self, documents: &'a [Addressed]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> {
         Box::pin(async move {
-            self.prepared.get_or_try_init(|| self.prepare()).await?;
-            let actions: Vec<Action<'_>> = documents
-                .iter()
-                .map(|Addressed { index_name, document }| Action {
-                    index: index_name,
-                    id: self.settings.ids.then(|| document.id.as_str()),
-                    source: &document.source,
-                })
-                .collect();
-            Ok(self.writer.write(&actions).await)
+            match self.prepared.get_or_try_init(|| self.prepare()).await {
+                Ok(()) => {}
+                Err(Unready::Retry(problem)) => return Err(Error::Retry(problem)),
+                Err(Unready::Paused(reason)) => return Ok(vec![Outcome::Paused(reason); documents.len()]),
+            }
+            Ok(self.writer.write(&self.actions(documents)).await)
+        })
+    }
+
+    fn overwrite<'a>(&'a self, documents: &'a [Addressed]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> {
+        Box::pin(async move {
+            match self.prepared.get_or_try_init(|| self.prepare()).await {
+                Ok(()) => {}
+                Err(Unready::Retry(problem)) => return Err(Error::Retry(problem)),
+                Err(Unready::Paused(reason)) => return Ok(vec![Outcome::Paused(reason); documents.len()]),
+            }
+            let actions = self.actions(documents);
+            let mut outcomes = self.overwriter.write(&actions).await;
+            let of_streams = outcomes.iter().zip(actions).filter(|(outcome, _)| is_of_data_stream(outcome));
+            let of_streams: Vec<Action<'_>> = of_streams.map(|(_, action)| action).collect();
+            if !of_streams.is_empty() {
+                let mut told = self.writer.write(&of_streams).await.into_iter();
+                for outcome in outcomes.iter_mut().filter(|outcome| is_of_data_stream(outcome)) {
+                    *outcome = told.next().unwrap_or_else(|| outcome.clone());
+                }
+            }
+            Ok(outcomes)
         })
     }
 
@@ -175,6 +329,10 @@ impl Engine for OpenSearch {
             if answer.status == 404 { Err(Error::IndexNotFound(patterns.join(","))) } else { Ok(()) }
         })
     }
+
+    fn scan(&self, scan: Scan) -> BoxStream<'_, Result<Vec<Scanned>, Error>> {
+        scan::scan(self, scan)
+    }
 }
 
 /// A row of `_cat/indices`, in which everything is text.
@@ -220,3 +378,6 @@ fn field_type(kind: &str, field: &Json) -> FieldType {
         _ => FieldType::Unindexed,
     }
 }
+
+#[cfg(test)]
+mod tests;

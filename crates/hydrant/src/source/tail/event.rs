@@ -68,6 +68,42 @@ pub(super) fn event_id(timestamp_ms: i64, generation: u64, offset: u64, path_has
     String::from_utf8_lossy(&digits).into_owned()
 }
 
+/// What an event id of a tail says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventPlace {
+    pub timestamp_ms: i64,
+    pub generation: u64,
+    pub offset: u64,
+    /// Tells host and path.
+    pub path_hash: u64,
+}
+
+/// Reads an event id as a tail makes it. `None`: these are not 56 digits. CloudWatch's own ids look alike; only their
+/// path hashes tell that they are of no file.
+pub fn event_place(event_id: &str) -> Option<EventPlace> {
+    if event_id.len() != 56 || !event_id.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // The number in three 64-bit limbs, lowest first, a group of digits after the other.
+    let mut limbs = [0_u64; 3];
+    for digits in event_id.as_bytes().chunks(14) {
+        let mut carry: u128 = digits.iter().fold(0, |number, digit| number * 10 + u128::from(digit - b'0'));
+        for limb in &mut limbs {
+            let product = u128::from(*limb) * GROUP + carry;
+            *limb = u64::try_from(product & u128::from(u64::MAX)).unwrap_or(u64::MAX);
+            carry = product >> 64;
+        }
+    }
+    let [path_hash, low, high] = limbs;
+    let place = (u128::from(high & 0xFFFF) << 64) | u128::from(low);
+    Some(EventPlace {
+        timestamp_ms: i64::try_from(high >> 16).ok()?,
+        generation: u64::try_from(place >> 56).ok()?,
+        offset: low & 0xFF_FFFF_FFFF_FFFF,
+        path_hash,
+    })
+}
+
 /// Makes log events of the entries of one log stream.
 pub(super) struct Events {
     pub(super) path_hash: u64,
@@ -159,7 +195,9 @@ mod tests {
     use hydrant_transform::envelope::EventFlags;
     use jiff::tz::TimeZone;
 
-    use super::{AHEAD_MS_MAX, ENTRY_BYTES_MAX, Events, TIMESTAMP_MS_MAX, Taken, event_id, path_hash};
+    use super::{
+        AHEAD_MS_MAX, ENTRY_BYTES_MAX, EventPlace, Events, TIMESTAMP_MS_MAX, Taken, event_id, event_place, path_hash,
+    };
 
     fn events(format: Option<Format>) -> Events {
         Events { path_hash: 5, time_zone: TimeZone::UTC, format, last_stamp: None, unstamped_ms: None }
@@ -315,5 +353,21 @@ mod tests {
         assert_eq!(event.message.len(), ENTRY_BYTES_MAX);
         let event = events(None).event(taken(&vec![b'x'; ENTRY_BYTES_MAX]), 0, 0);
         assert_eq!((event.message.len(), event.flags), (ENTRY_BYTES_MAX, EventFlags::default()));
+    }
+
+    #[test]
+    fn an_event_id_says_the_place_that_it_was_made_of() {
+        for (timestamp_ms, generation, offset, path_hash) in [
+            (0, 0, 0, 0),
+            (1_642_236_285_164, 3, 1_234_567, 0x0123_4567_89ab_cdef),
+            (TIMESTAMP_MS_MAX, 0xFF_FFFF, 0xFF_FFFF_FFFF_FFFF, u64::MAX),
+            (1, 0, 1, u64::MAX),
+        ] {
+            let id = event_id(timestamp_ms, generation, offset, path_hash);
+            assert_eq!(event_place(&id), Some(EventPlace { timestamp_ms, generation, offset, path_hash }), "{id}");
+        }
+        for other in ["", "0", "x", &"9".repeat(55), &format!("{}x", "1".repeat(55))] {
+            assert_eq!(event_place(other), None, "{other}");
+        }
     }
 }

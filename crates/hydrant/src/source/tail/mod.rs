@@ -9,6 +9,8 @@
 //! splitter may read ahead, some milliseconds of work, after which the task yields. In memory are one round, and for each file an entry that is not decided: a few MiB where it is
 //! very long, a few KiB ordinarily. Each file that is followed keeps one handle open. Unix only.
 
+pub mod again;
+
 mod cutting;
 
 mod event;
@@ -42,7 +44,7 @@ use super::Packed;
 use crate::clock::Clock;
 use follower::Follower;
 
-pub use event::ENTRY_BYTES_MAX;
+pub use event::{ENTRY_BYTES_MAX, EventPlace, event_place};
 pub use piped::{PIPE, Piped};
 
 /// Between two rounds when there is no more at once, so that envelopes do not get too small. It is the age of one.

@@ -47,7 +47,7 @@ pub use retention::Retention;
 
 use self::checkpoint::Stored;
 use self::shard::{Limits, Shard};
-use self::storage::{Disk, Storage};
+use self::storage::{Disk, ReadOnly, Storage};
 use self::writer::{Append, Commit, Job, Writer};
 use super::{
     APPEND_BYTES_MAX, APPEND_RECORDS_MAX, Appended, Checkpoint, Engine, Error, Mark, NewRecord, Position, Read,
@@ -109,6 +109,18 @@ impl Embedded {
     /// system fails.
     pub fn open(dir: &Path, n_shards: u32, retention: Retention, clock: Clock) -> Result<Embedded, Error> {
         Embedded::open_on(Arc::new(Disk), dir, n_shards, retention, clock, Sizes::default())
+    }
+
+    /// Opens a data folder for reading only, whoever else writes to it: what the folder held at that moment, torn ends
+    /// left out. Appends and commits fail. `None`: there is no stream.
+    ///
+    /// # Errors
+    /// Those of [`Embedded::open`]. Where the other process removed a segment meanwhile, the next attempt may succeed.
+    pub fn open_read_only(dir: &Path, clock: Clock) -> Result<Option<Embedded>, Error> {
+        let Some(n_shards) = manifest::load(&ReadOnly, dir)? else { return Ok(None) };
+        // Nothing is too old or too much, so nothing is trimmed.
+        let retention = Retention { age: Duration::MAX, bytes: u64::MAX };
+        Embedded::open_on(Arc::new(ReadOnly), dir, n_shards, retention, clock, Sizes::default()).map(Some)
     }
 
     fn open_on(
@@ -363,6 +375,11 @@ impl Engine for Embedded {
             Ok(marks)
         }
         .boxed()
+    }
+
+    /// Nobody else waits for its shards.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        async {}.boxed()
     }
 
     fn status(&self) -> BoxFuture<'_, Result<Vec<ShardStatus>, Error>> {

@@ -103,3 +103,67 @@ impl File for DiskFile {
         self.0.sync_data()
     }
 }
+
+/// The file system, for reading what another process may be writing: nothing is made, changed or removed.
+pub(super) struct ReadOnly;
+
+impl Storage for ReadOnly {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        refuse(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        Disk.list(dir)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        refuse(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        Ok(Box::new(ReadOnlyFile(DiskFile(fs::File::open(path)?))))
+    }
+
+    fn rename(&self, _: &Path, to: &Path) -> io::Result<()> {
+        refuse(to)
+    }
+
+    /// What a crash left half made stays where it is.
+    fn remove(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// What is read may not be durable yet; nobody is told that it is.
+    fn sync_dir(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn refuse<T>(path: &Path) -> io::Result<T> {
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("{} is open for reading only", path.display())))
+}
+
+struct ReadOnlyFile(DiskFile);
+
+impl File for ReadOnlyFile {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        self.0.read_at(offset, into)
+    }
+
+    fn write_at(&self, _: u64, _: &[u8]) -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is open for reading only"))
+    }
+
+    /// A torn end, or one that is being written: readers stop before it.
+    fn set_len(&self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}

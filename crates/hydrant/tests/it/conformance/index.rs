@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, TryStreamExt as _};
 use hydrant::clock::Clock;
 use hydrant::index::embedded::Embedded;
 use hydrant::index::opensearch::{OpenSearch, Setup};
 use hydrant::index::query::Value;
-use hydrant::index::{Addressed, Engine, Error, FieldType, Query, Search, TrackTotal};
+use hydrant::index::{
+    Addressed, Engine, Error, FieldType, Query, SCAN_DOCUMENTS_MAX, Scan, Scanned, Search, TrackTotal,
+};
 use hydrant_opensearch::{Limits, Method, Settings};
 use hydrant_transform::document::{Document, DocumentId, Outcome};
 use hydrant_transform::entry::Format;
@@ -20,6 +22,7 @@ use crate::model::index::Index;
 use crate::server::Server;
 
 /// An engine under test, and what a case may do to it.
+#[expect(clippy::large_enum_variant, reason = "one at a time")]
 enum Case {
     Model(Index),
     Embedded { engine: Embedded, folder: TempDir },
@@ -114,6 +117,12 @@ impl Case {
         self.engine().search(search).await.unwrap().total.unwrap().value
     }
 
+    async fn scan(&self, index_name: &str, query: Query) -> Result<Vec<Vec<Scanned>>, Error> {
+        self.settle().await;
+        let scan = Scan { index_name: index_name.to_owned(), query, fields: vec!["n".to_owned(), "o.k".to_owned()] };
+        self.engine().scan(scan).try_collect().await
+    }
+
     async fn names(&self, patterns: &[&str]) -> Result<Vec<String>, Error> {
         let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
         let indices = self.engine().indices(&patterns).await?;
@@ -189,6 +198,7 @@ on_every_engine! {
     an_id_is_unique_in_its_index
     a_repeat_within_one_call_is_a_duplicate
     a_redelivered_batch_is_all_duplicates
+    overwriting_takes_the_place_of_what_has_the_id
     a_refused_document_is_rejected_and_no_other_suffers
     an_index_that_cannot_take_documents_answers_retry_and_the_others_go_on
     a_write_may_be_dropped_and_offered_again
@@ -196,6 +206,10 @@ on_every_engine! {
     indices_are_selected_by_names_and_wildcards
     an_index_tells_what_it_holds
     refresh_makes_all_searchable
+    a_scan_answers_every_document_of_an_index_once
+    a_scan_answers_what_matches_with_the_members_that_are_wanted
+    a_scan_sees_an_index_as_it_stood
+    a_scan_of_nothing_ends_at_once
 }
 
 async fn write_answers_one_outcome_for_each_document_in_order(case: Case) {
@@ -269,6 +283,26 @@ async fn a_redelivered_batch_is_all_duplicates(case: Case) {
     let case = case.restart().await;
     assert!(case.write(&batch).await.iter().all(|outcome| *outcome == Outcome::Duplicate));
     assert_eq!(case.count("a", Query::MatchAll).await, 2000);
+}
+
+async fn overwriting_takes_the_place_of_what_has_the_id(case: Case) {
+    case.write(&[addressed("a", "1", r#"{"n":1}"#), addressed("a", "2", r#"{"n":1}"#)]).await;
+    let again = [
+        addressed("a", "1", r#"{"n":2}"#),
+        addressed("a", "3", r#"{"n":3}"#),
+        addressed("a", "2", r#"{"n":{"o":1}}"#),
+        addressed("a", "3", r#"{"n":4}"#),
+    ];
+    assert_eq!(kinds(&case.engine().overwrite(&again).await.unwrap()), ["indexed", "indexed", "rejected", "indexed"]);
+    let case = case.restart().await;
+    for (id, source) in [("1", r#"{"n":2}"#), ("2", r#"{"n":1}"#), ("3", r#"{"n":4}"#)] {
+        let found = case.engine().get("a", id).await.unwrap().unwrap();
+        assert_eq!(String::from_utf8(found).unwrap(), source);
+    }
+    assert_eq!(case.count("a", Query::MatchAll).await, 3);
+    let old = Query::Term { field: "n".to_owned(), value: Value::Integer(1), boost: 1.0 };
+    assert_eq!(case.count("a", old).await, 1);
+    assert_eq!(kinds(&case.write(&[addressed("a", "3", "{}")]).await), ["duplicate"]);
 }
 
 async fn a_refused_document_is_rejected_and_no_other_suffers(case: Case) {
@@ -354,6 +388,71 @@ async fn refresh_makes_all_searchable(case: Case) {
     case.engine().refresh(&["a".to_owned()]).await.unwrap();
     assert_eq!(case.count("a", Query::MatchAll).await, 1);
     assert!(matches!(case.engine().refresh(&["nothing".to_owned()]).await, Err(Error::IndexNotFound(_))));
+}
+
+async fn a_scan_answers_every_document_of_an_index_once(case: Case) {
+    const DOCUMENTS: usize = 2 * SCAN_DOCUMENTS_MAX + 1;
+    // In a cluster the index has several shards, each with places of its own.
+    if let Case::OpenSearch { server, .. } = &case {
+        server.put("/a", serde_json::json!({"settings": {"number_of_shards": 3, "number_of_replicas": 0}})).await;
+    }
+    let batch: Vec<Addressed> = (0..DOCUMENTS).map(|id| addressed("a", &id.to_string(), r#"{"n":1}"#)).collect();
+    for part in batch.chunks(5_000) {
+        case.write(part).await;
+    }
+    case.write(&[addressed("b", "x", "{}")]).await;
+    let pages = case.scan("a", Query::MatchAll).await.unwrap();
+    assert!(pages.iter().all(|page| (1..=SCAN_DOCUMENTS_MAX).contains(&page.len())));
+    let mut ids: Vec<usize> = pages.iter().flatten().map(|scanned| scanned.id.parse().unwrap()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, (0..DOCUMENTS).collect::<Vec<_>>());
+}
+
+async fn a_scan_answers_what_matches_with_the_members_that_are_wanted(case: Case) {
+    case.write(&[
+        addressed("a", "1", r#"{"n":1,"o":{"k":"v","l":2},"s":"x"}"#),
+        addressed("a", "2", r#"{"s":"y"}"#),
+        addressed("a", "3", r#"{"n":3,"s":"x"}"#),
+    ])
+    .await;
+    let wanted = |pages: Vec<Vec<Scanned>>| {
+        let mut found: Vec<(String, serde_json::Value, serde_json::Value)> = pages
+            .into_iter()
+            .flatten()
+            .map(|scanned| {
+                let source: serde_json::Value = serde_json::from_slice(&scanned.source).unwrap();
+                (scanned.id, source["n"].clone(), source["o"]["k"].clone())
+            })
+            .collect();
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        found
+    };
+    let (null, one, three, v) = (serde_json::Value::Null, 1.into(), 3.into(), "v".into());
+    let first = ("1".to_owned(), one, v);
+    let third = ("3".to_owned(), three, null.clone());
+    let all = case.scan("a", Query::MatchAll).await.unwrap();
+    assert_eq!(wanted(all), [first.clone(), ("2".to_owned(), null.clone(), null), third.clone()]);
+    let query = Query::Term { field: "s.keyword".to_owned(), value: Value::String("x".to_owned()), boost: 1.0 };
+    assert_eq!(wanted(case.scan("a", query).await.unwrap()), [first, third]);
+}
+
+async fn a_scan_sees_an_index_as_it_stood(case: Case) {
+    case.write(&[addressed("a", "1", "{}")]).await;
+    case.settle().await;
+    let scan = Scan { index_name: "a".to_owned(), query: Query::MatchAll, fields: Vec::new() };
+    let mut pages = case.engine().scan(scan);
+    assert_eq!(pages.try_next().await.unwrap().unwrap()[0].id, "1");
+    case.write(&[addressed("a", "2", "{}")]).await;
+    case.settle().await;
+    assert_eq!(pages.try_next().await.unwrap(), None);
+}
+
+async fn a_scan_of_nothing_ends_at_once(case: Case) {
+    case.write(&[addressed("a", "1", "{}")]).await;
+    assert_eq!(case.scan("a", Query::MatchNone).await.unwrap(), Vec::<Vec<Scanned>>::new());
+    assert!(
+        matches!(case.scan("nothing", Query::MatchAll).await, Err(Error::IndexNotFound(name)) if name == "nothing")
+    );
 }
 
 /// The engine is shared between tasks.

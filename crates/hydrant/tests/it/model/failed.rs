@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use hydrant::deliver::failed::Objects;
+use hydrant::deliver::failed::{LISTED_MAX, Listed, Objects};
 
 use super::World;
 
@@ -81,6 +81,18 @@ impl Objects for Failed {
                 return Err(io::Error::other("the reply of the model device was lost"));
             }
             Ok(())
+        }
+        .boxed()
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str, after: Option<&'a str>) -> BoxFuture<'a, io::Result<Vec<Listed>>> {
+        async move {
+            self.world.step().await;
+            self.full()?;
+            let begin = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+            let asked = |key: &str| key.starts_with(&begin) && after.is_none_or(|after| key > after);
+            let objects = self.objects().into_iter().filter(|(key, _)| asked(key)).take(LISTED_MAX);
+            Ok(objects.map(|(key, bytes)| Listed { key, bytes: bytes.len() as u64 }).collect())
         }
         .boxed()
     }

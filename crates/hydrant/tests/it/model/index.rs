@@ -10,10 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
 use hydrant::clock::Clock;
 use hydrant::index::query::Value as Term;
 use hydrant::index::{
-    Addressed, Engine, Error, FieldType, Hit, IndexStatus, Query, Search, SearchResult, Total, TrackTotal,
+    Addressed, Engine, Error, FieldType, Hit, IndexStatus, Query, SCAN_DOCUMENTS_MAX, Scan, Scanned, Search,
+    SearchResult, Total, TrackTotal,
 };
 use hydrant_transform::document::{Outcome, Reason};
 use md5::{Digest, Md5};
@@ -103,7 +105,7 @@ impl Index {
     }
 
     /// Takes one document, not durably yet.
-    fn take(&self, addressed: &Addressed) -> Outcome {
+    fn take(&self, addressed: &Addressed, overwrites: bool) -> Outcome {
         let name = &addressed.index_name;
         if self.damaged.lock().unwrap().contains(name) {
             return Outcome::Retry(Reason::new("index_damaged", format!("index `{name}` is damaged")));
@@ -112,15 +114,48 @@ impl Index {
             self.world.note(format!("{name} {} Retry", addressed.document.id));
             return Outcome::Retry(Reason::new("es_rejected_execution_exception", format!("index `{name}` is busy")));
         }
+        self.store(addressed, overwrites)
+    }
+
+    /// Takes one document, not durably yet, without a fault.
+    pub(super) fn store(&self, addressed: &Addressed, overwrites: bool) -> Outcome {
+        let name = &addressed.index_name;
         let mut folders = self.lock();
         let created_ms = self.clock.now_ms();
         let folder = folders.entry(name.clone()).or_insert_with(|| Folder { created_ms, ..Folder::default() });
-        let outcome = folder.take(addressed);
+        let outcome = folder.take(addressed, overwrites);
         self.world.note(format!("{name} {} {outcome:?}", addressed.document.id));
         outcome
     }
 
-    fn sync(&self, documents: &[Addressed]) {
+    fn take_all<'a>(
+        &'a self,
+        documents: &'a [Addressed],
+        overwrites: bool,
+    ) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> {
+        async move {
+            self.world.step().await;
+            self.unavailable()?;
+            let mut outcomes = Vec::with_capacity(documents.len());
+            for (document_idx, addressed) in documents.iter().enumerate() {
+                if document_idx % 8 == 7 {
+                    self.world.step().await;
+                }
+                outcomes.push(self.take(addressed, overwrites));
+            }
+            self.world.step().await;
+            self.sync(documents);
+            if self.world.chance(self.world.faults().lost_reply) {
+                self.world.note("index reply lost");
+                return Err(Error::Retry("the reply of the model index was lost".into()));
+            }
+            Ok(outcomes)
+        }
+        .boxed()
+    }
+
+    /// Makes durable what the indices of these documents hold.
+    pub(super) fn sync(&self, documents: &[Addressed]) {
         let mut folders = self.lock();
         for addressed in documents {
             if let Some(folder) = folders.get_mut(&addressed.index_name) {
@@ -150,10 +185,11 @@ impl Index {
 }
 
 impl Folder {
-    fn take(&mut self, addressed: &Addressed) -> Outcome {
+    fn take(&mut self, addressed: &Addressed, overwrites: bool) -> Outcome {
         let id = addressed.document.id.as_str();
         let source = &addressed.document.source;
-        if self.places.contains_key(id) {
+        let present = self.places.get(id).copied();
+        if present.is_some() && !overwrites {
             return Outcome::Duplicate;
         }
         let Ok(Value::Object(object)) = serde_json::from_slice(source) else {
@@ -181,6 +217,10 @@ impl Folder {
         }
         for (field, kind, _) in kinds {
             self.fields.entry(field.clone()).or_insert(kind);
+        }
+        if let Some(place) = present {
+            self.documents[place].source.clone_from(source);
+            return Outcome::Indexed;
         }
         self.places.insert(id.into(), self.documents.len());
         self.documents.push(Stored { id: id.into(), source: source.clone(), durable: false });
@@ -265,25 +305,11 @@ fn meets(query: &Query, stored: &Stored) -> Result<bool, Error> {
 
 impl Engine for Index {
     fn write<'a>(&'a self, documents: &'a [Addressed]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> {
-        async move {
-            self.world.step().await;
-            self.unavailable()?;
-            let mut outcomes = Vec::with_capacity(documents.len());
-            for (document_idx, addressed) in documents.iter().enumerate() {
-                if document_idx % 8 == 7 {
-                    self.world.step().await;
-                }
-                outcomes.push(self.take(addressed));
-            }
-            self.world.step().await;
-            self.sync(documents);
-            if self.world.chance(self.world.faults().lost_reply) {
-                self.world.note("index reply lost");
-                return Err(Error::Retry("the reply of the model index was lost".into()));
-            }
-            Ok(outcomes)
-        }
-        .boxed()
+        self.take_all(documents, false)
+    }
+
+    fn overwrite<'a>(&'a self, documents: &'a [Addressed]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> {
+        self.take_all(documents, true)
     }
 
     fn search(&self, search: Search) -> BoxFuture<'_, Result<SearchResult, Error>> {
@@ -369,5 +395,23 @@ impl Engine for Index {
             self.select(patterns, false).map(|_| ())
         }
         .boxed()
+    }
+
+    fn scan(&self, scan: Scan) -> BoxStream<'_, Result<Vec<Scanned>, Error>> {
+        let pages = || -> Result<Vec<Vec<Scanned>>, Error> {
+            let folders = self.lock();
+            let folder = folders.get(&scan.index_name).ok_or_else(|| Error::IndexNotFound(scan.index_name.clone()))?;
+            let mut found = Vec::new();
+            for stored in folder.documents.iter().filter(|stored| stored.durable) {
+                if meets(&scan.query, stored)? {
+                    found.push(Scanned { id: stored.id.clone(), routing: None, source: stored.source.clone() });
+                }
+            }
+            Ok(found.chunks(SCAN_DOCUMENTS_MAX).map(<[Scanned]>::to_vec).collect())
+        };
+        match pages() {
+            Ok(pages) => stream::iter(pages.into_iter().map(Ok)).boxed(),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
     }
 }

@@ -2,11 +2,16 @@
 //! lines. The conformance suites tie them to the real engines; the simulation runs the delivery loop over them.
 //!
 //! A [`World`] gives them seeded faults, virtual waiting times and a log of what happened. A calm world has none.
+//! [`cluster`] is no engine but a server: it answers the requests of the real writer for OpenSearch.
 //! Not modelled: bytes on disk (the engines' own crash tests do that), most of the search language.
+
+pub(crate) mod cluster;
 
 pub(crate) mod failed;
 
 pub(crate) mod index;
+
+pub(crate) mod lease;
 
 pub(crate) mod stream;
 
@@ -26,6 +31,22 @@ pub(crate) struct Faults {
     pub(crate) slow: u64,
     /// A call takes a few milliseconds, so that others run in between.
     pub(crate) step: u64,
+    /// The cluster takes no item of a kind until somebody acts, or answers so.
+    pub(crate) item_pause: u64,
+    /// The cluster's bound of a request moves.
+    pub(crate) limit: u64,
+    /// The cluster refuses its caller for a while, or takes nothing.
+    pub(crate) auth: u64,
+    /// A body reaches the cluster cut, or its answer comes back cut.
+    pub(crate) cut: u64,
+    /// A request has no answer in time; the cluster may carry it out later.
+    pub(crate) late: u64,
+    /// The cluster is killed and starts again.
+    pub(crate) restart: u64,
+    /// A process is not run for a while, per poll.
+    pub(crate) stall: u64,
+    /// A shard is taken from a process that is alive, so that all have as many.
+    pub(crate) steal: u64,
 }
 
 /// Chance, time and log of one simulated machine. Shared by its engines; the same seed gives the same log.
@@ -55,6 +76,12 @@ impl World {
         self.inner.lock().unwrap()
     }
 
+    /// From now on these can strike.
+    pub(crate) fn set_faults(&self, faults: Faults) -> Faults {
+        self.lock().faults = faults;
+        faults
+    }
+
     /// Ends all faults, so that what is left can be delivered.
     pub(crate) fn heal(&self) {
         self.lock().faults = Faults::default();
@@ -76,6 +103,11 @@ impl World {
 
     pub(crate) fn log(&self) -> Vec<String> {
         self.lock().log.clone()
+    }
+
+    /// Whether a process stalls now.
+    pub(crate) fn stalls(&self) -> bool {
+        self.chance(self.faults().stall)
     }
 
     fn faults(&self) -> Faults {

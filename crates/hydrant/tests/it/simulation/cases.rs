@@ -10,7 +10,7 @@ use hydrant::clock::Clock;
 use hydrant::deliver::naming::History;
 use hydrant::deliver::{Cores, Delivery, Limits, Mode, Settings, failed};
 use hydrant::metrics::Metrics;
-use hydrant::stream::{Engine as _, NewRecord, ShardId};
+use hydrant::stream::{Checkpoint, Engine as _, NewRecord, ShardId};
 use hydrant_transform::document::{IndexNaming, Rotation};
 use hydrant_transform::envelope::{Encoder, EventFlags, Header, LogEvent};
 use hydrant_transform::record::Options;
@@ -48,6 +48,7 @@ impl Machine {
             stream: Arc::<Stream>::clone(&stream),
             index: Arc::<Index>::clone(&index),
             failed: failed::Store::new(Arc::<Failed>::clone(&failed)),
+            backup: None,
             naming: History::open(folder.path().join("naming.json"), naming).unwrap(),
             settings: Settings {
                 transform: Options::default(),
@@ -270,4 +271,18 @@ async fn records_spread_over_threads_keep_their_order() {
     for ((.., source), message) in documents.iter().zip(&messages) {
         assert!(String::from_utf8_lossy(source).contains(message), "{message}");
     }
+}
+
+/// As where a client library of Kinesis has read the shard before.
+#[tokio::test(start_paused = true)]
+async fn a_position_without_a_state_is_gone_on_from() {
+    let machine = Machine::new(&World::calm(), 1);
+    machine.append(0, &["one"]).await;
+    let shard = machine.shard(0);
+    let position = machine.stream.end(&shard).await.unwrap();
+    machine.append(0, &["two", "three"]).await;
+    machine.stream.commit(&shard, Checkpoint { position, state: Bytes::new() }).await.unwrap();
+    machine.drain().await.unwrap();
+    assert_eq!(machine.index.documents().len(), 2);
+    assert_eq!(machine.waiting(0), 0);
 }

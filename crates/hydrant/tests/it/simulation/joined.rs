@@ -19,7 +19,7 @@ use hydrant_transform::record::{Join, Options, join};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::story::Mortal;
+use super::mortal::Mortal;
 use crate::model::failed::Failed;
 use crate::model::index::Index;
 use crate::model::stream::Stream;
@@ -73,6 +73,7 @@ impl Machine {
             stream: Arc::<Stream>::clone(&self.stream),
             index: Arc::<Index>::clone(&self.index),
             failed: failed::Store::new(Arc::<Failed>::clone(&self.failed)),
+            backup: None,
             naming: History::open(
                 self.folder.path().join("naming.json"),
                 IndexNaming::new("n-{format}", Rotation::OneHour).unwrap(),

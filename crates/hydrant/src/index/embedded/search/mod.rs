@@ -30,7 +30,7 @@ use tantivy::{DocAddress, Searcher, TantivyDocument};
 use super::mapping::Mapping;
 use super::schema::schema;
 use crate::index::Error;
-use crate::index::query::{Hit, Search, SearchResult, Total, TrackTotal};
+use crate::index::query::{Hit, Query, Search, SearchResult, Total, TrackTotal};
 use aggregate::Aggregations;
 use field::Target;
 use sort::{Candidate, Sort};
@@ -52,7 +52,7 @@ impl OpenIndex {
         field::targets(&self.mapping)
     }
 
-    fn broken(&self, error: &tantivy::TantivyError) -> Error {
+    pub(super) fn broken(&self, error: &tantivy::TantivyError) -> Error {
         Error::Fatal(format!("index [{}] cannot be searched: {error}", self.name))
     }
 }
@@ -184,6 +184,21 @@ fn collect(
         aggregations.merge(counted.finish().map_err(broken)?)?;
     }
     Ok(count)
+}
+
+/// The documents of one segment that match, in its order.
+pub(super) fn matches(index: &OpenIndex, query: &Query, segment: u32) -> Result<Vec<u32>, Error> {
+    let broken = |error: tantivy::TantivyError| index.broken(&error);
+    let weight =
+        query::build(index, query)?.weight(EnableScoring::disabled_from_searcher(&index.searcher)).map_err(broken)?;
+    let reader = index.searcher.segment_reader(segment);
+    let alive = reader.alive_bitset();
+    let mut found = Vec::new();
+    let mut take = |documents: &[u32]| {
+        found.extend(documents.iter().filter(|document| alive.is_none_or(|alive| alive.is_alive(**document))));
+    };
+    weight.for_each_no_score(reader, &mut take).map_err(broken)?;
+    Ok(found)
 }
 
 fn hit(indices: &[OpenIndex], candidate: Candidate, scored: bool) -> Result<Hit, Error> {

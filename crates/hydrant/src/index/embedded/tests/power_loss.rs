@@ -7,7 +7,7 @@ use hydrant_transform::entry::Format;
 use tokio::time::Instant;
 
 use super::super::directory::Files;
-use super::super::opened::Opened;
+use super::super::opened::{Opened, Present};
 use super::disk::{Disk, Image};
 use super::{document, kinds};
 
@@ -30,7 +30,7 @@ fn open(disk: &Disk) -> Result<Opened, String> {
 
 fn write(index: &Opened, documents: &[Document]) -> Vec<Outcome> {
     index
-        .write(documents.to_vec(), Instant::now())
+        .write(documents.to_vec(), Present::Stays, Instant::now())
         .unwrap_or_else(|error| vec![Outcome::Retry(Reason::new("index_not_writable", error)); documents.len()])
 }
 

@@ -1,6 +1,9 @@
 //! The model of a stream: shards in memory, with what is durable kept apart from what is only taken.
 //!
-//! Beyond the contract it can lose power ([`Stream::crash`]), be split, trimmed and damaged.
+//! Beyond the contract it can lose power ([`Stream::crash`]), be split, merged, trimmed and damaged ([`change`]). It is one process's;
+//! [`super::lease`] shares it out among several.
+
+mod change;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,6 +21,7 @@ use md5::{Digest, Md5};
 use tokio::sync::Notify;
 
 use super::World;
+pub(crate) use change::{Condition, Held};
 
 const STATE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -34,9 +38,19 @@ pub(crate) struct Stream {
     witness: Mutex<Option<Witness>>,
 }
 
-/// Sees every commit before it is carried out: the shard, how many records of its parents wait, and the records
-/// that the commit acknowledges.
-pub(crate) type Witness = Box<dyn FnMut(&ShardId, u64, &[Record]) + Send>;
+/// Sees every commit before it is carried out.
+pub(crate) type Witness = Box<dyn FnMut(&Commit<'_>) + Send>;
+
+/// What a commit would do.
+pub(crate) struct Commit<'c> {
+    pub(crate) shard: &'c ShardId,
+    /// How many records of its parents are not delivered.
+    pub(crate) parents_waiting: u64,
+    /// By how many records the checkpoint goes back.
+    pub(crate) goes_back: u64,
+    /// What it acknowledges.
+    pub(crate) records: &'c [Record],
+}
 
 struct ShardState {
     shard: Shard,
@@ -81,45 +95,35 @@ impl Stream {
 
     /// Loses power: of what was not acknowledged, a random part stays.
     pub(crate) fn crash(&self) {
+        self.lose_appends();
         for state in self.lock().iter_mut() {
-            let kept = state.durable + self.world.below(state.newest - state.durable + 1);
-            state.records.retain(|(number, _)| *number <= kept);
-            state.marks.retain(|(number, _)| *number <= kept);
-            (state.durable, state.newest) = (kept, kept);
             if let Some(checkpoint) = state.committing.take().filter(|_| self.world.chance(500)) {
                 state.commit(checkpoint);
             }
         }
     }
 
-    /// Closes a shard and opens two children, each with half of its hash keys.
-    pub(crate) fn split(&self, parent: &ShardId) {
-        let mut shards = self.lock();
-        let n_shards = shards.len();
-        let state = shards.iter_mut().find(|state| state.shard.id == *parent).unwrap();
-        state.open = false;
-        let (start, end) = state.shard.hash_keys;
-        let middle = start + (end - start) / 2;
-        let parents = vec![parent.clone()];
-        shards.push(ShardState::new(shard_id(n_shards), parents.clone(), (start, middle)));
-        shards.push(ShardState::new(shard_id(n_shards + 1), parents, (middle + 1, end)));
-        drop(shards);
-        self.appended.notify_waiters();
-    }
-
-    /// Forgets what is delivered.
-    pub(crate) fn trim(&self) {
+    /// Whoever appends is gone: of what was not acknowledged, a random part stays.
+    pub(crate) fn lose_appends(&self) {
         for state in self.lock().iter_mut() {
-            let delivered = state.delivered();
-            state.records.retain(|(number, _)| *number > delivered);
+            let kept = state.durable + self.world.below(state.newest - state.durable + 1);
+            state.records.retain(|(number, _)| *number <= kept);
+            state.marks.retain(|(number, _)| *number <= kept);
+            (state.durable, state.newest) = (kept, kept);
         }
     }
 
-    /// From now on the newest record of a shard cannot be read.
-    pub(crate) fn damage_newest(&self, shard: &ShardId) {
-        let mut shards = self.lock();
-        let state = shards.iter_mut().find(|state| state.shard.id == *shard).unwrap();
-        state.damaged = Some(state.newest);
+    /// The shards that take records.
+    pub(crate) fn open(&self) -> Vec<ShardId> {
+        self.lock().iter().filter(|state| state.open).map(|state| state.shard.id.clone()).collect()
+    }
+
+    /// Nothing is left to deliver, and every closed shard is known to be finished.
+    pub(crate) fn is_delivered(&self) -> bool {
+        let done = |state: &ShardState| {
+            state.durable == state.delivered() && (state.open || state.shard.standing == Standing::Delivered)
+        };
+        self.lock().iter().all(done)
     }
 
     /// The shards, without a fault.
@@ -146,8 +150,9 @@ impl Stream {
             let parents = shards.iter().filter(|other| state.shard.parents.contains(&other.shard.id));
             let parents_waiting = parents.map(|parent| parent.durable - parent.delivered()).sum();
             let news = state.records.iter().filter(|(n, _)| *n > state.delivered() && *n <= number);
-            let news: Vec<Record> = news.map(|(_, record)| record.clone()).collect();
-            witness(&state.shard.id, parents_waiting, &news);
+            let records: Vec<Record> = news.map(|(_, record)| record.clone()).collect();
+            let goes_back = state.delivered().saturating_sub(number);
+            witness(&Commit { shard: &state.shard.id, parents_waiting, goes_back, records: &records });
         }
     }
 
@@ -291,6 +296,18 @@ impl ShardState {
         number.ok_or_else(|| Error::Fatal(format!("position {position} is not of shard {}", self.shard.id)))
     }
 
+    fn may_commit(&self, number: u64, checkpoint: &Checkpoint, held: &Held<'_>) -> Result<(), Error> {
+        let id = &self.shard.id;
+        let goes_back = number < self.delivered() && !matches!(held, Held::Unchecked);
+        if goes_back || number > self.durable {
+            return Err(Error::Fatal(format!("shard {id}: a commit goes from {} to {number}", self.delivered())));
+        }
+        if checkpoint.state.len() > STATE_BYTES_MAX {
+            return Err(Error::Fatal(format!("shard {id}: a state over {STATE_BYTES_MAX} bytes")));
+        }
+        Ok(())
+    }
+
     fn commit(&mut self, checkpoint: Checkpoint) {
         self.first_state.get_or_insert_with(|| checkpoint.state.clone());
         self.checkpoint = Some(checkpoint);
@@ -408,55 +425,11 @@ impl Engine for Stream {
     }
 
     fn commit<'a>(&'a self, shard: &'a ShardId, checkpoint: Checkpoint) -> BoxFuture<'a, Result<(), Error>> {
-        async move {
-            self.world.step().await;
-            self.unavailable("commit")?;
-            {
-                let mut shards = self.lock();
-                let state = find(&shards, shard)?;
-                let number = checkpoint.position.as_ref().map_or(Ok(0), |position| state.number(position))?;
-                self.witness_commit(&shards, state, number);
-                let state = shards.iter_mut().find(|state| state.shard.id == *shard).unwrap();
-                if number < state.delivered() || number > state.durable {
-                    return Err(Error::Fatal(format!(
-                        "shard {shard}: a commit goes from {} to {number}",
-                        state.delivered()
-                    )));
-                }
-                if checkpoint.state.len() > STATE_BYTES_MAX {
-                    return Err(Error::Fatal(format!("shard {shard}: a state over {STATE_BYTES_MAX} bytes")));
-                }
-                state.committing = Some(checkpoint);
-            }
-            self.world.step().await;
-            {
-                let mut shards = self.lock();
-                let state = shards.iter_mut().find(|state| state.shard.id == *shard).unwrap();
-                if let Some(checkpoint) = state.committing.take() {
-                    state.commit(checkpoint);
-                }
-                self.world.note(format!("committed {shard} {}", state.delivered()));
-            }
-            self.lost_reply("commit")
-        }
-        .boxed()
+        self.commit_if(shard, checkpoint, &Held::Always).boxed()
     }
 
     fn finish<'a>(&'a self, shard: &'a ShardId) -> BoxFuture<'a, Result<(), Error>> {
-        async move {
-            self.world.step().await;
-            self.unavailable("finish")?;
-            let mut shards = self.lock();
-            find(&shards, shard)?;
-            let state = shards.iter_mut().find(|state| state.shard.id == *shard).unwrap();
-            if state.open || state.delivered() < state.durable {
-                return Err(Error::Fatal(format!("shard {shard} is finished before its end")));
-            }
-            state.shard.standing = Standing::Delivered;
-            drop(shards);
-            self.lost_reply("finish")
-        }
-        .boxed()
+        self.finish_if(shard, &Held::Always).boxed()
     }
 
     fn marks(&self) -> BoxFuture<'_, Result<Vec<Mark>, Error>> {
@@ -472,6 +445,10 @@ impl Engine for Stream {
             Ok(newest.into_values().collect())
         }
         .boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        async {}.boxed()
     }
 
     fn status(&self) -> BoxFuture<'_, Result<Vec<ShardStatus>, Error>> {

@@ -1,9 +1,22 @@
 //! The program between a log and a real OpenSearch: everything is in the cluster once, whatever happens to either.
 
+mod blocks;
+
+mod busy;
+
+mod chain;
+
+mod documents;
+
+mod network;
+
+mod proxy;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use hydrant::index::analyzer::tokens;
 use hydrant::index::opensearch::template::{Shape, templates};
@@ -52,10 +65,14 @@ fn page(program: &Program, path: &str) -> String {
     agent.get(format!("{}/{path}", program.page)).call().unwrap().body_mut().read_to_string().unwrap()
 }
 
+/// Between two looks at a condition, so that what is waited for has the processor.
+const LOOK: Duration = Duration::from_millis(20);
+
 async fn until(what: &str, condition: impl AsyncFn() -> bool) {
     let start = tokio::time::Instant::now();
     while !condition().await {
         assert!(start.elapsed() < 3 * PATIENCE, "waited in vain for {what}");
+        tokio::time::sleep(LOOK).await;
     }
 }
 

@@ -1,0 +1,232 @@
+//! `hydrant bench deliver`: what the program delivers to a running OpenSearch, beside what the same server takes of
+//! prepared requests in the same sitting; what it costs on the way, and what it holds in memory while a backlog grows.
+//!
+//! The program is the real one, a child process that finds its stream filled. Only ratios hold from one machine to the
+//! next. Every document is counted in the index at the end of each part.
+
+mod backlog;
+
+mod cluster;
+
+mod corpus;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use hydrant_transform::entry::Format;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::child::Running;
+use crate::cli::{BenchDeliver, output};
+use cluster::Cluster;
+use corpus::Corpus;
+
+/// Of the indices.
+const NAME: &str = "hydrant-bench-{format}";
+
+/// The day of all entries: 2021-07-23.
+const DAY_MS: i64 = 1_626_998_400_000;
+
+const POLL: Duration = Duration::from_millis(10);
+
+/// How long nothing may move before the measurement gives up.
+const STALL: Duration = Duration::from_secs(60);
+
+fn index_name(format: Format) -> String {
+    format!("{}-2021-07-23", NAME.replace("{format}", format.name()))
+}
+
+pub(in crate::cli) fn run(arguments: &BenchDeliver) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let dir = match &arguments.dir {
+            Some(dir) => dir.clone(),
+            None => std::env::temp_dir().join(format!("hydrant-bench-{}", std::process::id())),
+        };
+        fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        let cluster = Cluster::new(&arguments.endpoint)?;
+        let version = cluster.begin().await?;
+        let program = match &arguments.program {
+            Some(program) => program.clone(),
+            None => std::env::current_exe().context("cannot find this program's own file")?,
+        };
+        let result = Bench { arguments, program, dir: dir.clone(), cluster }.measure(&version).await;
+        fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
+        let report = result?;
+        if arguments.json {
+            output::line(&report.to_string())?;
+        } else {
+            for (name, value) in report.as_object().into_iter().flatten() {
+                output::line(&format!("{name:<28} {value}"))?;
+            }
+        }
+        Ok(())
+    })
+}
+
+struct Bench<'a> {
+    arguments: &'a BenchDeliver,
+    program: PathBuf,
+    dir: PathBuf,
+    cluster: Cluster,
+}
+
+/// One delivery of the whole corpus.
+struct Delivered {
+    seconds: f64,
+    cpu: Option<Duration>,
+    peak_mb: Option<f64>,
+    retries: u64,
+}
+
+impl Bench<'_> {
+    async fn measure(&self, version: &str) -> anyhow::Result<Value> {
+        let measured = self.parts(version).await;
+        self.cluster.clean().await?;
+        measured
+    }
+
+    async fn parts(&self, version: &str) -> anyhow::Result<Value> {
+        output::notice(&format!("making {} documents", output::grouped(self.arguments.documents)));
+        let corpus = Corpus::new(self.arguments.documents)?;
+        let to_bulk = corpus.cpu()?;
+        output::notice(&format!("{:.2} µs from record to bulk bytes", to_bulk.as_secs_f64() * 1e6));
+        let bodies = corpus.bodies()?;
+        corpus.fill(&self.dir.join("filled/stream")).await?;
+        self.write_config()?;
+        let documents = corpus.documents;
+        drop(corpus);
+        let (mut bare, mut delivered) = (Vec::new(), Vec::new());
+        // The first round makes the templates and warms the server.
+        for round in 0..=self.arguments.rounds {
+            let one = self.deliver(round, documents).await?;
+            let replayed = self.cluster.replay(&bodies).await?.as_secs_f64();
+            self.check(documents).await?;
+            let ratio = replayed / one.seconds;
+            output::notice(&format!("round {round}: {:.2} s, replayed {replayed:.2} s: {ratio:.3}", one.seconds));
+            if round > 0 {
+                bare.push(replayed);
+                delivered.push(one);
+            }
+        }
+        drop(bodies);
+        let backlog = self.backlog().await?;
+        let per_second = |seconds: f64| (documents as f64 / seconds).round();
+        let micros = |time: Duration| round(time.as_secs_f64() * 1e6);
+        let ratios = bare.iter().zip(&delivered).map(|(bare, delivered)| bare / delivered.seconds);
+        let cpu =
+            delivered.iter().filter_map(|one| one.cpu).map(|cpu| cpu.div_f64(documents as f64).as_secs_f64() * 1e6);
+        let peak = delivered.iter().filter_map(|one| one.peak_mb).fold(0.0, f64::max);
+        Ok(json!({
+            "opensearch": version,
+            "documents": documents,
+            "ratio_to_bare_replay": round(middle(ratios)),
+            "delivered_per_second": per_second(middle(delivered.iter().map(|one| one.seconds))),
+            "replayed_per_second": per_second(middle(bare.iter().copied())),
+            "cpu_to_bulk_bytes_us": micros(to_bulk),
+            "cpu_whole_process_us": round(middle(cpu)),
+            "peak_mb": round(peak),
+            "retries": delivered.iter().map(|one| one.retries).sum::<u64>(),
+            "backlog": backlog,
+            "every_document_there": true,
+        }))
+    }
+
+    fn write_config(&self) -> anyhow::Result<()> {
+        let text = format!(
+            "[transform]\nformat = \"general\"\n[index]\nengine = \"opensearch\"\nendpoint = {:?}\nname = {NAME:?}\n",
+            self.arguments.endpoint
+        );
+        Ok(fs::write(self.config(), text)?)
+    }
+
+    fn config(&self) -> PathBuf {
+        self.dir.join("hydrant.toml")
+    }
+
+    /// The real program, beside a stream that holds everything.
+    async fn deliver(&self, round: usize, documents: u64) -> anyhow::Result<Delivered> {
+        let data = self.dir.join(format!("data-{round}"));
+        copy(&self.dir.join("filled"), &data)?;
+        let config = self.config();
+        let start = Instant::now();
+        let running = Running::with(&self.program, &[OsStr::new("--config"), config.as_os_str()], &data)?;
+        let mut progress = Progress::new();
+        let (retries, seconds) = loop {
+            let [indexed, failed, retries] =
+                running.metrics(["documents_indexed_total", "failed_total", "retries_total"])?;
+            if failed > 0 {
+                bail!("{failed} documents have failed");
+            }
+            if indexed >= documents {
+                break (retries, start.elapsed().as_secs_f64());
+            }
+            progress.check(indexed)?;
+            sleep(POLL).await;
+        };
+        let (cpu, peak_mb) = (running.cpu(), running.peak_mb());
+        running.stop()?;
+        fs::remove_dir_all(&data)?;
+        self.check(documents).await?;
+        Ok(Delivered { seconds, cpu, peak_mb, retries })
+    }
+
+    /// Everything is there, once; then the index is deleted.
+    async fn check(&self, documents: u64) -> anyhow::Result<()> {
+        let found = self.cluster.count().await?;
+        if found != documents {
+            bail!("{found} documents in the index where {documents} were delivered");
+        }
+        self.cluster.delete_index().await
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives up when nothing moves for long.
+struct Progress {
+    found: u64,
+    since: Instant,
+}
+
+impl Progress {
+    fn new() -> Progress {
+        Progress { found: 0, since: Instant::now() }
+    }
+
+    fn check(&mut self, found: u64) -> anyhow::Result<()> {
+        if found != self.found {
+            (self.found, self.since) = (found, Instant::now());
+        } else if self.since.elapsed() > STALL {
+            bail!("{found} documents, and nothing moved for {} s", STALL.as_secs());
+        }
+        Ok(())
+    }
+}
+
+/// The median.
+fn middle(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+fn round(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}

@@ -1,0 +1,133 @@
+//! What templates say.
+
+use super::*;
+
+#[test]
+fn each_format_has_a_template_of_its_own_where_names_tell_it() {
+    let all = templates("hydrant-{format}", Profile::Classic, Shape { shards: 2, replicas: 1 });
+    let told: Vec<_> = all
+        .iter()
+        .map(|template| {
+            let dynamic = template.body.pointer("/template/mappings/dynamic").unwrap().as_bool().unwrap();
+            (template.name.as_str(), template.body["index_patterns"][0].as_str().unwrap(), dynamic)
+        })
+        .collect();
+    assert_eq!(told.len(), Format::ALL.len());
+    assert!(told.contains(&("hydrant-general", "hydrant-general*", false)), "{told:?}");
+    assert!(told.contains(&("hydrant-json", "hydrant-json*", true)), "{told:?}");
+    let settings = all[0].body.pointer("/template/settings/index").unwrap();
+    assert_eq!((&settings["number_of_shards"], &settings["number_of_replicas"]), (&json!(2), &json!(1)));
+    let one = templates("logs-", Profile::Ecs, Shape::of_nodes(1));
+    assert_eq!((one.len(), one[0].name.as_str()), (1, "logs"));
+    assert_eq!(one[0].body.pointer("/template/settings/index/number_of_replicas"), Some(&json!(0)));
+}
+
+#[test]
+fn fields_have_the_types_of_their_values() {
+    let classic = properties(Profile::Classic);
+    for (name, kind) in [
+        ("@timestamp", "date_nanos"),
+        ("Time", "date_nanos"),
+        ("PID", "long"),
+        ("Statement", "text"),
+        ("event_id", "keyword"),
+        ("Query_time", "double"),
+        ("Lock_time", "double"),
+        ("Rows_sent", "long"),
+        ("Return_code", "long"),
+        ("partial", "boolean"),
+    ] {
+        assert_eq!(classic[name]["type"], kind, "{name}");
+    }
+    assert!(classic.get("Deadlock").is_none());
+    let ecs = properties(Profile::Ecs);
+    assert_eq!((&ecs["event.duration"]["type"], &ecs["client.ip"]["type"]), (&json!("long"), &json!("ip")));
+    assert_eq!(ecs["mysql.slowlog.rows_sent"]["type"], "long");
+    assert!(ecs.get("Time").is_none());
+}
+
+#[test]
+fn dynamic_fields_shards_and_copies_are_as_configured() {
+    let of = |wanted: &Wanted, nodes: u64| wanted.templates(wanted.shape(nodes));
+    let wanted = Wanted { formats: vec![Format::Slow, Format::Json], ..Wanted::new("a-{format}", Profile::Otel) };
+    let told = |templates: &[Template]| {
+        let of_one = |template: &Template| {
+            let limit = template.body.pointer("/template/settings/index/mapping.total_fields.limit").cloned();
+            (template.name.clone(), template.body["template"]["mappings"]["dynamic"].clone(), limit.unwrap_or_default())
+        };
+        templates.iter().map(of_one).collect::<Vec<_>>()
+    };
+    let (on, off) = (json!(true), json!(false));
+    assert_eq!(
+        told(&of(&wanted, 1)),
+        [("a-slow".to_owned(), off.clone(), Json::Null), ("a-json".to_owned(), on.clone(), json!(1_000))]
+    );
+    let capped = Wanted { dynamic: Dynamic::On, dynamic_fields: 200, ..wanted.clone() };
+    assert_eq!(
+        told(&of(&capped, 1)),
+        [("a-slow".to_owned(), on.clone(), json!(200)), ("a-json".to_owned(), on, json!(200))]
+    );
+    let none = Wanted { dynamic: Dynamic::Off, ..wanted.clone() };
+    assert!(told(&of(&none, 1)).iter().all(|(_, dynamic, limit)| *dynamic == off && limit.is_null()));
+    for (nodes, shards, replicas) in [(1, 1, 0), (2, 1, 1), (3, 1, 1), (4, 2, 1), (9, 2, 1)] {
+        assert_eq!(wanted.shape(nodes), Shape { shards, replicas });
+    }
+    let asked = Wanted { shards: Some(5), replicas: Some(2), ..wanted.clone() };
+    assert_eq!(asked.shape(1), Shape { shards: 5, replicas: 2 });
+    let index = of(&wanted, 2)[0].body.pointer("/template/settings/index").cloned().unwrap();
+    let expected =
+        json!({"number_of_shards": 1, "number_of_replicas": 1, "refresh_interval": "30s", "codec": "best_compression"});
+    assert_eq!(index, expected);
+    let serverless = Wanted { serverless: true, ..wanted };
+    assert_eq!(of(&serverless, 2)[0].body.pointer("/template/settings/index"), Some(&json!({})));
+}
+
+#[test]
+fn no_keyword_is_longer_than_lucene_takes_and_no_field_is_mapped_by_its_first_value() {
+    for profile in Profile::ALL {
+        for (name, field) in properties(profile).as_object().unwrap() {
+            match field["type"].as_str().unwrap() {
+                // 32,766 bytes, of four a character at most.
+                "keyword" => assert!(field["ignore_above"].as_u64().unwrap() <= 32_766 / 4, "{name}"),
+                "text" => assert_eq!(
+                    (&field["analyzer"], &field["index_options"]),
+                    (&json!("hydrant"), &Json::Null),
+                    "{name}"
+                ),
+                "date_nanos" | "long" | "double" | "boolean" | "ip" => {}
+                other => panic!("{name} is {other}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn placeholders_become_wildcards_and_no_template_is_of_all_indices() {
+    let patterns = |name: &str| {
+        Wanted { formats: vec![Format::Slow, Format::Json], ..Wanted::new(name, Profile::Classic) }.patterns()
+    };
+    assert_eq!(patterns("hydrant-{format}"), ["hydrant-slow*", "hydrant-json*"]);
+    assert_eq!(patterns("logs-{log_group}-{format}"), ["logs-*-slow*", "logs-*-json*"]);
+    assert_eq!(patterns("logs-{owner}"), ["logs-*"]);
+    assert_eq!(patterns("logs"), ["logs*"]);
+    assert_eq!(patterns("{log_group}-{format}"), Vec::<String>::new());
+    let open = Wanted::new("logs-{log_group}-{format}", Profile::Classic).templates(Shape::of_nodes(1));
+    let mut priorities: Vec<u64> = open.iter().map(|template| template.body["priority"].as_u64().unwrap()).collect();
+    priorities.dedup();
+    assert_eq!((priorities.len(), open[0].name.as_str()), (Format::ALL.len(), "logs-general"));
+}
+
+#[test]
+fn a_template_knows_itself_and_what_was_done_to_it() {
+    let one = &templates("hydrant-{format}", Profile::Classic, Shape::of_nodes(1))[0];
+    let two = &templates("hydrant-{format}", Profile::Classic, Shape::of_nodes(2))[0];
+    let answer = |body: &Json| json!({"index_templates": [{"name": "hydrant-general", "index_template": body}]});
+    assert_eq!(one.standing(&answer(&one.body)), Standing::Current);
+    assert_eq!(two.standing(&answer(&one.body)), Standing::Outdated { version: 1 });
+    let mut changed = one.body.clone();
+    changed["template"]["settings"]["index"]["refresh_interval"] = json!("1s");
+    assert_eq!(one.standing(&answer(&changed)), Standing::Changed);
+    changed["_meta"] = Json::Null;
+    assert_eq!(one.standing(&answer(&changed)), Standing::Foreign);
+    assert_eq!(one.standing(&json!({"error": {}, "status": 404})), Standing::Absent);
+}

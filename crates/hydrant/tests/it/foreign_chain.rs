@@ -1,0 +1,241 @@
+//! The program between a Kinesis that we did not write and a real OpenSearch, killed at random moments: every log event
+//! is in its index once.
+//!
+//! Log events lie on both sides of a full hour and the index rotates by the hour, so batches touch two indices. The
+//! stream is split in one round and merged in another.
+
+#![expect(clippy::disallowed_methods, reason = "how often and with which seed is set from outside")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_kinesis::types::PutRecordsRequestEntry;
+use hydrant_opensearch::Method;
+use hydrant_transform::envelope::{Encoder, Header, LogEvent};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::peer::{Peer, REGION, active};
+use crate::program::{PATIENCE, Program};
+use crate::server::Server;
+
+const ROUNDS: u32 = 30;
+
+/// Rounds that must have been killed with a batch under way, for the run to prove anything.
+const ROUNDS_THAT_COUNT: u32 = 1;
+
+/// 2026-11-23T23:30:00Z.
+const BASE_MS: i64 = 1_795_476_600_000;
+
+/// Envelopes of a round, and log events of an envelope.
+const ENVELOPES: u64 = 20;
+const EVENTS: u64 = 25;
+
+struct Log {
+    random: u64,
+    serial: u64,
+    /// By event id: the hour that its index is named after, and its statement.
+    written: BTreeMap<String, (&'static str, String)>,
+}
+
+impl Log {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random % bound
+    }
+
+    fn envelope(&mut self) -> (String, Vec<u8>) {
+        let log_stream = format!("db-{}", self.below(8));
+        let mut encoder = Encoder::new(&Header {
+            owner: "123456789012".into(),
+            log_group: "/aws/rds/instance/db/general".into(),
+            log_stream: log_stream.clone(),
+            subscription_filters: vec!["all".into()],
+        });
+        for _ in 0..EVENTS {
+            self.serial += 1;
+            let is_late = self.serial.is_multiple_of(2);
+            let timestamp_ms = BASE_MS + i64::from(is_late) * 3_600_000 + i64::try_from(self.serial % 1_000).unwrap();
+            let id = format!("{timestamp_ms:016}{:040}", self.serial);
+            let statement = format!("SELECT '{:x}' /* {} */", self.below(1 << 40), self.serial);
+            let stamp = jiff::Timestamp::from_millisecond(timestamp_ms).unwrap();
+            let message = format!("{stamp:.6}\t    9 Query\t{statement}").into_bytes();
+            let hour = if is_late { "2026-11-24-00" } else { "2026-11-23-23" };
+            self.written.insert(id.clone(), (hour, statement));
+            encoder.push(&LogEvent { id, timestamp_ms, message, ..LogEvent::default() });
+        }
+        (log_stream, encoder.seal())
+    }
+
+    async fn put(&mut self, client: &Client, stream: &str) {
+        let entries = (0..ENVELOPES).map(|_| {
+            let (key, data) = self.envelope();
+            PutRecordsRequestEntry::builder().partition_key(key).data(Blob::new(data)).build().unwrap()
+        });
+        let put = client.put_records().stream_name(stream).set_records(Some(entries.collect()));
+        assert_eq!(put.send().await.unwrap().failed_record_count(), Some(0));
+    }
+}
+
+async fn reshard(client: &Client, stream: &str, round: u32) {
+    match round {
+        8 => {
+            let split = client.split_shard().stream_name(stream).shard_to_split("shardId-000000000000");
+            split.new_starting_hash_key((u128::MAX / 4).to_string()).send().await.unwrap();
+        }
+        18 => {
+            let merge = client.merge_shards().stream_name(stream).shard_to_merge("shardId-000000000002");
+            merge.adjacent_shard_to_merge("shardId-000000000003").send().await.unwrap();
+        }
+        _ => return,
+    }
+    active(client, stream).await;
+}
+
+async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let start = Instant::now();
+    while !condition().await {
+        assert!(start.elapsed() < 3 * PATIENCE, "waited in vain for {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+/// Every document of an index by its event id, with its statement; each id once.
+async fn documents(server: &Server, index: &str) -> BTreeMap<String, String> {
+    let total = server.count(index).await;
+    let mut found = BTreeMap::new();
+    let mut after = Value::Null;
+    loop {
+        let mut body = json!({"size": 5_000, "sort": [{"event_id": "asc"}], "_source": ["event_id", "Statement"]});
+        if !after.is_null() {
+            body["search_after"] = after;
+        }
+        let (status, told) = server.ask(Method::POST, &format!("/{index}/_search"), body).await;
+        assert_eq!(status, 200, "{told}");
+        let hits = told["hits"]["hits"].as_array().unwrap();
+        let Some(last) = hits.last() else { break };
+        after = last["sort"].clone();
+        for hit in hits {
+            let text = |name: &str| hit["_source"][name].as_str().unwrap().to_owned();
+            found.insert(text("event_id"), text("Statement"));
+        }
+    }
+    assert_eq!(found.len() as u64, total, "{index}: an event has two documents");
+    found
+}
+
+#[tokio::test]
+async fn every_event_of_the_stream_is_in_its_index_once_however_often_the_program_is_killed() {
+    let rounds = std::env::var("HYDRANT_CRASH_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_nanos().into();
+    let seed: u64 = std::env::var("HYDRANT_CRASH_SEED").map_or_else(|_| now(), |seed| seed.parse().unwrap());
+    println!("HYDRANT_CRASH_SEED={seed}");
+    let (kinesis, server) = tokio::join!(Peer::kinesalite(), Server::start(""));
+    let folder = tempfile::tempdir().unwrap();
+    let stream = kinesis.stream(2, folder.path()).await.stream;
+    let config = folder.path().join("hydrant.toml");
+    let text = format!(
+        "[stream]\nengine = \"kinesis\"\nname = {stream:?}\nregion = {REGION:?}\nendpoint = {:?}\n\
+         [index]\nengine = \"opensearch\"\nendpoint = {:?}\nrotation = \"OneHour\"\nbody_size = \"64KiB\"\n",
+        kinesis.url, server.url
+    );
+    fs::write(&config, text).unwrap();
+    let data = folder.path().join("data");
+    let start = || Program::run(&data, &["--config", config.to_str().unwrap()]);
+    let client = kinesis.client();
+    let mut log = Log { random: seed | 1, serial: 0, written: BTreeMap::new() };
+    let mut cut_off = 0;
+    for round in 0..rounds {
+        let committed = checkpoints(&data);
+        let program = start();
+        reshard(&client, &stream, round).await;
+        log.put(&client, &stream).await;
+        let (before, written) = (server.count("hydrant-*").await, log.written.len() as u64);
+        let some = before + log.below(written - before + 1);
+        until("some documents", async || server.count("hydrant-*").await >= some).await;
+        program.kill();
+        // Documents were written and no batch of this life was committed: the next one finds them again.
+        cut_off += u32::from(server.count("hydrant-*").await > before && checkpoints(&data) == committed);
+    }
+    let program = start();
+    until("all documents", async || server.count("hydrant-*").await >= log.written.len() as u64).await;
+    let summary = program.stop();
+    assert_eq!((&summary["failed"], &summary["dropped"]), (&json!(0), &json!({})), "{summary}");
+    check(&server, &log).await;
+    println!("{rounds} rounds, {} events, {cut_off} killed with a batch under way", log.written.len());
+    assert!(cut_off >= ROUNDS_THAT_COUNT.min(rounds / 6), "only {cut_off} rounds were killed with a batch under way");
+}
+
+/// Two processes on one table of checkpoints share the shards; what one leaves, by kill -9 or in order, the other goes on
+/// with.
+#[tokio::test]
+async fn two_processes_share_the_shards_and_take_over_from_each_other() {
+    let (kinesis, dynamo, server) = tokio::join!(Peer::kinesalite(), Peer::dynalite(), Server::start(""));
+    let folder = tempfile::tempdir().unwrap();
+    let stream = kinesis.stream(4, folder.path()).await.stream;
+    let config = folder.path().join("hydrant.toml");
+    let text = format!(
+        "[stream]\nengine = \"kinesis\"\nname = {stream:?}\nregion = {REGION:?}\nendpoint = {:?}\n\
+         checkpoints = \"dynamodb://hydrant-checkpoints\"\ncheckpoints_endpoint = {:?}\n\
+         [index]\nengine = \"opensearch\"\nendpoint = {:?}\nrotation = \"OneHour\"\nbody_size = \"64KiB\"\n",
+        kinesis.url, dynamo.url, server.url
+    );
+    fs::write(&config, text).unwrap();
+    let start = |name: &str| Program::run(&folder.path().join(name), &["--config", config.to_str().unwrap()]);
+    let client = kinesis.client();
+    let mut log = Log { random: 7, serial: 0, written: BTreeMap::new() };
+    // The shards that a process reads are those that it tells of.
+    let shards = |program: &Program| {
+        let metrics = get(&format!("{}/metrics", program.page));
+        metrics.lines().filter(|line| line.starts_with("hydrant_shard_lag_seconds{")).count()
+    };
+    let (first, second) = (start("first"), start("second"));
+    until("shared shards", async || (shards(&first), shards(&second)) == (2, 2)).await;
+    log.put(&client, &stream).await;
+    until("some documents", async || server.count("hydrant-*").await > 0).await;
+    first.kill();
+    log.put(&client, &stream).await;
+    until("all documents", async || server.count("hydrant-*").await >= log.written.len() as u64).await;
+    until("all shards", async || shards(&second) == 4).await;
+    // One that comes gets its part, and one that ends in order gives its part back.
+    let third = start("third");
+    until("shared shards", async || (shards(&second), shards(&third)) == (2, 2)).await;
+    log.put(&client, &stream).await;
+    second.stop();
+    log.put(&client, &stream).await;
+    until("all documents", async || server.count("hydrant-*").await >= log.written.len() as u64).await;
+    third.stop();
+    check(&server, &log).await;
+}
+
+/// Every log event is one document, in the index of its hour.
+async fn check(server: &Server, log: &Log) {
+    for hour in ["2026-11-23-23", "2026-11-24-00"] {
+        let index = format!("hydrant-general-{hour}");
+        let expected = log.written.iter().filter(|(_, (of, _))| *of == hour);
+        let expected: BTreeMap<String, String> = expected.map(|(id, (_, text))| (id.clone(), text.clone())).collect();
+        assert_eq!(documents(server, &index).await, expected, "{index}");
+    }
+    assert_eq!(server.count("hydrant-*").await, log.written.len() as u64);
+}
+
+fn get(url: &str) -> String {
+    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
+    agent.get(url).call().unwrap().body_mut().read_to_string().unwrap()
+}
+
+/// The checkpoints of all shards, as they are on disk.
+fn checkpoints(data: &Path) -> BTreeMap<String, String> {
+    let streams = fs::read_dir(data.join("kinesis")).into_iter().flatten().flatten();
+    let files = streams.flat_map(|stream| fs::read_dir(stream.path()).into_iter().flatten().flatten());
+    let files = files.filter(|file| file.file_name().to_string_lossy().ends_with(".shard.json"));
+    files
+        .map(|file| (file.file_name().to_string_lossy().into_owned(), fs::read_to_string(file.path()).unwrap()))
+        .collect()
+}
