@@ -139,18 +139,18 @@ async fn the_example_delivers_from_a_real_stream_to_a_real_cluster_as_the_manual
     assert_eq!(metric(&page, "hydrant_failed_total"), Some(0.0));
     is_healthy(&page);
 
-    let (code, lines, _) = connect().await;
-    assert_eq!(code, Some(0), "{lines:#?}");
-    assert!(line(&lines, "ok       index templates: ").ends_with(": 7 are Hydrant's"), "{lines:#?}");
-    assert!(line(&lines, "ok       checkpoints: ").ends_with("has those of 1 shards"), "{lines:#?}");
-    assert!(line(&lines, "ok       stream: can be read").contains("from the checkpoint"), "{lines:#?}");
-
     let stopped = Command::new("kill").args(["-TERM", &running.0.id().to_string()]).status().unwrap();
     assert!(stopped.success() && running.0.wait().unwrap().success(), "{}", fs::read_to_string(&errors).unwrap());
     for line in fs::read_to_string(&errors).unwrap().lines() {
         let told: Value = serde_json::from_str(line).expect(line);
         assert!(["INFO", "WARN"].contains(&told["level"].as_str().unwrap()), "{line}");
     }
+    let (code, lines, _) = connect().await;
+    assert_eq!(code, Some(0), "{lines:#?}");
+    assert!(line(&lines, "ok       index templates: ").ends_with(": 7 are Hydrant's"), "{lines:#?}");
+    assert!(line(&lines, "ok       checkpoints: ").ends_with("has those of 1 shards"), "{lines:#?}");
+    assert!(line(&lines, "ok       stream: can be read").contains("from the checkpoint"), "{lines:#?}");
+
     let search = json!({"query": {"term": {"event_id": format!("{:056}", 7)}}});
     let (_, found) = server.ask(Method::POST, &format!("/{index}/_search"), search).await;
     assert_eq!(found["hits"]["hits"][0]["_source"]["Statement"], "SELECT 7");
