@@ -41,3 +41,14 @@ pub async fn config(region: Option<&str>, endpoint: Option<&str>) -> SdkConfig {
     }
     found.into_builder().region(Region::new(REGION_OF_NONE)).build()
 }
+
+/// An error and what it comes from, each once.
+pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}

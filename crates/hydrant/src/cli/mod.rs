@@ -21,6 +21,9 @@ mod host;
 
 mod input;
 
+#[cfg(feature = "aws")]
+mod kinesis;
+
 mod log;
 
 mod options;

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use crate::peer::{Peer, REGION, active};
 use crate::program::{PATIENCE, Program};
 use crate::server::Server;
+use crate::verify::verified;
 
 const ROUNDS: u32 = 30;
 
@@ -168,6 +169,19 @@ async fn every_event_of_the_stream_is_in_its_index_once_however_often_the_progra
     let summary = program.stop();
     assert_eq!((&summary["failed"], &summary["dropped"]), (&json!(0), &json!({})), "{summary}");
     check(&server, &log).await;
+    // Split, merged and delivered shards; then without one document.
+    let all = log.written.len();
+    let (code, report) = verify(&config, &data);
+    assert_eq!((code, sums(&report)), (0, [0, 0, all, 0, 0]), "{report}");
+    let query = json!({"size": 1, "query": {"term": {"event_id": log.written.keys().next()}}});
+    let (_, told) = server.ask(Method::POST, "/hydrant-*/_search", query).await;
+    let (index, id) = (&told["hits"]["hits"][0]["_index"], &told["hits"]["hits"][0]["_id"]);
+    let path = format!("/{}/_doc/{}?refresh=true", index.as_str().unwrap(), id.as_str().unwrap());
+    assert_eq!(server.ask(Method::DELETE, &path, Value::Null).await.0, 200);
+    let (code, report) = verify(&config, &data);
+    assert_eq!((code, sums(&report)), (1, [1, 0, all - 1, 0, 0]), "{report}");
+    let finding = &report["findings"][0];
+    assert_eq!((&finding["what"], &finding["id"]), (&json!("missing"), id), "{report}");
     println!("{rounds} rounds, {} events, {cut_off} killed with a batch under way", log.written.len());
     assert!(cut_off >= ROUNDS_THAT_COUNT.min(rounds / 6), "only {cut_off} rounds were killed with a batch under way");
 }
@@ -210,8 +224,27 @@ async fn two_processes_share_the_shards_and_take_over_from_each_other() {
     second.stop();
     log.put(&client, &stream).await;
     until("all documents", async || server.count("hydrant-*").await >= log.written.len() as u64).await;
+    // Beside a process that holds the leases, from a machine that holds none.
+    let elsewhere = folder.path().join("elsewhere");
+    let all_are_told = async || sums(&verify(&config, &elsewhere).1) == [0, 0, log.written.len(), 0, 0];
+    until("committed batches", all_are_told).await;
+    assert_eq!(shards(&third), 4);
     third.stop();
     check(&server, &log).await;
+    let (code, report) = verify(&config, &elsewhere);
+    assert_eq!((code, sums(&report)), (0, [0, 0, log.written.len(), 0, 0]), "{report}");
+    assert!(!elsewhere.exists());
+}
+
+fn verify(config: &Path, data: &Path) -> (i32, Value) {
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    verified(&["--config", &path(config), "--data", &path(data), "--json"])
+}
+
+/// Missing, twice, in the index, in failed/, in flight.
+fn sums(report: &Value) -> [usize; 5] {
+    ["missing", "twice", "indexed", "failed", "in_flight"]
+        .map(|name| usize::try_from(report[name].as_u64().unwrap()).unwrap())
 }
 
 /// Every log event is one document, in the index of its hour.

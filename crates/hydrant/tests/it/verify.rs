@@ -1,5 +1,6 @@
 //! `hydrant verify` over the embedded chain: what is missing or twice by hand is found, and nothing else is said.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -64,27 +65,18 @@ impl Chain {
 
     /// Verifies it, and answers the exit code and what it says.
     pub(crate) fn verify(&self, arguments: &[&str]) -> (i32, Value) {
-        let (code, stdout) = self.run(&[&["--json"][..], arguments].concat());
-        (code, serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}")))
+        verified(&[&self.with_data(arguments)[..], &["--json".to_owned()]].concat())
     }
 
     /// The same as people read it.
     pub(crate) fn verify_text(&self, arguments: &[&str]) -> (i32, String) {
-        self.run(arguments)
+        verified_text(&self.with_data(arguments))
     }
 
-    fn run(&self, arguments: &[&str]) -> (i32, String) {
-        let output = Command::new(BINARY)
-            .arg("verify")
-            .args(&self.arguments)
-            .arg("--data")
-            .arg(self.data())
-            .args(arguments)
-            .output()
-            .unwrap();
-        let stdout = String::from_utf8(output.stdout).unwrap();
-        assert!(!stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-        (output.status.code().unwrap(), stdout)
+    fn with_data(&self, arguments: &[&str]) -> Vec<String> {
+        let data = ["--data".to_owned(), self.data().display().to_string()];
+        let arguments = arguments.iter().map(|&argument| argument.to_owned());
+        self.arguments.iter().cloned().chain(data).chain(arguments).collect()
     }
 
     fn index(&self) -> Embedded {
@@ -125,6 +117,19 @@ impl Chain {
         writer.delete_term(tantivy::Term::from_field_bytes(key, &[&[1], &packed[..]].concat()));
         writer.commit().unwrap();
     }
+}
+
+/// What `hydrant verify --json` ends with, and what it says.
+pub(crate) fn verified(arguments: &[impl AsRef<OsStr>]) -> (i32, Value) {
+    let (code, stdout) = verified_text(arguments);
+    (code, serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}")))
+}
+
+fn verified_text(arguments: &[impl AsRef<OsStr>]) -> (i32, String) {
+    let output = Command::new(BINARY).arg("verify").args(arguments).output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(!stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    (output.status.code().unwrap(), stdout)
 }
 
 const FIRST_DAY: &str = "hydrant-general-2021-07-23";

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use super::child::Running;
 use super::mixed::Mixed;
+use super::progress::Progress;
 use crate::cli::{BenchChain, output};
 
 /// Largest page of a search.
@@ -23,9 +24,6 @@ const PAGE: u64 = 10_000;
 const BURST: u64 = 1_000;
 
 const POLL: Duration = Duration::from_millis(20);
-
-/// How long nothing may move before the measurement gives up.
-const STALL: Duration = Duration::from_secs(60);
 
 /// Quiet time before memory is called idle.
 const IDLE_AFTER: Duration = Duration::from_secs(20);
@@ -198,27 +196,6 @@ fn check_every_entry(running: &Running, entries: u64) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Gives up when nothing moves for long.
-struct Progress {
-    found: u64,
-    since: Instant,
-}
-
-impl Progress {
-    fn new() -> Progress {
-        Progress { found: 0, since: Instant::now() }
-    }
-
-    fn check(&mut self, found: u64) -> anyhow::Result<()> {
-        if found != self.found {
-            (self.found, self.since) = (found, Instant::now());
-        } else if self.since.elapsed() > STALL {
-            bail!("{found} documents, and nothing moved for {} s", STALL.as_secs());
-        }
-        Ok(())
-    }
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -9,6 +9,8 @@ pub(super) mod deliver;
 
 mod mixed;
 
+mod progress;
+
 pub(super) mod transform;
 
 pub(super) mod verify;

@@ -171,35 +171,15 @@ async fn open_stream(config: &Config, data: &DataDir, clock: Clock) -> anyhow::R
 
 /// Waits out an outage; a wrong name and missing rights are said at once.
 #[cfg(feature = "aws")]
-pub(in crate::cli) async fn open_kinesis(
+async fn open_kinesis(
     kinesis: &crate::config::Kinesis,
     folder: PathBuf,
     clock: Clock,
 ) -> anyhow::Result<Arc<dyn stream::Engine>> {
-    use stream::kinesis::{Begin, Keep, Kinesis, Settings};
-    let begin = match kinesis.begin {
-        crate::config::Begin::TrimHorizon => Begin::TrimHorizon,
-        crate::config::Begin::Latest => Begin::Latest,
-        crate::config::Begin::AtTimestamp(time) => Begin::AtTimestamp(time.as_millisecond()),
-    };
-    let settings = Settings {
-        stream: kinesis.name.clone(),
-        region: kinesis.region.clone(),
-        endpoint: kinesis.endpoint.clone(),
-        begin,
-        checkpoints: match &kinesis.checkpoints {
-            crate::config::Checkpoints::Folder => Keep::Folder,
-            crate::config::Checkpoints::Table(name) => Keep::Table {
-                name: name.clone(),
-                endpoint: kinesis.checkpoints_endpoint.clone(),
-                worker: format!("{}:{}", host::name(), uuid::Uuid::new_v4()),
-            },
-        },
-        folder,
-    };
+    let settings = crate::cli::kinesis::settings(kinesis, folder);
     let mut backoff = OPEN_BACKOFF_FIRST;
     loop {
-        match Kinesis::open(&settings, clock).await {
+        match stream::kinesis::Kinesis::open(&settings, clock).await {
             Ok(stream) => return Ok(Arc::new(stream)),
             Err(stream::Error::Retry(problem)) => {
                 tracing::warn!(problem, "the stream does not answer: waiting for it");

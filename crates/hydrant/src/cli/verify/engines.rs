@@ -8,7 +8,7 @@ use anyhow::Context;
 use crate::cli::run::chain::open_index;
 use crate::cli::stores;
 use crate::clock::Clock;
-use crate::config::{Config, IndexEngine, StreamEngine};
+use crate::config::{Config, IndexEngine, Kinesis, StreamEngine};
 use crate::deliver::failed::Store;
 use crate::{index, stream};
 
@@ -36,7 +36,7 @@ pub(super) async fn open_read_only(config: &Config) -> anyhow::Result<Engines> {
 
 async fn open_stream(config: &Config) -> anyhow::Result<Option<Arc<dyn stream::Engine>>> {
     if let StreamEngine::Kinesis(kinesis) = &config.stream.engine {
-        return kinesis::open(config, kinesis).await.map(Some);
+        return open_kinesis(config, kinesis).await.map(Some);
     }
     let mut attempts = 1;
     loop {
@@ -50,60 +50,13 @@ async fn open_stream(config: &Config) -> anyhow::Result<Option<Arc<dyn stream::E
 }
 
 #[cfg(feature = "aws")]
-mod kinesis {
-    //! A stream of Kinesis beside the process that delivers it: on a copy of its checkpoints, which stays as it is.
-
-    use std::sync::Arc;
-
-    use anyhow::{Context, bail};
-
-    use crate::cli::run::chain::open_kinesis;
-    use crate::config::{Checkpoints, Config, Kinesis};
-    use crate::stream;
-
-    pub(super) async fn open(config: &Config, kinesis: &Kinesis) -> anyhow::Result<Arc<dyn stream::Engine>> {
-        if let Checkpoints::Table(table) = &kinesis.checkpoints {
-            bail!(
-                "the checkpoints of the stream {} are in the table {table}, beside whose holders they cannot be read yet; \
-                 verify works with checkpoints in the data folder",
-                kinesis.name
-            );
-        }
-        let copy = tempfile::tempdir().context("cannot make a folder for a copy of the checkpoints")?;
-        copy_all(&config.data.join("kinesis"), copy.path()).context("cannot copy the checkpoints")?;
-        // Kept until the process ends: the engine may write to it.
-        open_kinesis(kinesis, copy.keep(), crate::clock::Clock::System).await
-    }
-
-    fn copy_all(from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
-        let entries = match std::fs::read_dir(from) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            found => found?,
-        };
-        for entry in entries {
-            let entry = entry?;
-            let target = to.join(entry.file_name());
-            if entry.file_type()?.is_dir() {
-                std::fs::create_dir_all(&target)?;
-                copy_all(&entry.path(), &target)?;
-            } else {
-                std::fs::copy(entry.path(), target)?;
-            }
-        }
-        Ok(())
-    }
+async fn open_kinesis(config: &Config, kinesis: &Kinesis) -> anyhow::Result<Arc<dyn stream::Engine>> {
+    let settings = crate::cli::kinesis::settings(kinesis, config.data.join("kinesis"));
+    let opened = stream::kinesis::Kinesis::open_read_only(&settings, Clock::System).await;
+    Ok(Arc::new(opened.context("cannot open the stream")?))
 }
 
 #[cfg(not(feature = "aws"))]
-mod kinesis {
-    //! The configuration names no stream of Kinesis in such a build.
-
-    use std::sync::Arc;
-
-    use crate::config::{Config, Kinesis};
-    use crate::stream;
-
-    pub(super) async fn open(_config: &Config, kinesis: &Kinesis) -> anyhow::Result<Arc<dyn stream::Engine>> {
-        anyhow::bail!("the stream {} needs a build with the feature `aws`", kinesis.name)
-    }
+async fn open_kinesis(_config: &Config, kinesis: &Kinesis) -> anyhow::Result<Arc<dyn stream::Engine>> {
+    anyhow::bail!("the stream {} needs a build with the feature `aws`", kinesis.name)
 }

@@ -154,6 +154,15 @@ impl OpenSearch {
         documents.iter().map(action).collect()
     }
 
+    /// Why documents have to wait until somebody acts, if they have to.
+    async fn unready(&self) -> Result<Option<Reason>, Error> {
+        match self.prepared.get_or_try_init(|| self.prepare()).await {
+            Ok(()) => Ok(None),
+            Err(Unready::Retry(problem)) => Err(Error::Retry(problem)),
+            Err(Unready::Paused(reason)) => Ok(Some(reason)),
+        }
+    }
+
     async fn check_version(&self) -> Result<(), Unready> {
         let told = self.told(Method::GET, "/", None).await?;
         let Some(server) = Server::from_answer(&told.json) else {
@@ -253,10 +262,8 @@ fn escape(byte: u8) -> String {
 impl Engine for OpenSearch {
     fn write<'a>(&'a self, documents: &'a [Addressed]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> {
         Box::pin(async move {
-            match self.prepared.get_or_try_init(|| self.prepare()).await {
-                Ok(()) => {}
-                Err(Unready::Retry(problem)) => return Err(Error::Retry(problem)),
-                Err(Unready::Paused(reason)) => return Ok(vec![Outcome::Paused(reason); documents.len()]),
+            if let Some(reason) = self.unready().await? {
+                return Ok(vec![Outcome::Paused(reason); documents.len()]);
             }
             Ok(self.writer.write(&self.actions(documents)).await)
         })
@@ -264,10 +271,8 @@ impl Engine for OpenSearch {
 
     fn overwrite<'a>(&'a self, documents: &'a [Addressed]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> {
         Box::pin(async move {
-            match self.prepared.get_or_try_init(|| self.prepare()).await {
-                Ok(()) => {}
-                Err(Unready::Retry(problem)) => return Err(Error::Retry(problem)),
-                Err(Unready::Paused(reason)) => return Ok(vec![Outcome::Paused(reason); documents.len()]),
+            if let Some(reason) = self.unready().await? {
+                return Ok(vec![Outcome::Paused(reason); documents.len()]);
             }
             let actions = self.actions(documents);
             let mut outcomes = self.overwriter.write(&actions).await;

@@ -2,6 +2,7 @@
 
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 
+use crate::aws::with_causes;
 use crate::stream::Error;
 
 /// A call that has failed.
@@ -70,17 +71,6 @@ impl Failure {
             other @ (Failure::Throttled(_) | Failure::Expired | Failure::Other(_)) => other.into(),
         }
     }
-}
-
-/// An error and what it comes from, each once.
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 impl From<Failure> for Error {

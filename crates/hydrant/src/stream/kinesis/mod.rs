@@ -39,8 +39,9 @@ use super::{
     Appended, Checkpoint, Engine, Error, Mark, NewRecord, Position, Read, ReadLimits, Shard, ShardId, ShardStatus,
 };
 use crate::clock::Clock;
-use checkpoints::folder::Folder;
-use checkpoints::{Checkpoints, Start, table};
+use checkpoints::folder::{self, Folder};
+use checkpoints::table::{self, Table};
+use checkpoints::{Checkpoints, Start, snapshot};
 use marks::Marks;
 use reader::Reader;
 
@@ -85,6 +86,23 @@ pub enum Begin {
     AtTimestamp(i64),
 }
 
+impl Begin {
+    fn start(self, clock: Clock) -> Start {
+        match self {
+            Begin::TrimHorizon => Start::Oldest,
+            Begin::Latest => Start::At(clock.now_ms()),
+            Begin::AtTimestamp(ms) => Start::At(ms),
+        }
+    }
+}
+
+/// What a stream is opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum For {
+    Delivery,
+    Looking,
+}
+
 /// A stream of Amazon Kinesis Data Streams.
 #[derive(Debug)]
 pub struct Kinesis {
@@ -109,31 +127,39 @@ struct Stream {
 impl Kinesis {
     /// Asks for the stream, so that a wrong name or missing rights are said at once, as [`Error::Fatal`].
     pub fn open(settings: &Settings, clock: Clock) -> BoxFuture<'_, Result<Kinesis, Error>> {
-        Kinesis::open_now(settings, clock).boxed()
+        Kinesis::opened(settings, clock, For::Delivery).boxed()
     }
 
-    async fn open_now(settings: &Settings, clock: Clock) -> Result<Kinesis, Error> {
-        let config = crate::aws::config(settings.region.as_deref(), settings.endpoint.as_deref()).await;
-        let is_arn = settings.stream.starts_with("arn:");
-        let named = Some(settings.stream.clone());
-        let (name, arn) = if is_arn { (None, named) } else { (named, None) };
-        let mut stream = Stream { client: Client::new(&config), name, arn, created_ms: 0 };
-        let summary = stream.summary().await.map_err(failure::Failure::at_start)?;
-        stream.created_ms = summary.created_ms;
-        let folder = settings.folder.join(&summary.name);
+    /// As [`open`](Kinesis::open), to be looked at beside the processes that deliver it: all shards as their checkpoints
+    /// stand now. Changes nothing; whatever would is refused.
+    pub fn open_read_only(settings: &Settings, clock: Clock) -> BoxFuture<'_, Result<Kinesis, Error>> {
+        Kinesis::opened(settings, clock, For::Looking).boxed()
+    }
+
+    async fn opened(settings: &Settings, clock: Clock, what_for: For) -> Result<Kinesis, Error> {
+        let (region, endpoint) = (settings.region.as_deref(), settings.endpoint.as_deref());
+        let opened = Stream::open(&settings.stream, region, endpoint).await;
+        let (stream, summary) = opened.map_err(failure::Failure::at_start)?;
+        let (name, created_ms) = (summary.name.as_str(), summary.created_ms);
+        let folder = settings.folder.join(name);
         let marks = Marks::open(&folder.join("marks.json"))?;
+        let start = settings.begin.start(clock);
         let checkpoints = match &settings.checkpoints {
-            Keep::Folder => Checkpoints::Folder(Folder::open(&folder, &summary.name, summary.created_ms)?),
-            Keep::Table { name, endpoint, worker } => {
-                let config = crate::aws::config(settings.region.as_deref(), endpoint.as_deref()).await;
+            Keep::Folder if what_for == For::Delivery => Checkpoints::Folder(Folder::open(&folder, name, created_ms)?),
+            Keep::Folder => Checkpoints::Snapshot(folder::snapshot(&folder, name, created_ms, start)?),
+            Keep::Table { name: table, endpoint, worker } => {
+                let config = crate::aws::config(region, endpoint.as_deref()).await;
                 let settings = table::Settings {
-                    table: name.clone(),
+                    table: table.clone(),
                     worker: worker.clone(),
-                    stream: format!("{} {}", summary.name, summary.created_ms),
+                    stream: format!("{name} {created_ms}"),
                     lease: table::LEASE_DEFAULT,
                 };
                 let client = aws_sdk_dynamodb::Client::new(&config);
-                Checkpoints::Table(table::Table::open(client, settings).await?)
+                match what_for {
+                    For::Delivery => Checkpoints::Table(Table::open(client, settings).await?),
+                    For::Looking => Checkpoints::Snapshot(Table::snapshot(client, settings, start).await?),
+                }
             }
         };
         Ok(Kinesis {
@@ -145,14 +171,6 @@ impl Kinesis {
             readers: Mutex::default(),
             kept_for: Mutex::new(Some((tokio::time::Instant::now(), summary.kept_for))),
         })
-    }
-
-    fn start(&self) -> Start {
-        match self.begin {
-            Begin::TrimHorizon => Start::Oldest,
-            Begin::Latest => Start::At(self.clock.now_ms()),
-            Begin::AtTimestamp(ms) => Start::At(ms),
-        }
     }
 
     fn reader(&self, shard: &ShardId) -> Arc<Reader> {
@@ -193,6 +211,9 @@ impl Engine for Kinesis {
     }
 
     fn append(&self, records: Vec<NewRecord>) -> BoxFuture<'_, Result<Vec<Result<Appended, Error>>, Error>> {
+        if matches!(self.checkpoints, Checkpoints::Snapshot(_)) {
+            return std::future::ready(Err(snapshot::refused("append"))).boxed();
+        }
         append::append(&self.stream, &self.marks, records).boxed()
     }
 

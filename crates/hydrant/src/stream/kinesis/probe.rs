@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use aws_sdk_kinesis::Client;
-
 use super::Stream;
 use super::checkpoints::Start;
 use super::checkpoints::folder;
@@ -55,12 +53,7 @@ impl Probe {
     /// # Errors
     /// The stream cannot be described.
     pub async fn open(stream: &str, region: Option<&str>, endpoint: Option<&str>) -> Result<Probe, Problem> {
-        let client = Client::new(&crate::aws::config(region, endpoint).await);
-        let named = Some(stream.to_owned());
-        let (name, arn) = if stream.starts_with("arn:") { (None, named) } else { (named, None) };
-        let mut stream = Stream { client, name, arn, created_ms: 0 };
-        let summary = stream.summary().await?;
-        stream.created_ms = summary.created_ms;
+        let (stream, summary) = Stream::open(stream, region, endpoint).await?;
         Ok(Probe { stream, name: summary.name, kept_for: summary.kept_for })
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use aws_sdk_kinesis::Client;
 use tokio::time::Instant;
 
 use super::checkpoints::Listed;
@@ -24,7 +25,22 @@ pub(super) struct Summary {
 }
 
 impl Stream {
-    pub(super) async fn summary(&self) -> Result<Summary, Failure> {
+    /// `named`: its name or its ARN.
+    pub(super) async fn open(
+        named: &str,
+        region: Option<&str>,
+        endpoint: Option<&str>,
+    ) -> Result<(Stream, Summary), Failure> {
+        let client = Client::new(&crate::aws::config(region, endpoint).await);
+        let given = Some(named.to_owned());
+        let (name, arn) = if named.starts_with("arn:") { (None, given) } else { (given, None) };
+        let mut stream = Stream { client, name, arn, created_ms: 0 };
+        let summary = stream.summary().await?;
+        stream.created_ms = summary.created_ms;
+        Ok((stream, summary))
+    }
+
+    async fn summary(&self) -> Result<Summary, Failure> {
         let request = self.client.describe_stream_summary();
         let request = request.set_stream_name(self.name.clone()).set_stream_arn(self.arn.clone());
         let answer = request.send().await.map_err(|error| Failure::of("describe the stream", &error))?;
@@ -64,7 +80,7 @@ impl Stream {
 impl Kinesis {
     pub(super) async fn list(&self) -> Result<Vec<Shard>, Error> {
         let listed = self.stream.list().await?;
-        let standings = self.checkpoints.sync(&listed, self.start()).await?;
+        let standings = self.checkpoints.sync(&listed, self.begin.start(self.clock)).await?;
         self.refresh_summary().await;
         let mine = |standing: &Standing| matches!(standing, Standing::Mine { .. });
         let ours: BTreeSet<&ShardId> =

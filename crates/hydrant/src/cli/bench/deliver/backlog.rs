@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{Bench, DAY_MS, Progress, round};
+use super::{Bench, DAY_MS, round};
 use crate::cli::bench::child::Running;
 use crate::cli::bench::mixed::Mixed;
+use crate::cli::bench::progress::Progress;
 use crate::cli::output;
 
 /// Steps in which the log grows, after each of which memory is looked at.

@@ -12,6 +12,7 @@ mod corpus;
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::child::Running;
+use super::progress::Progress;
 use crate::cli::{BenchDeliver, output};
 use cluster::Cluster;
 use corpus::Corpus;
@@ -32,9 +34,6 @@ const NAME: &str = "hydrant-bench-{format}";
 const DAY_MS: i64 = 1_626_998_400_000;
 
 const POLL: Duration = Duration::from_millis(10);
-
-/// How long nothing may move before the measurement gives up.
-const STALL: Duration = Duration::from_secs(60);
 
 fn index_name(format: Format) -> String {
     format!("{}-2021-07-23", NAME.replace("{format}", format.name()))
@@ -151,7 +150,7 @@ impl Bench<'_> {
     /// The real program, beside a stream that holds everything.
     async fn deliver(&self, round: usize, documents: u64) -> anyhow::Result<Delivered> {
         let data = self.dir.join(format!("data-{round}"));
-        copy(&self.dir.join("filled"), &data)?;
+        copy_folder(&self.dir.join("filled"), &data)?;
         let config = self.config();
         let start = Instant::now();
         let running = Running::with(&self.program, &[OsStr::new("--config"), config.as_os_str()], &data)?;
@@ -185,39 +184,19 @@ impl Bench<'_> {
     }
 }
 
-fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+/// Copies a folder and all below it; `to` is made where it is not there.
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
+            copy_folder(&entry.path(), &target)?;
         } else {
             fs::copy(entry.path(), target)?;
         }
     }
     Ok(())
-}
-
-/// Gives up when nothing moves for long.
-struct Progress {
-    found: u64,
-    since: Instant,
-}
-
-impl Progress {
-    fn new() -> Progress {
-        Progress { found: 0, since: Instant::now() }
-    }
-
-    fn check(&mut self, found: u64) -> anyhow::Result<()> {
-        if found != self.found {
-            (self.found, self.since) = (found, Instant::now());
-        } else if self.since.elapsed() > STALL {
-            bail!("{found} documents, and nothing moved for {} s", STALL.as_secs());
-        }
-        Ok(())
-    }
 }
 
 /// The median.

@@ -18,6 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use super::snapshot::{Snapshot, Stored};
 use super::{Kept, Listed, Start, check_forward};
 use crate::stream::{Checkpoint, Error, Position, ShardId, Standing};
 
@@ -35,12 +36,6 @@ const STATE_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) struct Folder {
     path: PathBuf,
     shards: Arc<Mutex<BTreeMap<ShardId, Stored>>>,
-}
-
-#[derive(Clone, Debug)]
-struct Stored {
-    kept: Kept,
-    delivered: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -122,18 +117,34 @@ impl Folder {
     }
 }
 
+/// What a folder keeps; makes nothing.
+pub(in crate::stream::kinesis) fn snapshot(
+    path: &Path,
+    name: &str,
+    created_ms: i64,
+    start: Start,
+) -> Result<Snapshot, Error> {
+    let shards = kept(path, name, created_ms)?;
+    let start = if shards.is_empty() { start } else { Start::Oldest };
+    Ok(Snapshot { shards, start })
+}
+
+fn kept(path: &Path, name: &str, created_ms: i64) -> Result<BTreeMap<ShardId, Stored>, Error> {
+    if !path.is_dir() {
+        return Ok(BTreeMap::new());
+    }
+    is_of_stream(path, name, created_ms)?;
+    stored(path)
+}
+
 /// The positions that a folder keeps, `None` for a shard that is delivered to its end; makes nothing.
 pub(in crate::stream::kinesis) fn positions(
     path: &Path,
     name: &str,
     created_ms: i64,
 ) -> Result<BTreeMap<ShardId, Option<Position>>, Error> {
-    if !path.is_dir() {
-        return Ok(BTreeMap::new());
-    }
-    is_of_stream(path, name, created_ms)?;
     let position = |stored: Stored| stored.kept.checkpoint.and_then(|checkpoint| checkpoint.position);
-    let shards = stored(path)?.into_iter();
+    let shards = kept(path, name, created_ms)?.into_iter();
     let begun = shards.filter_map(|(shard, stored)| {
         let delivered = stored.delivered;
         let position = position(stored);

@@ -1,13 +1,17 @@
 //! How far the shards of a Kinesis stream are delivered, kept where this process finds it again: a folder, for one
-//! process ([`folder`]), or a DynamoDB table, for several that share the shards ([`table`]).
+//! process ([`folder`]), or a DynamoDB table, for several that share the shards ([`table`]). [`snapshot`]: what either
+//! keeps, to be looked at.
 
 pub(super) mod folder;
+
+pub(super) mod snapshot;
 
 pub(super) mod table;
 
 use super::position;
 use crate::stream::{Checkpoint, Error, ShardId, Standing};
 use folder::Folder;
+use snapshot::Snapshot;
 use table::Table;
 
 /// What Kinesis says of a shard.
@@ -39,6 +43,8 @@ pub(super) struct Kept {
 pub(super) enum Checkpoints {
     Folder(Folder),
     Table(Table),
+    /// Nothing can be kept.
+    Snapshot(Snapshot),
 }
 
 impl Checkpoints {
@@ -49,6 +55,7 @@ impl Checkpoints {
         match self {
             Checkpoints::Folder(folder) => folder.sync(listed, start).await,
             Checkpoints::Table(table) => table.sync(listed, start).await,
+            Checkpoints::Snapshot(snapshot) => Ok(snapshot.standings(listed)),
         }
     }
 
@@ -57,6 +64,7 @@ impl Checkpoints {
         match self {
             Checkpoints::Folder(folder) => folder.load(shard).await,
             Checkpoints::Table(table) => table.load(shard).await,
+            Checkpoints::Snapshot(snapshot) => Ok(snapshot.load(shard)),
         }
     }
 
@@ -65,12 +73,13 @@ impl Checkpoints {
         match self {
             Checkpoints::Folder(folder) => folder.commit(shard, checkpoint).await,
             Checkpoints::Table(table) => table.commit(shard, checkpoint).await,
+            Checkpoints::Snapshot(_) => Err(snapshot::refused("keep a checkpoint")),
         }
     }
 
     pub(super) async fn close(&self) {
         match self {
-            Checkpoints::Folder(_) => {}
+            Checkpoints::Folder(_) | Checkpoints::Snapshot(_) => {}
             Checkpoints::Table(table) => table.close().await,
         }
     }
@@ -80,6 +89,7 @@ impl Checkpoints {
         match self {
             Checkpoints::Folder(folder) => folder.finish(shard).await,
             Checkpoints::Table(table) => table.finish(shard).await,
+            Checkpoints::Snapshot(_) => Err(snapshot::refused("finish a shard")),
         }
     }
 }

@@ -29,6 +29,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::snapshot::Snapshot;
 use super::{Kept, Listed, Start, check_forward};
 use crate::stream::{Checkpoint, Error, ShardId, Standing};
 use keeper::{Keeper, Looked};
@@ -102,6 +103,12 @@ impl Table {
         let mut tasks = JoinSet::new();
         tasks.spawn(Keeper::new(Arc::clone(&shared), looks).run(stop.clone()));
         Ok(Table { shared, looked, stop, tasks: tokio::sync::Mutex::new(tasks) })
+    }
+
+    /// What the table keeps, as somebody without a lease sees it.
+    pub(crate) async fn snapshot(client: Client, settings: Settings, start: Start) -> Result<Snapshot, Error> {
+        let Settings { table, worker, stream, lease: _ } = settings;
+        Store { client, table, worker, stream }.snapshot(start).await
     }
 
     /// Gives all leases back, so that others take them at once, and holds no more.

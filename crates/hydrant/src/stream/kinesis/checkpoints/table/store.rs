@@ -3,8 +3,7 @@
 //! All writes but the making of a row are conditional updates of single columns, so that columns of others stay. What
 //! holds a lease is the pair of owner and term: a write that was done and whose answer was lost may be done again.
 
-use std::collections::HashMap;
-use std::error::Error as _;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -15,8 +14,10 @@ use aws_sdk_dynamodb::types::{
 };
 use tokio::time::Instant;
 
+use super::super::snapshot::{Snapshot, Stored};
 use super::super::{Kept, Listed, Start};
 use super::row::{self, Item, Row};
+use crate::aws::with_causes;
 use crate::stream::{Error, ShardId};
 
 /// How long a table that was just made may take until it can be used.
@@ -122,12 +123,23 @@ impl Store {
 
     /// The earliest place that rows of ours begin at.
     pub(super) async fn start(&self) -> Result<Option<Start>, Error> {
-        let starts = self.scan("#leaseKey, #hydrant").await?;
-        let time = |start: &Start| match start {
-            Start::Oldest => i64::MIN,
-            Start::At(ms) => *ms,
+        Ok(earliest(&self.scan("#leaseKey, #hydrant").await?))
+    }
+
+    /// What is kept, with no lease taken; nothing where there is no table.
+    pub(super) async fn snapshot(&self, configured: Start) -> Result<Snapshot, Error> {
+        let items = match self.describe().await? {
+            Some(_) => self.scan("#leaseKey, #checkpoint, #checkpointSubSequenceNumber, #hydrant").await?,
+            None => Vec::new(),
         };
-        Ok(starts.iter().filter_map(row::start).min_by_key(time))
+        let start = earliest(&items).unwrap_or(configured);
+        let mut shards = BTreeMap::new();
+        for item in &items {
+            if let Some(Row { shard, delivered, .. }) = Row::of(item) {
+                shards.insert(shard, Stored { kept: row::kept(item, &self.stream, start)?, delivered });
+            }
+        }
+        Ok(Snapshot { shards, start })
     }
 
     async fn scan(&self, columns: &str) -> Result<Vec<Item>, Error> {
@@ -275,6 +287,15 @@ impl Store {
     }
 }
 
+/// The earliest place that rows of ours begin at.
+fn earliest(items: &[Item]) -> Option<Start> {
+    let time = |start: &Start| match start {
+        Start::Oldest => i64::MIN,
+        Start::At(ms) => *ms,
+    };
+    items.iter().filter_map(row::start).min_by_key(time)
+}
+
 /// A request that has failed.
 enum Failed {
     /// The service has answered with this code.
@@ -296,7 +317,7 @@ impl From<Failed> for Error {
 /// `what` completes "cannot …".
 async fn bounded<T, E, R>(what: &str, request: impl Future<Output = Result<T, SdkError<E, R>>>) -> Result<T, Failed>
 where
-    SdkError<E, R>: std::error::Error + ProvideErrorMetadata,
+    SdkError<E, R>: std::error::Error + ProvideErrorMetadata + 'static,
 {
     let error = match tokio::time::timeout(REQUEST_TIME_MAX, request).await {
         Ok(Ok(answer)) => return Ok(answer),
@@ -310,13 +331,7 @@ where
         let text = format!("cannot {what}: {code}: {}", error.message().unwrap_or("no message"));
         return Err(Failed::Refused(code.to_owned(), text));
     }
-    let mut text = format!("cannot {what}: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    Err(Failed::Unknown(text))
+    Err(Failed::Unknown(format!("cannot {what}: {}", with_causes(&error))))
 }
 
 /// Every `#name` of the expressions, for the column `name`: many names of columns are words of DynamoDB's own.
