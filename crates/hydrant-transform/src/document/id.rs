@@ -1,32 +1,67 @@
 //! Document ids: a pure function of the log event, so that a resend, a retry and a replay meet the document they
 //! made before.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::hex::hex;
+use crate::hex::pair;
 
 /// 128 bits of SHA-256 as 32 lower-case hexadecimal digits: `_id` in the index.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DocumentId(String);
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct DocumentId(Text);
+
+/// An id of ours is short, and there are many: it lies where it is used. A text has one way to be written here.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Text {
+    Digits([u8; DIGITS]),
+    Other(String),
+}
+
+const DIGITS: usize = 32;
 
 impl DocumentId {
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Text::Digits(digits) => std::str::from_utf8(digits).unwrap_or_default(),
+            Text::Other(text) => text,
+        }
+    }
+}
+
+impl Ord for DocumentId {
+    fn cmp(&self, other: &DocumentId) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl PartialOrd for DocumentId {
+    fn partial_cmp(&self, other: &DocumentId) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Debug for DocumentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DocumentId({:?})", self.as_str())
     }
 }
 
 impl fmt::Display for DocumentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl From<String> for DocumentId {
     /// Takes an id that was stored before, as it stands.
     fn from(stored: String) -> DocumentId {
-        DocumentId(stored)
+        let is_ours = |digits: &[u8; DIGITS]| digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        match stored.as_bytes().first_chunk().filter(|digits| stored.len() == DIGITS && is_ours(digits)) {
+            Some(digits) => DocumentId(Text::Digits(*digits)),
+            None => DocumentId(Text::Other(stored)),
+        }
     }
 }
 
@@ -60,7 +95,11 @@ pub struct DocumentHash([u8; 16]);
 
 impl From<DocumentHash> for DocumentId {
     fn from(hash: DocumentHash) -> DocumentId {
-        DocumentId(hex(&hash.0))
+        let mut digits = [b'0'; DIGITS];
+        for (two, byte) in digits.chunks_exact_mut(2).zip(hash.0) {
+            two.copy_from_slice(&pair(byte));
+        }
+        DocumentId(Text::Digits(digits))
     }
 }
 
@@ -138,6 +177,17 @@ mod tests {
             sequence_number: "1",
         };
         assert_eq!(id(&raw, 0, 0), "68d9a23ad1ac26bebe85fddd138727f9");
+    }
+
+    #[test]
+    fn an_id_is_its_text_wherever_it_came_from() {
+        let made = document_id(&cloudwatch(), 7, 0);
+        assert_eq!(DocumentId::from("337ee27551fdf57f103b21e5376c7864".to_owned()), made);
+        for other in ["", "337EE27551FDF57F103B21E5376C7864", "337ee27551fdf57f103b21e5376c786", "x", "ﬀ"] {
+            let stored = DocumentId::from(other.to_owned());
+            assert_eq!((stored.as_str(), stored == made), (other, false));
+            assert_eq!(stored < made, other < made.as_str());
+        }
     }
 
     #[test]

@@ -8,9 +8,12 @@ use super::event::{self, EntryOutcome, Metadata};
 use super::mould::{Moulds, Values};
 use super::statement::StatementFields;
 use super::write::own_instant;
-use super::{DOCUMENTS_BYTES_MAX, DropReason, MESSAGE_BYTES_MAX, ORDINAL, Options, Origin, RecordSource};
+use super::{
+    DOCUMENTS_BYTES_MAX, DropReason, MESSAGE_BYTES_MAX, ORDINAL, Options, Origin, RecordSource, Transformed,
+    transform_leaving,
+};
 use crate::document::timestamp::{MICROS_END, UtcStamps, write_rfc3339};
-use crate::document::{DocumentHash, EventSource, LogStreamIds};
+use crate::document::{Document, DocumentHash, EventSource, LogStreamIds};
 use crate::entry::Format;
 use crate::entry::mysql::general::{self, Stamp, Window, parse_escaped};
 use crate::envelope::gzip::Inflater;
@@ -43,6 +46,8 @@ pub struct Line {
     pub format: Format,
     /// The log event's own time, milliseconds since 1970 UTC.
     pub timestamp_ms: i64,
+    /// The log event it came from: index into the events of its record.
+    pub event_idx: u32,
     /// Only a part of an entry.
     pub partial: bool,
     /// Where its newline ends in the data.
@@ -84,10 +89,34 @@ impl<'o> LineTransformer<'o> {
 
     /// Turns a record into lines. `None`: it is not an ordinary one, or something in it fails: see [`super::transform`].
     pub fn transform(&mut self, record: &[u8], source: RecordSource<'_>) -> Option<&mut Lines> {
-        self.fill_lines(record, source).map(|()| &mut self.lines)
+        self.fill_lines(record, source).map(|_| &mut self.lines)
     }
 
-    fn fill_lines(&mut self, record: &[u8], source: RecordSource<'_>) -> Option<()> {
+    /// As [`transform_leaving`], which leaves the log events that [`Options::join`] says are pieces. Where a record is an
+    /// ordinary one, its log events are not kept: whoever needs their bytes transforms it again.
+    pub fn documents(&mut self, record: &[u8], source: RecordSource<'_>) -> Transformed {
+        let Some(place) = self.fill_lines(record, source) else {
+            let join = &self.options.join;
+            return transform_leaving(record, source, self.options, &|stream| join.applies(&stream.log_group));
+        };
+        let Lines { data, documents, dropped } = &mut self.lines;
+        let mut begin = 0;
+        let document = |line: Line| {
+            let Line { hash, format, timestamp_ms, event_idx, partial: _, end } = line;
+            let source = data.get(begin..end - 1).unwrap_or_default().to_vec();
+            begin = end;
+            Document { id: hash.into(), format, timestamp_ms, ordinal: ORDINAL, source, event_idx }
+        };
+        Transformed {
+            documents: documents.drain(..).map(document).collect(),
+            dropped: std::mem::take(dropped),
+            origins: self.streams.get(place).map(|stream| stream.origin.clone()).into_iter().collect(),
+            ..Transformed::default()
+        }
+    }
+
+    /// Answers the place of its log stream.
+    fn fill_lines(&mut self, record: &[u8], source: RecordSource<'_>) -> Option<usize> {
         let LineTransformer { options, inflater, lines, memory, streams } = self;
         lines.data.clear();
         lines.data.shrink_to(KEPT_BYTES_MAX);
@@ -122,9 +151,9 @@ impl<'o> LineTransformer<'o> {
             let source = EventSource { owner, log_group, log_stream, event_id: event.id, shard, sequence_number };
             let hash = work.stream.ids.hash(&source, event_idx, ORDINAL);
             let (timestamp_ms, partial, end) = (event.timestamp_ms, event.flags.partial, work.lines.data.len());
-            work.lines.documents.push(Line { hash, format, timestamp_ms, partial, end });
+            work.lines.documents.push(Line { hash, format, timestamp_ms, event_idx, partial, end });
         }
-        Some(())
+        Some(place)
     }
 }
 

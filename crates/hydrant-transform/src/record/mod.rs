@@ -209,6 +209,11 @@ impl Transformed {
     /// Where a log event came from. `None` if the record has no such event.
     pub fn origin(&self, event_idx: u32) -> Option<&Origin> {
         self.events.get(usize::try_from(event_idx).ok()?)?;
+        self.run(event_idx)
+    }
+
+    /// The run that a log event is in, if there is one.
+    fn run(&self, event_idx: u32) -> Option<&Origin> {
         let behind = self.origins.partition_point(|origin| origin.first_event_idx <= event_idx);
         self.origins.get(behind.checked_sub(1)?)
     }

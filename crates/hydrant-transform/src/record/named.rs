@@ -7,7 +7,7 @@ use crate::document::{Document, NameSource};
 impl Transformed {
     /// Of one of its documents; `arrival_ms` is the record's.
     pub fn name_source(&self, document: &Document, arrival_ms: i64) -> NameSource<'_> {
-        let origin = self.origin(document.event_idx);
+        let origin = self.run(document.event_idx);
         let (owner, log_group, log_stream) = origin.map_or(("", "", ""), |origin| {
             (origin.owner.as_str(), origin.log_group.as_str(), origin.log_stream.as_str())
         });

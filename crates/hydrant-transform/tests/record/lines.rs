@@ -1,9 +1,11 @@
 //! The quick way says what the plain way says, byte for byte.
 
-use hydrant_transform::document::{DocumentId, Profile};
+use hydrant_transform::document::{Document, DocumentId, NameSource, Profile};
 use hydrant_transform::entry::Format;
 use hydrant_transform::envelope::gzip::Compressor;
-use hydrant_transform::record::{Filter, Filters, LineTransformer, Noise, Options, RecordSource, transform};
+use hydrant_transform::record::{
+    Filter, Filters, LineTransformer, Noise, Options, RecordSource, Transformed, transform,
+};
 use hydrant_transform::sql::redact::Redact;
 use proptest::prelude::*;
 
@@ -13,6 +15,17 @@ const SOURCE: RecordSource<'static> =
 /// Whether the record was an ordinary one; then both ways are compared.
 fn compare(transformer: &mut LineTransformer<'_>, record: &[u8], options: &Options) -> bool {
     let plain = transform(record, SOURCE, options);
+    // As delivery takes them, ordinary or not.
+    let alone = transformer.documents(record, SOURCE);
+    assert_eq!((&alone.documents, &alone.dropped, &alone.failed), (&plain.documents, &plain.dropped, &plain.failed));
+    let names = |of: &Transformed| {
+        let name = |document: &Document| {
+            let NameSource { owner, log_group, log_stream, arrival_ms, .. } = of.name_source(document, 7);
+            (owner.to_owned(), log_group.to_owned(), log_stream.to_owned(), arrival_ms)
+        };
+        of.documents.iter().map(name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&alone), names(&plain));
     let Some(lines) = transformer.transform(record, SOURCE) else { return false };
     let mut data = Vec::new();
     let mut ends = Vec::new();

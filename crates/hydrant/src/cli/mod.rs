@@ -296,6 +296,11 @@ struct BenchDeliver {
     /// Entries that are written into a log while the index takes nothing
     #[arg(long, default_value_t = 600_000)]
     backlog: u64,
+    /// A running server that speaks as Kinesis does, such as kinesalite: one more round delivers from a stream
+    /// `hydrant-bench-…`, which is made in it and removed
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "URL")]
+    kinesis: Option<String>,
     /// The program that delivers [default: this one]
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,

@@ -12,13 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hydrant_transform::record::join::LogStream;
-use hydrant_transform::record::{DropReason, Failure};
+use hydrant_transform::record::{DropReason, Failure, LineTransformer};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::failed::Earlier;
-use super::gathering::{Gathering, Named, Taken, slice, take};
+use super::gathering::{Gathering, Named, Taken, slice, take, take_leaving};
 use super::joining::{Again, Arrived, Done, Finished, Joining};
 use super::naming::Rules;
 use super::{Delivery, End, Error, Mode};
@@ -310,8 +309,8 @@ impl Delivery {
             let parts = self.settings.cores.split(named).into_iter().map(|part| {
                 let (shard, options) = (shard.clone(), options.clone());
                 self.settings.cores.run(move || {
-                    let leaves = |stream: &LogStream| options.join.applies(&stream.log_group);
-                    part.into_iter().map(|named| take(&shard, named, &options, &leaves)).collect::<Vec<_>>()
+                    let mut transformer = LineTransformer::new(&options);
+                    part.into_iter().map(|named| take(&shard, named, &mut transformer)).collect::<Vec<_>>()
                 })
             });
             for mut taken in join_all(parts).await.into_iter().flatten() {
@@ -345,7 +344,7 @@ impl Delivery {
                 return Err(Error::Shard { shard: shard.clone(), problem });
             }
             for named in name(place, records) {
-                let taken = take(shard, named, &self.settings.transform, &|stream| again.wants(stream));
+                let taken = take_leaving(shard, named, &self.settings.transform, &|stream| again.wants(stream));
                 let Taken { named: Named { record, naming, rule_after }, pieces, .. } = taken;
                 let arrived = Arrived { record: &record, naming: &naming, naming_rule: rule_after, pieces };
                 joining.take_again(arrived, &mut again, &mut place.finished);

@@ -8,7 +8,8 @@ use hydrant_transform::document::IndexNaming;
 use hydrant_transform::envelope::gzip::inflated_bytes;
 use hydrant_transform::record::join::LogStream;
 use hydrant_transform::record::{
-    DropReason, Failure, Options, Piece, RecordSource, Transformed, transform_joined, transform_leaving,
+    DropReason, Failure, LineTransformer, Options, Piece, RecordSource, Transformed, transform_joined,
+    transform_leaving,
 };
 use tokio::time::Instant;
 
@@ -133,8 +134,23 @@ pub(super) struct Taken {
     pub(super) pieces: Vec<Piece>,
 }
 
-pub(super) fn take(shard: &ShardId, named: Named, options: &Options, leaves: &dyn Fn(&LogStream) -> bool) -> Taken {
+pub(super) fn take(shard: &ShardId, named: Named, transformer: &mut LineTransformer<'_>) -> Taken {
+    let transformed = transformer.documents(&named.record.data, source(shard, &named.record));
+    taken(named, transformed)
+}
+
+/// What became of a record, of whose log events some are left to a joiner.
+pub(super) fn take_leaving(
+    shard: &ShardId,
+    named: Named,
+    options: &Options,
+    leaves: &dyn Fn(&LogStream) -> bool,
+) -> Taken {
     let transformed = transform_leaving(&named.record.data, source(shard, &named.record), options, leaves);
+    taken(named, transformed)
+}
+
+fn taken(named: Named, transformed: Transformed) -> Taken {
     let mut names = named.naming.names();
     let index_names: Vec<String> = (transformed.documents.iter())
         .map(|document| names.name(&transformed.name_source(document, named.record.arrival_ms)).to_owned())

@@ -11,7 +11,7 @@ use hydrant_opensearch::bulk::{Action, Body, BodyLimits, Operation, bodies, chec
 use hydrant_transform::document::{Document, IndexNaming, NameSource, Rotation};
 use hydrant_transform::entry::Format;
 use hydrant_transform::envelope::{EventFlags, Extra, LogEvent};
-use hydrant_transform::record::{Options, RecordSource, transform_leaving};
+use hydrant_transform::record::{LineTransformer, Options, RecordSource};
 use jiff::Timestamp;
 
 use super::{DAY_MS, NAME};
@@ -74,7 +74,10 @@ impl Corpus {
     /// An embedded stream of one shard in this folder that holds the records.
     pub(super) async fn fill(&self, dir: &Path) -> anyhow::Result<()> {
         let retention = Retention { age: Duration::from_secs(24 * 3600), bytes: u64::MAX };
-        let stream = Embedded::open(dir, 1, retention, Clock::System).context("cannot make a stream")?;
+        self.append(&Embedded::open(dir, 1, retention, Clock::System).context("cannot make a stream")?).await
+    }
+
+    pub(super) async fn append(&self, stream: &dyn Engine) -> anyhow::Result<()> {
         for records in self.records.chunks(APPENDED) {
             let records = records.iter().map(|data| NewRecord {
                 partition_key: self.partition_key.clone(),
@@ -92,7 +95,10 @@ impl Corpus {
     /// Every document in a request's body, as full as the writer makes them.
     pub(super) fn bodies(&self) -> anyhow::Result<Vec<Body>> {
         let naming = naming()?;
-        let documents: Vec<Document> = self.records.iter().flat_map(transformed).collect();
+        let options = Options::default();
+        let mut transformer = LineTransformer::new(&options);
+        let documents: Vec<Document> =
+            self.records.iter().flat_map(|record| transformed(&mut transformer, record)).collect();
         let names: Vec<String> = documents.iter().map(|one| naming.name(&of_none(one))).collect();
         if documents.len() as u64 != self.documents {
             bail!("{} documents came of {} entries", documents.len(), self.documents);
@@ -108,10 +114,13 @@ impl Corpus {
         let (naming, most) = (naming()?, deliver::Limits::default());
         let pass = || {
             let (mut documents, mut names, mut bytes) = (Vec::new(), Vec::new(), 0);
+            let options = Options::default();
+            let mut transformer = LineTransformer::new(&options);
+            let mut index_names = naming.names();
             for record in &self.records {
-                for document in transformed(record) {
+                for document in transformed(&mut transformer, record) {
                     bytes += document.source.len();
-                    names.push(naming.name(&of_none(&document)));
+                    names.push(index_names.name(&of_none(&document)).to_owned());
                     documents.push(document);
                 }
                 bytes += record.len();
@@ -138,9 +147,9 @@ fn naming() -> anyhow::Result<IndexNaming> {
     Ok(IndexNaming::new(NAME, Rotation::OneDay)?)
 }
 
-fn transformed(record: &Bytes) -> Vec<Document> {
+fn transformed(transformer: &mut LineTransformer<'_>, record: &Bytes) -> Vec<Document> {
     let source = RecordSource { shard: "shardId-000000000000", sequence_number: "1", arrival_ms: DAY_MS };
-    transform_leaving(record, source, &Options::default(), &|_| false).documents
+    transformer.documents(record, source).documents
 }
 
 fn requests(documents: &[Document], names: &[String]) -> Vec<Body> {

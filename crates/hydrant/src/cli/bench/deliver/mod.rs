@@ -10,6 +10,9 @@ mod cluster;
 
 mod corpus;
 
+#[cfg(feature = "aws")]
+mod kinesis;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -33,7 +36,8 @@ const NAME: &str = "hydrant-bench-{format}";
 /// The day of all entries: 2021-07-23.
 const DAY_MS: i64 = 1_626_998_400_000;
 
-const POLL: Duration = Duration::from_millis(10);
+/// Each look costs the program some, and a round takes seconds.
+const POLL: Duration = Duration::from_millis(100);
 
 fn index_name(format: Format) -> String {
     format!("{}-2021-07-23", NAME.replace("{format}", format.name()))
@@ -96,13 +100,12 @@ impl Bench<'_> {
         output::notice(&format!("{:.2} µs from record to bulk bytes", to_bulk.as_secs_f64() * 1e6));
         let bodies = corpus.bodies()?;
         corpus.fill(&self.dir.join("filled/stream")).await?;
-        self.write_config()?;
+        self.write_config("")?;
         let documents = corpus.documents;
-        drop(corpus);
         let (mut bare, mut delivered) = (Vec::new(), Vec::new());
         // The first round makes the templates and warms the server.
         for round in 0..=self.arguments.rounds {
-            let one = self.deliver(round, documents).await?;
+            let one = self.deliver(Some("filled"), documents).await?;
             let replayed = self.cluster.replay(&bodies).await?.as_secs_f64();
             self.check(documents).await?;
             let ratio = replayed / one.seconds;
@@ -113,6 +116,14 @@ impl Bench<'_> {
             }
         }
         drop(bodies);
+        #[cfg(feature = "aws")]
+        let from_kinesis = match &self.arguments.kinesis {
+            Some(endpoint) => self.from_kinesis(endpoint, &corpus).await?,
+            None => Value::Null,
+        };
+        #[cfg(not(feature = "aws"))]
+        let from_kinesis = Value::Null;
+        drop(corpus);
         let backlog = self.backlog().await?;
         let per_second = |seconds: f64| (documents as f64 / seconds).round();
         let micros = |time: Duration| round(time.as_secs_f64() * 1e6);
@@ -130,14 +141,16 @@ impl Bench<'_> {
             "cpu_whole_process_us": round(middle(cpu)),
             "peak_mb": round(peak),
             "retries": delivered.iter().map(|one| one.retries).sum::<u64>(),
+            "from_kinesis": from_kinesis,
             "backlog": backlog,
             "every_document_there": true,
         }))
     }
 
-    fn write_config(&self) -> anyhow::Result<()> {
+    /// `stream`: its tables of the configuration.
+    fn write_config(&self, stream: &str) -> anyhow::Result<()> {
         let text = format!(
-            "[transform]\nformat = \"general\"\n[index]\nengine = \"opensearch\"\nendpoint = {:?}\nname = {NAME:?}\n",
+            "{stream}[transform]\nformat = \"general\"\n[index]\nengine = \"opensearch\"\nendpoint = {:?}\nname = {NAME:?}\n",
             self.arguments.endpoint
         );
         Ok(fs::write(self.config(), text)?)
@@ -147,10 +160,12 @@ impl Bench<'_> {
         self.dir.join("hydrant.toml")
     }
 
-    /// The real program, beside a stream that holds everything.
-    async fn deliver(&self, round: usize, documents: u64) -> anyhow::Result<Delivered> {
-        let data = self.dir.join(format!("data-{round}"));
-        copy_folder(&self.dir.join("filled"), &data)?;
+    /// The real program, beside a stream that holds everything: one in a data folder, or the one that is configured.
+    async fn deliver(&self, filled: Option<&str>, documents: u64) -> anyhow::Result<Delivered> {
+        let data = self.dir.join("data");
+        if let Some(filled) = filled {
+            copy_folder(&self.dir.join(filled), &data)?;
+        }
         let config = self.config();
         let start = Instant::now();
         let running = Running::with(&self.program, &[OsStr::new("--config"), config.as_os_str()], &data)?;
