@@ -38,9 +38,14 @@ pub enum RequestClass {
 /// Types of an item's error, with status 400, that speak of the index or the cluster and not of the document.
 const PAUSING_400: [&str; 2] = ["index_closed_exception", "validation_exception"];
 
-/// Reasons of `illegal_argument_exception` that do so.
+const ARGUMENT: &str = "illegal_argument_exception";
+
+/// How reasons of [`ARGUMENT`] begin that do so. Further in, and in other types, a reason may quote the document.
 const PAUSING_ARGUMENTS: [&str; 3] =
-    ["no write index is defined", "only write ops with an op_type of create", "Document ID is not supported"];
+    ["no write index is defined", "only write ops with an op_type of create", IDS_REFUSED];
+
+/// Serverless collections for time series and for vectors make all ids themselves.
+const IDS_REFUSED: &str = "Document ID is not supported";
 
 /// The class of an item.
 pub fn item(status: u16, kind: &str, reason: &str, operation: Operation) -> ItemClass {
@@ -54,7 +59,7 @@ pub fn item(status: u16, kind: &str, reason: &str, operation: Operation) -> Item
         (429, _) => ItemClass::Retry,
         (404, "index_not_found_exception") => ItemClass::Pause,
         (400, kind) if PAUSING_400.contains(&kind) => ItemClass::Pause,
-        (400, _) if PAUSING_ARGUMENTS.iter().any(|beginning| reason.contains(beginning)) => ItemClass::Pause,
+        (400, ARGUMENT) if PAUSING_ARGUMENTS.iter().any(|beginning| reason.starts_with(beginning)) => ItemClass::Pause,
         (500.., _) => ItemClass::Retry,
         _ => ItemClass::Permanent,
     }
@@ -76,8 +81,14 @@ pub fn request(status: u16, kind: &str, reason: &str) -> RequestClass {
 
 /// Whether a request of one document was refused for what its action holds; else for what every request would have.
 pub fn is_of_action(kind: &str, reason: &str) -> bool {
-    let of_action = ["Malformed action/metadata line", "Action/metadata line", "Explicit index in bulk"];
+    let of_action = ["Malformed action/metadata line", "Action/metadata line"];
     kind == "action_request_validation_exception" || of_action.iter().any(|beginning| reason.starts_with(beginning))
+}
+
+/// What to do where the server's own sentence does not tell.
+pub fn remedy(kind: &str, reason: &str) -> Option<&'static str> {
+    let is_of_ids = kind == ARGUMENT && reason.starts_with(IDS_REFUSED);
+    is_of_ids.then_some("Set `ids = \"off\"` under [index]: this collection takes only ids that it makes itself")
 }
 
 /// Whether the charge of this body alone is above all that the server admits at a time.
@@ -98,6 +109,7 @@ mod tests {
     #[test]
     fn items_by_the_types_that_the_server_gives() {
         let block = "index [a] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has read-only-allow-delete block];";
+        let preview = "failed to parse field [n] of type [long] in document with id '3'. Preview of field's value: 'Document ID is not supported'";
         for (status, kind, reason, class) in [
             (201, "", "", ItemClass::Done),
             (200, "", "", ItemClass::Done),
@@ -122,6 +134,10 @@ mod tests {
             (400, "illegal_argument_exception", "Document ID is not supported in create/index", ItemClass::Pause),
             (400, "illegal_argument_exception", "Document contains at least one immense term", ItemClass::Permanent),
             (400, "mapper_parsing_exception", "failed to parse field", ItemClass::Permanent),
+            // What a document holds decides nothing.
+            (400, "mapper_parsing_exception", preview, ItemClass::Permanent),
+            (400, "mapper_parsing_exception", "no write index is defined", ItemClass::Permanent),
+            (400, "illegal_argument_exception", "field [no write index is defined]", ItemClass::Permanent),
             (400, "strict_dynamic_mapping_exception", "", ItemClass::Permanent),
             (400, "invalid_index_name_exception", "", ItemClass::Permanent),
         ] {
@@ -156,5 +172,29 @@ mod tests {
         ] {
             assert_eq!(request(status, kind, &reason), class, "{status} {kind} {reason}");
         }
+    }
+
+    #[test]
+    fn a_request_of_one_document_is_refused_for_its_action_or_as_any_would_be() {
+        let argument = "illegal_argument_exception";
+        for (kind, reason, of_action) in [
+            ("action_request_validation_exception", "Validation Failed: 1: index is missing;", true),
+            (argument, "Malformed action/metadata line [3], expected one of [create, delete, index, update]", true),
+            (argument, "Action/metadata line [1] contains an unknown parameter [_type]", true),
+            // `rest.action.multi.allow_explicit_index` is false.
+            (argument, "explicit index in bulk is not allowed", false),
+            (argument, "request [/_bulk] contains unrecognized parameter: [foo]", false),
+            ("", "no handler found for uri [/a/b/_bulk] and method [POST]", false),
+        ] {
+            assert_eq!(is_of_action(kind, reason), of_action, "{kind} {reason}");
+        }
+    }
+
+    #[test]
+    fn only_a_refusal_of_ids_has_a_remedy() {
+        let ids = "Document ID is not supported in create/index operation request";
+        assert!(remedy("illegal_argument_exception", ids).is_some_and(|told| told.contains("`ids = \"off\"`")));
+        assert_eq!(remedy("mapper_parsing_exception", ids), None);
+        assert_eq!(remedy("illegal_argument_exception", "no write index is defined for alias [a]."), None);
     }
 }

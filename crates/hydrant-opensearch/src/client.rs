@@ -14,13 +14,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use reqwest::{Certificate, Identity, Proxy, Url};
 pub use reqwest::{Method, Request};
 use tokio::time::Instant;
+
+use crate::sign_in::{PasswordFile, basic};
 
 /// How long an endpoint without an answer is left out.
 pub const DOWN: Duration = Duration::from_secs(10);
@@ -56,6 +56,8 @@ pub enum Auth {
     None,
     /// User and password.
     Basic { user: String, password: String },
+    /// User and password, which lies in a file.
+    File(Arc<PasswordFile>),
     /// As Amazon's services ask for it.
     #[cfg(feature = "aws")]
     SigV4(std::sync::Arc<crate::sigv4::Signer>),
@@ -140,6 +142,7 @@ pub struct Client {
     next: Arc<AtomicUsize>,
     auth: Auth,
     gzip: bool,
+    timeout: Duration,
     headers: Vec<(&'static str, &'static str)>,
 }
 
@@ -165,8 +168,9 @@ impl Client {
         if endpoints.is_empty() {
             return Err(ClientError::Settings("no endpoint of OpenSearch is configured".to_owned()));
         }
-        let Settings { auth, gzip, headers, .. } = settings.clone();
-        Ok(Client { wire: Arc::new(wire), endpoints: endpoints.into(), next: Arc::default(), auth, gzip, headers })
+        let Settings { auth, gzip, timeout, headers, .. } = settings.clone();
+        let (wire, next) = (Arc::new(wire), Arc::default());
+        Ok(Client { wire, endpoints: endpoints.into(), next, auth, gzip, timeout, headers })
     }
 
     /// Sends one request to an endpoint that answers, as far as is known. `path` begins with `/`.
@@ -185,11 +189,14 @@ impl Client {
         #[cfg(feature = "aws")]
         let request = match &self.auth {
             Auth::SigV4(signer) => signer.sign(request).await.map_err(ClientError::SignIn)?,
-            Auth::None | Auth::Basic { .. } => request,
+            Auth::None | Auth::Basic { .. } | Auth::File(_) => request,
         };
         match self.wire.carry(request).await {
             Ok(answer) => {
                 endpoint.came_up();
+                if let (Auth::File(file), 401) = (&self.auth, answer.status) {
+                    file.was_refused();
+                }
                 #[cfg(feature = "aws")]
                 if let (Auth::SigV4(signer), 401 | 403) = (&self.auth, answer.status) {
                     signer.was_refused().await;
@@ -220,14 +227,15 @@ impl Client {
         for (name, value) in &self.headers {
             request.headers_mut().insert(*name, HeaderValue::from_static(value));
         }
-        if let Auth::Basic { user, password } = &self.auth {
-            // Base64 can stand in a header.
-            if let Ok(mut value) =
-                HeaderValue::try_from(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
-            {
-                value.set_sensitive(true);
-                request.headers_mut().insert(AUTHORIZATION, value);
-            }
+        let sign_in = match &self.auth {
+            Auth::Basic { user, password } => basic(user, password),
+            Auth::File(file) => file.header(),
+            Auth::None => None,
+            #[cfg(feature = "aws")]
+            Auth::SigV4(_) => None,
+        };
+        if let Some(value) = sign_in {
+            request.headers_mut().insert(AUTHORIZATION, value);
         }
         if !body.is_empty() {
             request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -250,6 +258,11 @@ impl Client {
         let mut all = in_turn.clone();
         let up = in_turn.into_iter().find(|endpoint| !endpoint.is_down());
         up.or_else(|| all.next()).unwrap_or_else(|| unreachable!("a client has an endpoint"))
+    }
+
+    /// How long a request may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Addresses that gave no answer lately.
@@ -279,7 +292,8 @@ impl Wire {
 
 impl Endpoint {
     fn new(text: &str) -> Result<Endpoint, ClientError> {
-        let wrong = |why: &dyn std::fmt::Display| ClientError::Settings(format!("endpoint `{text}`: {why}"));
+        let shown = without_user(text);
+        let wrong = |why: &dyn std::fmt::Display| ClientError::Settings(format!("endpoint `{shown}`: {why}"));
         let url = Url::parse(text).map_err(|error| wrong(&error))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(wrong(&"`http://HOST:PORT` or `https://HOST:PORT` is expected"));
@@ -306,6 +320,13 @@ impl Endpoint {
     fn came_up(&self) {
         *self.down_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
+}
+
+/// An address, right or wrong, without what may be a name and a password in it.
+fn without_user(text: &str) -> String {
+    let Some((_, behind)) = text.rsplit_once('@') else { return text.to_owned() };
+    let scheme = ["https://", "http://"].into_iter().find(|scheme| text.starts_with(scheme)).unwrap_or_default();
+    format!("{scheme}***@{behind}")
 }
 
 fn http(settings: &Settings) -> Result<reqwest::Client, ClientError> {
@@ -384,6 +405,22 @@ mod tests {
             assert!(told.contains(problem), "{told}");
         }
         assert!(client(&[]).err().expect("none").to_string().contains("no endpoint"));
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_not_shown() {
+        for (endpoint, shown) in [
+            ("https://jane:s3cret@a:9200", "endpoint `https://***@a:9200`"),
+            ("https://s3cret@a", "endpoint `https://***@a`"),
+            ("https://jane:s3@cret@a", "endpoint `https://***@a`"),
+            // The last two are no addresses: what stands where is a guess.
+            ("https://jane:s3cret/x@a", "endpoint `https://***@a`"),
+            ("jane:s3cret@a:9200", "endpoint `***@a:9200`"),
+        ] {
+            let told = client(&[endpoint]).err().expect(endpoint).to_string();
+            assert!(told.contains(shown), "{told}");
+            assert!(!told.contains("s3") && !told.contains("cret") && !told.contains("jane"), "{told}");
+        }
     }
 
     #[test]

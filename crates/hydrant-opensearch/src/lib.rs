@@ -15,6 +15,8 @@ pub mod class;
 
 pub mod client;
 
+mod sign_in;
+
 #[cfg(feature = "aws")]
 pub mod sigv4;
 
@@ -23,4 +25,5 @@ mod writer;
 pub use answer::{ErrorInfo, error as error_of};
 pub use bulk::Target;
 pub use client::{Auth, Carry, Client, ClientError, Endpoint, Method, Request, Service, Settings};
+pub use sign_in::PasswordFile;
 pub use writer::{Limits, NO_ANSWER, Oversize, SIGN_IN, TOO_LARGE, Writer};

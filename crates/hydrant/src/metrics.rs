@@ -24,6 +24,9 @@ pub struct Metrics {
     pub duplicates: Counter,
     pub failed: Counter,
     pub dropped: Family<DropLabels, Counter>,
+    /// Deliver: objects of the backup that are durable, and their bytes.
+    pub backup_objects: Counter,
+    pub backup_bytes: Counter,
     /// Deliver: calls that had to be repeated.
     pub retries: Counter,
     /// Deliver: shards that wait because the index says that somebody has to act.
@@ -104,6 +107,8 @@ impl Metrics {
         registry.register("duplicates", "Documents whose id was in the index already", self.duplicates.clone());
         registry.register("failed", "Documents put into failed/", self.failed.clone());
         registry.register("dropped", "Entries that are not indexed, by reason", self.dropped.clone());
+        registry.register("backup_objects", "Objects written to the backup", self.backup_objects.clone());
+        registry.register_with_unit("backup", "Bytes written to the backup", Unit::Bytes, self.backup_bytes.clone());
         registry.register("retries", "Calls of delivery that had to be repeated", self.retries.clone());
         registry.register(
             "paused",

@@ -1,8 +1,9 @@
 //! What the server says of single documents and of the cluster, and what the writer makes of it.
 
-use hydrant_opensearch::Method;
+use std::time::Duration;
+
 use hydrant_opensearch::bulk::{Action, Operation};
-use hydrant_opensearch::{Limits, Writer};
+use hydrant_opensearch::{Client, Limits, Method, Settings, Writer};
 use hydrant_transform::document::Outcome;
 use serde_json::{Value, json};
 
@@ -74,8 +75,23 @@ async fn foreign_every_class_of_an_items_answer() {
     let (_, found) = server.ask(Method::GET, "/a/_doc/1", Value::Null).await;
     assert_eq!((&found["_source"]["n"], &found["_version"]), (&json!(7), &json!(2)));
 
+    quotations(&server, &writer).await;
     blocks(&server, &writer).await;
     limits_of_the_cluster(&server, &writer).await;
+}
+
+/// A reason that quotes the document is not what it quotes.
+async fn quotations(server: &Server, writer: &Writer) {
+    for sentence in
+        ["Document ID is not supported", "no write index is defined", "only write ops with an op_type of create"]
+    {
+        let source = json!({"n": sentence}).to_string();
+        let outcomes = writer.write(&[Action { index: "a", id: Some("quoting"), source: source.as_bytes() }]).await;
+        let [Outcome::Rejected(reason)] = &outcomes[..] else { panic!("{outcomes:?}") };
+        assert!(reason.message.contains(sentence), "{}", reason.message);
+    }
+    let (status, _) = server.ask(Method::GET, "/a/_doc/quoting", Value::Null).await;
+    assert_eq!(status, 404);
 }
 
 /// Blocks, and their release.
@@ -132,13 +148,55 @@ async fn limits_of_the_cluster(server: &Server, writing: &Writer) {
     );
 }
 
+/// The server waits for a copy, and says that it has waited in vain while the client still listens.
+#[tokio::test]
+async fn foreign_too_few_copies_are_said_before_the_client_gives_up() {
+    let server = Server::start("").await;
+    let settings =
+        json!({"settings": {"number_of_shards": 1, "number_of_replicas": 1, "write.wait_for_active_shards": "2"}});
+    server.put("/a?wait_for_active_shards=1", settings).await;
+    let timeout = Duration::from_secs(12);
+    let settings = Settings { endpoints: vec![server.url.clone()], timeout, ..Settings::default() };
+    let writer = Writer::new(Client::new(&settings).unwrap(), Limits::default());
+    let both = [("a", "1", "{}"), ("b", "1", "{}")];
+    assert_eq!(write(&writer, &both).await, ["retry unavailable_shards_exception", "indexed"]);
+    assert_eq!(writer.client().down(), [""; 0]);
+    server.put("/a/_settings", json!({"index": {"write.wait_for_active_shards": "1"}})).await;
+    assert_eq!(write(&writer, &both).await, ["indexed", "duplicate"]);
+}
+
+/// Requests that the server refuses whatever stands in them: nothing is taken for bad, and the reason is the server's.
+#[tokio::test]
+async fn foreign_a_server_that_takes_no_such_requests_pauses_all_with_its_reason() {
+    let server = Server::start("rest.action.multi.allow_explicit_index: false\n").await;
+    let ids: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+    let actions: Vec<Action<'_>> = ids.iter().map(|id| Action { index: "a", id: Some(id), source: b"{}" }).collect();
+    for (prefix, code, said) in [
+        ("", "illegal_argument_exception", "explicit index in bulk is not allowed"),
+        // 400 and 405 of a path that is not the right one.
+        ("/x/y", "Hydrant.Refused", "no handler found for uri"),
+        ("/_cluster/health", "Hydrant.Refused", "Incorrect HTTP method for uri"),
+    ] {
+        let settings = Settings { endpoints: vec![format!("{}{prefix}", server.url)], ..Settings::default() };
+        let writer = Writer::new(Client::new(&settings).unwrap(), Limits::default());
+        let outcomes = writer.write(&actions).await;
+        assert_eq!(outcomes.len(), 100);
+        for outcome in outcomes {
+            let Outcome::Paused(reason) = outcome else { panic!("{outcome:?}") };
+            assert_eq!(reason.code, code);
+            assert!(reason.message.contains(said), "{}", reason.message);
+        }
+    }
+    assert_eq!(server.count("a*").await, 0);
+}
+
 #[tokio::test]
 async fn foreign_a_server_that_is_not_there_is_no_answer() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoints = vec![format!("http://{}", listener.local_addr().unwrap())];
     drop(listener);
-    let settings = hydrant_opensearch::Settings { endpoints, ..hydrant_opensearch::Settings::default() };
-    let writer = Writer::new(hydrant_opensearch::Client::new(&settings).unwrap(), Limits::default());
+    let settings = Settings { endpoints, ..Settings::default() };
+    let writer = Writer::new(Client::new(&settings).unwrap(), Limits::default());
     let outcomes = write(&writer, &[("a", "1", "{}"), ("A B", "2", "[]")]).await;
     assert_eq!(outcomes, ["retry Hydrant.NoAnswer", "rejected Hydrant.ActionInvalid"]);
     assert_eq!((writer.width(), writer.client().down().len()), (1, 1));

@@ -25,10 +25,13 @@ async fn foreign_a_server_that_is_killed_in_the_middle_of_a_request_has_everythi
         outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Retry(reason) if reason.code == NO_ANSWER));
     let (unknown, indexed) = (unknown.count(), outcomes.iter().filter(|outcome| **outcome == Outcome::Indexed).count());
     assert!(unknown > 0 && unknown + indexed == DOCUMENTS, "{unknown} and {indexed}");
+    assert_eq!(writer.width(), 1);
     server.restart().await;
     let again = writer.write(&actions).await;
     let other = again.iter().find(|outcome| !matches!(outcome, Outcome::Indexed | Outcome::Duplicate));
     assert_eq!(other, None);
+    // After forty answers without trouble there are two requests at a time again.
+    assert_eq!(writer.width(), 2);
     // What was acknowledged is there still.
     let duplicates = again.iter().filter(|outcome| **outcome == Outcome::Duplicate).count();
     assert!(duplicates >= indexed, "{duplicates} of {indexed}");

@@ -1,8 +1,9 @@
-//! Certificates and proxies, with certificates made by `openssl`: an authority of one's own, servers that ask for a
-//! certificate, a proxy in between.
+//! Connections: certificates made by `openssl` (an authority of one's own, servers that ask for a certificate), a proxy
+//! in between, and how many there are.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use hydrant_opensearch::bulk::Action;
@@ -16,6 +17,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirec
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+
+use crate::server::Server;
 
 fn openssl(folder: &Path, arguments: &[&str]) {
     let output = Command::new("openssl").current_dir(folder).args(arguments).output().expect("openssl");
@@ -152,6 +155,8 @@ async fn answer(stream: &mut (impl AsyncWrite + Unpin)) {
 struct Listening {
     address: std::net::SocketAddr,
     heads: Heads,
+    /// Connections so far.
+    accepted: Arc<AtomicUsize>,
     _task: JoinSet<()>,
 }
 
@@ -162,13 +167,16 @@ async fn listen<F: Future<Output = ()> + Send + 'static>(
     let (address, heads) = (listener.local_addr().unwrap(), Heads::default());
     let mut task = JoinSet::new();
     let kept = heads.clone();
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let counted = accepted.clone();
     task.spawn(async move {
         let mut connections = JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
             connections.spawn(handle(stream, kept.clone()));
         }
     });
-    Listening { address, heads, _task: task }
+    Listening { address, heads, accepted, _task: task }
 }
 
 async fn tls_server(config: ServerConfig) -> Listening {
@@ -269,4 +277,27 @@ async fn foreign_a_proxy_is_gone_through() {
     let plain = Settings { endpoints: vec!["http://cluster.invalid:9200".to_owned()], ..through };
     assert_eq!(get(plain).await.unwrap(), 200);
     assert!(proxy.heads.lock().unwrap().pop().unwrap().starts_with("GET http://cluster.invalid:9200/ HTTP/1.1\r\n"));
+}
+
+#[tokio::test]
+async fn foreign_requests_share_a_connection() {
+    let server = Server::start("").await;
+    let target = server.url.strip_prefix("http://").unwrap().to_owned();
+    let between = listen(move |mut stream, _| {
+        let target = target.clone();
+        async move {
+            let mut onward = TcpStream::connect(target).await.unwrap();
+            drop(copy_bidirectional(&mut stream, &mut onward).await);
+        }
+    })
+    .await;
+    let client = Client::new(&settings(format!("http://{}", between.address))).unwrap();
+    let writer = Writer::new(client, Limits::default());
+    for number in 0..10 {
+        let id = number.to_string();
+        let outcomes = writer.write(&[Action { index: "a", id: Some(&id), source: b"{}" }]).await;
+        assert_eq!(outcomes, [Outcome::Indexed]);
+    }
+    assert_eq!(between.accepted.load(Ordering::Relaxed), 1);
+    assert_eq!(server.count("a").await, 10);
 }

@@ -1,7 +1,7 @@
 //! A cluster's client from its configuration: what the sign-in needs is fetched here, and what its templates say.
 
 use anyhow::Result;
-use hydrant_opensearch::{Service, Settings, Target};
+use hydrant_opensearch::{Service, Settings};
 
 use crate::config::{self, Config};
 use crate::index::opensearch::template::{Dynamic, Wanted};
@@ -30,8 +30,8 @@ pub(super) fn wanted(cluster: &config::OpenSearch, config: &Config) -> Wanted {
     };
     let serverless = cluster.sign.as_ref().is_some_and(|sign| sign.service == Service::Aoss);
     let new = Wanted::new(config.naming.pattern(), config.transform.profile);
-    let data_stream = cluster.limits.target == Target::DataStream;
-    Wanted { dynamic, dynamic_fields, shards, replicas, serverless, data_stream, ..new }
+    let (target, rotation) = (cluster.limits.target, config.naming.rotation());
+    Wanted { dynamic, dynamic_fields, shards, replicas, serverless, target, rotation, ..new }
 }
 
 #[cfg(feature = "aws")]
@@ -41,15 +41,14 @@ mod signed {
     use std::sync::Arc;
 
     use anyhow::{Context, Result, anyhow};
+    use aws_config::Region;
     use aws_config::sts::AssumeRoleProvider;
-    use aws_config::{BehaviorVersion, Region};
     use aws_credential_types::provider::SharedCredentialsProvider;
     use aws_smithy_http_client::proxy::ProxyConfig;
-    use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-    use aws_smithy_http_client::{Builder, Connector};
     use hydrant_opensearch::Auth;
     use hydrant_opensearch::sigv4::Signer;
 
+    use crate::aws;
     use crate::config::Sign;
 
     /// Names the session in AWS's logs.
@@ -59,19 +58,13 @@ mod signed {
         let Sign { service, region, role_arn, external_id } = sign;
         let proxy = match proxy {
             Some(address) => ProxyConfig::https(address).context("`index.proxy`")?,
-            None => ProxyConfig::disabled(),
+            None => aws::environment_proxy(),
         };
-        let http = Builder::new().build_with_connector_fn(move |settings, components| {
-            let mut builder = Connector::builder().proxy_config(proxy.clone());
-            builder.set_connector_settings(settings.cloned());
-            builder.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-            builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
-        });
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+        let mut loader = aws::loader(proxy);
         if let Some(region) = region {
             loader = loader.region(Region::new(region.clone()));
         }
-        let config = loader.load().await;
+        let config = Box::pin(loader.load()).await;
         let region = config.region().context("no AWS region is known: set `index.region`")?.to_string();
         let provider = match role_arn {
             Some(role) => {

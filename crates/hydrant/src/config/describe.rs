@@ -10,6 +10,9 @@ use hydrant_transform::record::{Action, Filter, Join};
 
 use super::{Config, FormatChoice, IndexEngine, places, units};
 
+/// Stands for a user and a password.
+const HIDDEN: &str = "***";
+
 impl Config {
     /// What `hydrant config check` prints.
     pub fn describe(&self) -> String {
@@ -119,6 +122,13 @@ fn write_pattern(out: &mut String, source: &Source) -> std::fmt::Result {
         writeln!(out, "{name} = {groups:?}")?;
     }
     Ok(())
+}
+
+/// An address as it may be shown: what stands before the last `@` may be a user and a password.
+pub(super) fn shown(address: &str) -> String {
+    let Some((before, host)) = address.rsplit_once('@') else { return address.to_owned() };
+    let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
+    format!("{scheme}{}{HIDDEN}@{host}", if scheme.is_empty() { "" } else { "://" })
 }
 
 fn name_of(format: Option<Format>) -> &'static str {

@@ -1,12 +1,14 @@
 //! The `[index]` table's engine: the embedded one, or a cluster of OpenSearch.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hydrant_opensearch::bulk::Operation;
-use hydrant_opensearch::{Auth, Limits, Oversize, Service, Settings, Target};
+use hydrant_opensearch::{Auth, Limits, Oversize, PasswordFile, Service, Settings, Target};
 use toml::de::DeTable;
 
+use super::describe::shown;
 use super::file::{Reader, Value, boolean, string};
 use super::filters::texts;
 use super::units;
@@ -286,17 +288,13 @@ fn connections(value: &Value<'_>) -> Result<usize, String> {
 }
 
 impl OpenSearch {
-    /// What the client needs; the password is read here, so that a new one is taken at each start.
+    /// What the client needs; the password is read here.
     ///
     /// # Errors
     /// The password's file cannot be read.
     pub fn settings(&self) -> Result<Settings, String> {
         let auth = match (&self.user, &self.password_file) {
-            (Some(user), Some(path)) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| format!("the password file {} cannot be read: {error}", path.display()))?;
-                Auth::Basic { user: user.clone(), password: text.trim_end_matches(['\r', '\n']).to_owned() }
-            }
+            (Some(user), Some(path)) => Auth::File(Arc::new(PasswordFile::open(user.clone(), path.clone())?)),
             _ => Auth::None,
         };
         Ok(Settings {
@@ -312,16 +310,18 @@ impl OpenSearch {
     }
 
     pub(super) fn write(&self, out: &mut impl std::fmt::Write) -> std::fmt::Result {
-        writeln!(out, "endpoint = {:?}", self.endpoints)?;
+        let endpoints: Vec<String> = self.endpoints.iter().map(|endpoint| shown(endpoint)).collect();
+        writeln!(out, "endpoint = {endpoints:?}")?;
         let paths = [
             ("password_file", &self.password_file),
             ("ca_file", &self.ca_file),
             ("identity_file", &self.identity_file),
         ];
-        for (name, text) in [("user", &self.user), ("proxy", &self.proxy)] {
-            if let Some(text) = text {
-                writeln!(out, "{name} = {text:?}")?;
-            }
+        if let Some(user) = &self.user {
+            writeln!(out, "user = {user:?}")?;
+        }
+        if let Some(proxy) = &self.proxy {
+            writeln!(out, "proxy = {:?}", shown(proxy))?;
         }
         for (name, path) in paths {
             if let Some(path) = path {

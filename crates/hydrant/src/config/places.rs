@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use toml::de::DeTable;
 
+use super::describe::shown;
 use super::file::{Reader, string};
 
 /// What the address of a bucket begins with.
@@ -103,10 +104,11 @@ impl Reader<'_> {
 pub(super) fn write(out: &mut impl fmt::Write, table: &str, place: &Place) -> fmt::Result {
     writeln!(out, "\n[{table}]\nto = {:?}", place.to_string())?;
     if let Place::Bucket(Bucket { region, endpoint, .. }) = place {
-        for (key, value) in [("region", region), ("endpoint", endpoint)] {
-            if let Some(value) = value {
-                writeln!(out, "{key} = {value:?}")?;
-            }
+        if let Some(region) = region {
+            writeln!(out, "region = {region:?}")?;
+        }
+        if let Some(endpoint) = endpoint {
+            writeln!(out, "endpoint = {:?}", shown(endpoint))?;
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use toml::de::DeTable;
 
+use super::describe::shown;
 use super::file::{Reader, Value, string};
 use super::units;
 
@@ -160,10 +161,12 @@ impl Stream {
         };
         let Kinesis { name, region, endpoint, begin, checkpoints, checkpoints_endpoint } = &**kinesis;
         writeln!(out, "\n[stream]\nengine = \"kinesis\"\nname = {name:?}")?;
-        let texts = [("region", region), ("endpoint", endpoint), ("checkpoints_endpoint", checkpoints_endpoint)];
-        for (key, text) in texts {
-            if let Some(text) = text {
-                writeln!(out, "{key} = {text:?}")?;
+        if let Some(region) = region {
+            writeln!(out, "region = {region:?}")?;
+        }
+        for (key, address) in [("endpoint", endpoint), ("checkpoints_endpoint", checkpoints_endpoint)] {
+            if let Some(address) = address {
+                writeln!(out, "{key} = {:?}", shown(address))?;
             }
         }
         match begin {

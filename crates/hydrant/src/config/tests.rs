@@ -25,6 +25,28 @@ fn no_file_at_all_is_the_embedded_chain() {
 }
 
 #[test]
+fn no_password_of_an_address_is_shown() {
+    let text = "[stream]\nengine = \"kinesis\"\nname = \"s\"\nendpoint = \"http://u:hunter2@a:1\"\n\
+        checkpoints = \"dynamodb://table\"\ncheckpoints_endpoint = \"http://u:hunter2@b:2/\"\n\
+        [index]\nengine = \"opensearch\"\nendpoint = [\"https://u:hunter2@c\", \"https://d:9200\"]\n\
+        proxy = \"http://u:hun@ter/hunter2@proxy:3128\"\n\
+        [failed]\nto = \"s3://bucket\"\nendpoint = \"http://hunter2@e\"\n\
+        [backup]\nto = \"s3://bucket\"\nendpoint = \"u:hunter2@f\"\n";
+    let described = Config::parse(text).unwrap().describe();
+    assert!(!described.contains("hunter2") && !described.contains("hun@ter"), "{described}");
+    for line in [
+        "endpoint = \"http://***@a:1\"",
+        "checkpoints_endpoint = \"http://***@b:2/\"",
+        "endpoint = [\"https://***@c\", \"https://d:9200\"]",
+        "proxy = \"http://***@proxy:3128\"",
+        "endpoint = \"http://***@e\"",
+        "endpoint = \"***@f\"",
+    ] {
+        assert!(described.lines().any(|found| found == line), "{line} is not among\n{described}");
+    }
+}
+
+#[test]
 fn every_key_of_this_version_is_taken() {
     let config = Config::parse(
         r#"

@@ -37,6 +37,10 @@ impl Delivered {
         };
         let older = history.older(shard);
         let known = older.iter().flat_map(Rules::namings).cloned().collect::<Vec<_>>();
+        if state.is_empty() {
+            // Another program has moved it, and knew no state of ours.
+            return Ok(Delivered { whole: position.clone(), read: position.clone(), namings: known });
+        }
         let State { joining, rules } = State::from_bytes(state, || older).map_err(|error| error.to_string())?;
         let end = joining.and_then(|kept| kept.end().cloned()).map(Position);
         let namings = rules.namings().cloned().chain(known).collect();
@@ -112,5 +116,27 @@ impl Again {
             joined_from: Some(begun.number()),
             is_unsure,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use hydrant_transform::document::Rotation;
+
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_that_another_program_has_moved_is_a_position() {
+        let folder = tempfile::tempdir().unwrap();
+        let naming = IndexNaming::new("hydrant-{format}", Rotation::OneDay).unwrap();
+        let history = History::open(folder.path().join("index-names.json"), naming).unwrap();
+        let shard = ShardId("shardId-000000000000".into());
+        let position = Some(Position("49:3".into()));
+        let checkpoint = Checkpoint { position: position.clone(), state: Bytes::new() };
+        let delivered = Delivered::of(&shard, Some(&checkpoint), &history).unwrap();
+        assert_eq!((delivered.whole, delivered.read, delivered.namings.len()), (position.clone(), position.clone(), 0));
+        let damaged = Checkpoint { position, state: Bytes::from_static(b"{}") };
+        assert!(Delivered::of(&shard, Some(&damaged), &history).is_err());
     }
 }

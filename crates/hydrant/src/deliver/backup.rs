@@ -79,7 +79,10 @@ impl Delivery {
     /// Durable when this returns.
     pub(super) async fn put_copy(&self, shard: &ShardId, copy: Option<Copy>) -> Result<(), Error> {
         let (Some(backup), Some(Copy { key, bytes })) = (&self.backup, copy) else { return Ok(()) };
-        self.patiently(shard, "write to the backup", || backup.objects.put(&key, bytes.clone())).await
+        self.patiently(shard, "write to the backup", || backup.objects.put(&key, bytes.clone())).await?;
+        self.metrics.backup_objects.inc();
+        self.metrics.backup_bytes.inc_by(bytes.len() as u64);
+        Ok(())
     }
 }
 

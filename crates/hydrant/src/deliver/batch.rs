@@ -326,7 +326,7 @@ impl Delivery {
     }
 
     /// Reads again what a checkpoint's joiner waits for, up to the end of what is delivered. `place`: the checkpoint's;
-    /// it is moved to that end.
+    /// it is moved to that end. Where the stream has trimmed what is unfinished, it is lost, and delivery goes on.
     pub(super) async fn rejoin(
         &self,
         shard: &ShardId,
@@ -334,15 +334,19 @@ impl Delivery {
         joining: &mut Joining,
         mut again: Again,
     ) -> Result<(), Error> {
+        let mut is_first = true;
         while place.position != again.end {
             let read = self.read(shard, place.position.as_ref(), Duration::ZERO).await?;
-            let behind = read.records.iter().position(|record| Some(&record.position) == again.end.as_ref());
-            let records: Vec<Record> =
-                read.records.into_iter().take(behind.map_or(usize::MAX, |idx| idx + 1)).collect();
-            if records.is_empty() {
-                let problem = "the stream does not hold what its checkpoint says is delivered".to_owned();
-                return Err(Error::Shard { shard: shard.clone(), problem });
+            let end = read.records.iter().position(|record| Some(&record.position) == again.end.as_ref());
+            let is_behind = end.is_none() && is_first && self.is_behind(shard, again.end.as_ref(), &read).await?;
+            if read.records.is_empty() || is_behind {
+                place.naming_rule = place.rules.after(place.naming_rule, again.end.as_ref());
+                place.position.clone_from(&again.end);
+                joining.skip(again.end.clone(), place.naming_rule);
+                break;
             }
+            is_first = false;
+            let records = read.records.into_iter().take(end.map_or(usize::MAX, |idx| idx + 1)).collect();
             for named in name(place, records) {
                 let taken = take_leaving(shard, named, &self.settings.transform, &|stream| again.wants(stream));
                 let Taken { named: Named { record, naming, rule_after }, pieces, .. } = taken;
@@ -350,11 +354,26 @@ impl Delivery {
                 joining.take_again(arrived, &mut again, &mut place.finished);
             }
         }
+        let lost = again.unmet();
+        if lost > 0 {
+            tracing::error!(
+                shard = shard.0,
+                lost,
+                "unfinished entries are lost: the stream has trimmed their beginnings before they were delivered"
+            );
+        }
         if self.settings.transform.join.log_groups.is_empty() {
             // Nothing is joined any more.
             joining.end(&mut place.finished);
         }
         Ok(())
+    }
+
+    /// Whether what was read is what follows `end`, which is trimmed then, with all before it. Only the stream can
+    /// compare two positions, so it is asked for what follows.
+    async fn is_behind(&self, shard: &ShardId, end: Option<&Position>, read: &Read) -> Result<bool, Error> {
+        let next = self.read(shard, end, Duration::ZERO).await?.records.into_iter().next();
+        Ok(next.is_some_and(|next| read.records.iter().any(|record| record.position == next.position)))
     }
 }
 

@@ -124,6 +124,11 @@ impl Again {
     pub(super) fn wants(&self, stream: &LogStream) -> bool {
         self.marks.get(&stream.key().0).is_some_and(|mark| mark.place.is_some())
     }
+
+    /// How many entries wait whose beginnings were not met.
+    pub(super) fn unmet(&self) -> usize {
+        self.marks.iter().filter(|(key, mark)| mark.place.is_some() && !self.reached.contains(*key)).count()
+    }
 }
 
 impl Joining {
@@ -160,6 +165,11 @@ impl Joining {
     /// The highest arrival time so far.
     pub(super) fn highest_ms(&self) -> i64 {
         self.next.highest_ms.unwrap_or(0)
+    }
+
+    /// Goes on behind a position without what lies before it.
+    pub(super) fn skip(&mut self, position: Option<Position>, naming_rule: usize) {
+        (self.next.position, self.next.naming_rule) = (position, naming_rule);
     }
 
     /// Takes the pieces of the next record.

@@ -40,6 +40,8 @@ pub mod replay;
 
 mod retry;
 
+mod unquoted;
+
 mod write;
 
 #[cfg(test)]
@@ -68,6 +70,7 @@ use joining::{Done, Joining};
 use known::Known;
 use naming::Rules;
 use retry::{GivenUp, Trouble};
+pub use unquoted::unquoted;
 
 /// Everything that delivery works on.
 pub struct Delivery {
@@ -193,6 +196,7 @@ impl Delivery {
         };
         if let Error::Shard { shard, .. } = &error {
             known.end(shard.clone(), known::Ended::Here);
+            self.stream.give_up(shard);
         }
         self.health.send_modify(|health| {
             health.problems.insert(part, error.to_string());

@@ -1,12 +1,14 @@
 //! Waiting out an outage: a seeded, jittered back-off from [`DELAY_MIN`] doubling to [`DELAY_MAX`], without end.
 //!
-//! An outage is logged once when it begins and once when it is over, never per attempt.
+//! An outage is logged when it begins, when it lasts for another reason, and when it is over, never per attempt. What is
+//! told quotes no payload ([`unquoted`]).
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::unquoted::unquoted;
 use crate::index;
 use crate::metrics::{Health, Metrics};
 use crate::stream::{self, ShardId};
@@ -19,6 +21,13 @@ pub(super) const DELAY_MAX: Duration = Duration::from_secs(5);
 
 /// `/health` is told of what lasts so long.
 const SAID_AFTER: Duration = Duration::from_secs(1);
+
+/// Another reason for the same outage is logged so long after the one before, and each further one after twice as long:
+/// some reasons differ at every attempt.
+const LOGGED_AGAIN_MIN: Duration = Duration::from_secs(10);
+
+/// No change of reason waits longer for the log.
+const LOGGED_AGAIN_MAX: Duration = Duration::from_secs(600);
 
 /// A failed call, in the kinds that a loop tells apart.
 pub(super) enum Trouble {
@@ -51,7 +60,7 @@ impl From<index::Error> for Trouble {
             index::Error::Retry(problem) => Trouble::Retry(problem),
             // Nothing that delivery sends asks for these, so asking again cannot help.
             index::Error::IndexNotFound(_) | index::Error::BadRequest { .. } | index::Error::Fatal(_) => {
-                Trouble::Fatal(error.to_string())
+                Trouble::Fatal(unquoted(&error.to_string()).into_owned())
             }
         }
     }
@@ -94,9 +103,20 @@ pub(super) struct Outage {
     began: Option<Instant>,
     delay: Duration,
     random: u64,
+    logged: Option<Logged>,
     /// Is told what lasts longer than [`SAID_AFTER`].
     health: watch::Sender<Health>,
-    is_said: bool,
+    /// The problem that it was told.
+    said: Option<String>,
+}
+
+/// What the log was told of an outage last.
+#[derive(Debug)]
+struct Logged {
+    problem: String,
+    at: Instant,
+    /// How long another problem has to wait.
+    rest: Duration,
 }
 
 impl Outage {
@@ -107,27 +127,52 @@ impl Outage {
         let random = shard.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
-        Outage { what, shard, began: None, delay: DELAY_MIN, random, health, is_said: false }
+        Outage { what, shard, began: None, delay: DELAY_MIN, random, logged: None, health, said: None }
     }
 
-    /// Sleeps before the next attempt. The problem never quotes payload.
+    /// Sleeps before the next attempt.
     pub(super) async fn wait(&mut self, problem: &str) {
-        if self.began.is_none() {
-            self.began = Some(Instant::now());
-            tracing::warn!(shard = self.shard, problem, "cannot {}: delivery waits and tries again", self.what);
-        }
-        if !self.is_said && self.began.is_some_and(|began| began.elapsed() >= SAID_AFTER) {
-            self.is_said = true;
-            let sentence = format!("cannot {}: {problem}; delivery waits and tries again", self.what);
-            let part = self.part();
-            self.health.send_modify(|health| drop(health.problems.insert(part, sentence)));
+        let problem = unquoted(problem);
+        let began = *self.began.get_or_insert_with(Instant::now);
+        self.log(&problem);
+        if began.elapsed() >= SAID_AFTER {
+            self.say(&problem);
         }
         let delay = self.next_delay();
         tokio::time::sleep(delay).await;
     }
 
+    fn log(&mut self, problem: &str) {
+        let rest = match &self.logged {
+            None => {
+                tracing::warn!(shard = self.shard, problem, "cannot {}: delivery waits and tries again", self.what);
+                LOGGED_AGAIN_MIN
+            }
+            Some(Logged { problem: before, at, rest }) if before != problem && at.elapsed() >= *rest => {
+                tracing::warn!(
+                    shard = self.shard,
+                    problem,
+                    "cannot {} for another reason now: delivery waits and tries again",
+                    self.what
+                );
+                (*rest * 2).min(LOGGED_AGAIN_MAX)
+            }
+            Some(_) => return,
+        };
+        self.logged = Some(Logged { problem: problem.to_owned(), at: Instant::now(), rest });
+    }
+
+    fn say(&mut self, problem: &str) {
+        if self.said.as_deref() != Some(problem) {
+            self.said = Some(problem.to_owned());
+            let sentence = format!("cannot {}: {problem}; delivery waits and tries again", self.what);
+            let part = self.part();
+            self.health.send_modify(|health| drop(health.problems.insert(part, sentence)));
+        }
+    }
+
     fn unsay(&mut self) {
-        if std::mem::take(&mut self.is_said) {
+        if self.said.take().is_some() {
             let part = self.part();
             self.health.send_modify(|health| drop(health.problems.remove(&part)));
         }
@@ -140,6 +185,7 @@ impl Outage {
 
     pub(super) fn over(&mut self) {
         self.unsay();
+        self.logged = None;
         if let Some(began) = self.began.take() {
             let seconds = began.elapsed().as_secs_f64();
             tracing::info!(shard = self.shard, seconds, "can {} again: delivery goes on", self.what);
@@ -168,6 +214,8 @@ impl Drop for Outage {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     #[test]
@@ -209,6 +257,57 @@ mod tests {
             patiently::<(), _, _>(outage(), &metrics, || std::future::ready(Err(std::io::Error::other("full"))));
         assert!(tokio::time::timeout(Duration::from_secs(60), never).await.is_err());
         assert_eq!(said().len(), 0);
+    }
+
+    /// Lines of a log, shared with whoever writes them.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_reason_of_an_outage_is_told_and_one_that_changes_always_seldom() {
+        let (log, health) = (Log::default(), watch::Sender::new(Health::default()));
+        let into = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || into.clone()).with_ansi(false).finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        let lines = |what: &str| {
+            let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+            text.lines().filter(|line| line.contains(what)).count()
+        };
+        let said = || health.borrow().problems.values().next().cloned().unwrap_or_default();
+        let mut outage = Outage::new(0, None, "write", health.clone());
+        let hour = Duration::from_secs(3_600);
+        let begin = Instant::now();
+        while begin.elapsed() < hour {
+            outage.wait("a gives no answer").await;
+        }
+        assert_eq!((lines("no answer"), lines("write:")), (1, 1));
+        outage.wait("blocked, request: [secret]").await;
+        assert_eq!(lines("write for another reason now: delivery waits and tries again"), 1);
+        assert_eq!(said(), "cannot write: blocked …; delivery waits and tries again");
+        // `/health` has each of them at once, the log six in an hour and some at first.
+        for attempt in 0..3_600 {
+            let problem = format!("queued tasks = {attempt}");
+            outage.wait(&problem).await;
+            assert!(said().contains(&problem), "{}", said());
+        }
+        let seldom = lines("queued tasks");
+        assert!((20..=45).contains(&seldom), "{seldom} lines in {:?}", begin.elapsed());
+        outage.over();
+        assert_eq!((said(), lines("write again"), lines("secret")), (String::new(), 1, 0));
+        // The next outage is one of its own.
+        outage.wait("blocked").await;
+        assert_eq!(lines("cannot write: delivery waits"), 2);
+        drop(guard);
     }
 
     #[tokio::test(start_paused = true)]

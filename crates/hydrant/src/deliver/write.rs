@@ -29,16 +29,49 @@ pub(super) struct Rejected {
     pub(super) attempts: u32,
 }
 
+/// Codes of a document that was turned away before it was begun: a full queue, no memory.
+const NOT_BEGUN: [&str; 2] = ["rejected_execution_exception", "circuit_breaking_exception"];
+
+/// Whether a document that is to be offered again may be there all the same. A repeat that is found afterwards is then
+/// most likely our own, and counts as the document that it is.
+pub(super) fn may_be_there(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Retry(reason) => !NOT_BEGUN.contains(&reason.code.as_ref()),
+        // It was refused before anything of it was done.
+        Outcome::Paused(_) | Outcome::Indexed | Outcome::Duplicate | Outcome::Rejected(_) => false,
+    }
+}
+
+/// Where a pending document came from.
+struct Origin {
+    from: CameFrom,
+    /// An attempt without an answer may have been carried out.
+    may_be_there: bool,
+}
+
 impl Delivery {
+    /// Makes the index ready before the first document comes, so that what is wrong shows without one. Ends when it is.
+    pub async fn prepare(&self) {
+        let mut outage = self.outage(None, "prepare the index");
+        loop {
+            let problem = match self.index.prepare().await {
+                Ok(None) => break,
+                Ok(Some(reason)) => format!("{}: {}", reason.code, reason.message),
+                Err(error) => error.to_string(),
+            };
+            outage.wait(&problem).await;
+        }
+        outage.over();
+    }
+
     /// When this returns, each document is durable in its index or among the rejected.
     pub(super) async fn write(&self, shard: &ShardId, documents: Vec<Offered>) -> Result<Written, Error> {
         let mut outage = self.outage(Some(shard), "write to the index");
         let mut written = Written::default();
-        let (mut pending, mut origins): (Vec<Addressed>, Vec<CameFrom>) =
-            documents.into_iter().map(|Offered { addressed, from }| (addressed, from)).unzip();
-        // An attempt without an answer may have been carried out. A repeat that we find afterwards is most likely our
-        // own, and counts as the document that it is.
-        let mut unanswered = false;
+        let (mut pending, mut origins): (Vec<Addressed>, Vec<Origin>) = documents
+            .into_iter()
+            .map(|Offered { addressed, from }| (addressed, Origin { from, may_be_there: false }))
+            .unzip();
         let mut attempts = 0;
         let mut paused = Paused { shards: &self.metrics.paused, is_set: false };
         while !pending.is_empty() {
@@ -50,7 +83,7 @@ impl Delivery {
                     return Err(Error::Shard { shard: shard.clone(), problem });
                 }
                 Err(Trouble::Retry(problem)) => {
-                    unanswered = true;
+                    origins.iter_mut().for_each(|origin| origin.may_be_there = true);
                     self.metrics.retries.inc();
                     outage.wait(&problem).await;
                     continue;
@@ -60,31 +93,31 @@ impl Delivery {
             let offered = std::mem::take(&mut pending).into_iter().zip(std::mem::take(&mut origins));
             let mut busy = None;
             paused.set(false);
-            for ((addressed, from), outcome) in offered.zip(outcomes) {
+            for ((addressed, mut origin), outcome) in offered.zip(outcomes) {
+                origin.may_be_there |= may_be_there(&outcome);
                 match outcome {
                     Outcome::Indexed => written.indexed += 1,
-                    Outcome::Duplicate if unanswered => written.indexed += 1,
+                    Outcome::Duplicate if origin.may_be_there => written.indexed += 1,
                     Outcome::Duplicate => written.duplicates += 1,
                     Outcome::Rejected(reason) => {
-                        written.rejected.push(Rejected { offered: Offered { addressed, from }, reason, attempts });
+                        let offered = Offered { addressed, from: origin.from };
+                        written.rejected.push(Rejected { offered, reason, attempts });
                     }
                     Outcome::Retry(reason) => {
                         busy.get_or_insert(reason);
                         pending.push(addressed);
-                        origins.push(from);
+                        origins.push(origin);
                     }
                     Outcome::Paused(reason) => {
                         paused.set(true);
                         // What somebody has to act on is said first.
                         busy = Some(reason);
                         pending.push(addressed);
-                        origins.push(from);
+                        origins.push(origin);
                     }
                 }
             }
             if let Some(reason) = busy {
-                // Nothing is known of these: an engine may have written them before it failed.
-                unanswered = true;
                 self.metrics.retries.inc();
                 outage.wait(&format!("{}: {}", reason.code, reason.message)).await;
             }

@@ -18,7 +18,7 @@ pub mod retention;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use hydrant_transform::document::{Document, Outcome};
+use hydrant_transform::document::{Document, Outcome, Reason};
 use serde::{Deserialize, Serialize};
 
 pub use query::{
@@ -48,6 +48,12 @@ pub struct Addressed {
 ///   the others go on.
 /// - `write` may be dropped at any `.await`: each document was taken or not, and offering it again is safe.
 pub trait Engine: Send + Sync {
+    /// Makes ready what the first document needs, where something is needed; `write` does it too. Answers why documents
+    /// would have to wait until somebody acts.
+    fn prepare(&self) -> BoxFuture<'_, Result<Option<Reason>, Error>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// Makes the documents durable. `Err` means that nothing is known of any of them: offer all again.
     fn write<'a>(&'a self, documents: &'a [Addressed]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>>;
 
@@ -76,6 +82,26 @@ pub trait Engine: Send + Sync {
     /// that failed, or begins again where the engine has lost its place: then documents come again. After any other
     /// error the scan has ended.
     fn scan(&self, scan: Scan) -> BoxStream<'_, Result<Vec<Scanned>, Error>>;
+}
+
+/// How documents are offered, for what stands before an engine and has one rule for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Write,
+    Overwrite,
+}
+
+impl Way {
+    fn offer<'a>(
+        self,
+        engine: &'a dyn Engine,
+        documents: &'a [Addressed],
+    ) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> {
+        match self {
+            Way::Write => engine.write(documents),
+            Way::Overwrite => engine.overwrite(documents),
+        }
+    }
 }
 
 /// What [`Engine::scan`] reads.

@@ -10,7 +10,7 @@ use futures_util::stream::BoxStream;
 use hydrant_transform::document::{Document, Outcome, Reason, conflicting_field, with_field_as_text};
 use hydrant_transform::entry::Format;
 
-use super::{Addressed, Engine, Error, IndexStatus, Scan, Scanned, Search, SearchResult};
+use super::{Addressed, Engine, Error, IndexStatus, Scan, Scanned, Search, SearchResult, Way};
 
 /// A refusal names one field. What still does not fit after so many moves fails.
 const MOVES_MAX: usize = 8;
@@ -24,14 +24,14 @@ impl Moving {
         Moving { engine }
     }
 
-    async fn write_moving(&self, documents: &[Addressed]) -> Result<Vec<Outcome>, Error> {
-        let mut outcomes = self.engine.write(documents).await?;
+    async fn offer_moving(&self, way: Way, documents: &[Addressed]) -> Result<Vec<Outcome>, Error> {
+        let mut outcomes = way.offer(self.engine.as_ref(), documents).await?;
         let (mut places, mut offered) = moved(outcomes.iter().zip(documents).enumerate());
         for _ in 0..MOVES_MAX {
             if offered.is_empty() {
                 break;
             }
-            let told = self.engine.write(&offered).await?;
+            let told = way.offer(self.engine.as_ref(), &offered).await?;
             assert!(told.len() == offered.len(), "one outcome per document");
             let answered = told.iter().zip(&offered);
             let (again, more) = moved(places.iter().copied().zip(answered));
@@ -66,8 +66,16 @@ fn with_value_moved(Addressed { index_name, document }: &Addressed, reason: &Rea
 }
 
 impl Engine for Moving {
+    fn prepare(&self) -> BoxFuture<'_, Result<Option<Reason>, Error>> {
+        self.engine.prepare()
+    }
+
     fn write<'a>(&'a self, documents: &'a [Addressed]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> {
-        Box::pin(self.write_moving(documents))
+        Box::pin(self.offer_moving(Way::Write, documents))
+    }
+
+    fn overwrite<'a>(&'a self, documents: &'a [Addressed]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> {
+        Box::pin(self.offer_moving(Way::Overwrite, documents))
     }
 
     fn scan(&self, scan: Scan) -> BoxStream<'_, Result<Vec<Scanned>, Error>> {

@@ -13,7 +13,7 @@ use futures_util::future::{BoxFuture, try_join_all};
 use futures_util::stream::BoxStream;
 use hydrant_transform::document::{Outcome, Reason, period_end_ms};
 
-use super::{Addressed, Engine, Error, IndexStatus, Scan, Scanned, Search, SearchResult};
+use super::{Addressed, Engine, Error, IndexStatus, Scan, Scanned, Search, SearchResult, Way};
 use crate::clock::Clock;
 
 /// Code of a document that came too late for its index.
@@ -42,10 +42,10 @@ impl Retention {
         Retention { engine, age_ms, clock, gone: Mutex::default() }
     }
 
-    async fn write_kept(&self, documents: &[Addressed]) -> Result<Vec<Outcome>, Error> {
+    async fn offer_kept(&self, way: Way, documents: &[Addressed]) -> Result<Vec<Outcome>, Error> {
         let old = self.old(documents);
         if old.is_empty() {
-            return self.engine.write(documents).await;
+            return way.offer(self.engine.as_ref(), documents).await;
         }
         let mut gone = BTreeSet::new();
         for names in old.iter().copied().collect::<Vec<&str>>().chunks(ASKED_MAX) {
@@ -54,7 +54,8 @@ impl Retention {
         }
         let kept: Vec<Addressed> =
             documents.iter().filter(|addressed| !gone.contains(addressed.index_name.as_str())).cloned().collect();
-        let mut told = if kept.is_empty() { Vec::new() } else { self.engine.write(&kept).await? }.into_iter();
+        let told = if kept.is_empty() { Vec::new() } else { way.offer(self.engine.as_ref(), &kept).await? };
+        let mut told = told.into_iter();
         let outcomes = documents.iter().map(|Addressed { index_name, .. }| {
             if gone.contains(index_name.as_str()) {
                 return Outcome::Rejected(too_late(index_name, "is not there: it is not made again"));
@@ -119,8 +120,16 @@ fn without_waiting(index_name: &str, outcome: Outcome) -> Outcome {
 }
 
 impl Engine for Retention {
+    fn prepare(&self) -> BoxFuture<'_, Result<Option<Reason>, Error>> {
+        self.engine.prepare()
+    }
+
     fn write<'a>(&'a self, documents: &'a [Addressed]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> {
-        Box::pin(self.write_kept(documents))
+        Box::pin(self.offer_kept(Way::Write, documents))
+    }
+
+    fn overwrite<'a>(&'a self, documents: &'a [Addressed]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> {
+        Box::pin(self.offer_kept(Way::Overwrite, documents))
     }
 
     fn scan(&self, scan: Scan) -> BoxStream<'_, Result<Vec<Scanned>, Error>> {

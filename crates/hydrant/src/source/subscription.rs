@@ -1,9 +1,11 @@
 //! The subscription filter: log events of a log stream packed into the envelopes that CloudWatch Logs sends.
 //!
 //! An envelope is full at [`JSON_BYTES_FULL`] of JSON; the event that fills it still goes in. Age is the caller's to
-//! bound: it seals what there is. A log group's storage and filter patterns are not here: everything passes.
+//! bound: it seals what there is. What is over a stream's bound for one record is split ([`fit`]). A log group's storage
+//! and filter patterns are not here: everything passes.
 
-use hydrant_transform::envelope::{Encoder, Header, LogEvent};
+use hydrant_transform::entry::split::boundary;
+use hydrant_transform::envelope::{Decoded, Encoder, Envelope, EventFlags, Header, LogEvent, decode};
 use sha2::{Digest, Sha256};
 
 /// JSON of an envelope, before compression, at which it is sealed. What comes out is far below 1 MiB, except where a
@@ -96,12 +98,56 @@ impl Packer {
     }
 }
 
+/// An envelope as several of at most `bytes_max`, in order. An event that is over it alone keeps as much of its beginning
+/// as fits, is `truncated` and tells its whole length. What is no envelope stays as it is.
+pub fn fit(data: &[u8], bytes_max: usize) -> Vec<Vec<u8>> {
+    let Ok(Decoded::Envelopes(envelopes)) = decode(data) else { return vec![data.to_vec()] };
+    let mut fitting = Vec::new();
+    for envelope in envelopes {
+        let Envelope { owner, log_group, log_stream, subscription_filters, log_events, extra, control: _ } = envelope;
+        let header = Header { owner, log_group, log_stream, subscription_filters };
+        split(&mut Encoder::with_extra(&header, &extra), &log_events, bytes_max, &mut fitting);
+    }
+    fitting
+}
+
+/// Halves of halves, until each fits.
+fn split(encoder: &mut Encoder, events: &[LogEvent], bytes_max: usize, fitting: &mut Vec<Vec<u8>>) {
+    events.iter().for_each(|event| encoder.push(event));
+    let sealed = encoder.seal();
+    match events {
+        [event] if sealed.len() > bytes_max => fitting.push(cut(encoder, event, sealed, bytes_max)),
+        [_, _, ..] if sealed.len() > bytes_max => {
+            let (first, second) = events.split_at(events.len() / 2);
+            split(encoder, first, bytes_max, fitting);
+            split(encoder, second, bytes_max, fitting);
+        }
+        _ => fitting.push(sealed),
+    }
+}
+
+/// `sealed`: the envelope of the whole event.
+fn cut(encoder: &mut Encoder, event: &LogEvent, mut sealed: Vec<u8>, bytes_max: usize) -> Vec<u8> {
+    let length = event.flags.bytes.unwrap_or(event.message.len() as u64);
+    let flags = EventFlags { truncated: true, bytes: Some(length), ..event.flags };
+    let mut event = LogEvent { flags, ..event.clone() };
+    while sealed.len() > bytes_max && !event.message.is_empty() {
+        // A little less than what would fit if all of it packed alike.
+        let kept = event.message.len().saturating_mul(bytes_max) / sealed.len() / 16 * 15;
+        event.message.truncate(boundary(&event.message, kept));
+        encoder.push(&event);
+        sealed = encoder.seal();
+    }
+    tracing::warn!(length, kept = event.message.len(), "an entry is cut: the stream takes no larger record");
+    sealed
+}
+
 #[cfg(test)]
 mod tests {
     use hydrant_transform::envelope::gzip::gunzip;
     use hydrant_transform::envelope::{Decoded, EventFlags, LogEvent, decode};
 
-    use super::{JSON_BYTES_FULL, LogStream, Packer};
+    use super::{JSON_BYTES_FULL, LogStream, Packer, fit};
 
     fn log_stream(name: &str) -> LogStream {
         LogStream { owner: "123456789012".to_owned(), log_group: "/g".to_owned(), log_stream: name.to_owned() }
@@ -167,6 +213,67 @@ mod tests {
         packer.push(&event(1, message));
         assert!(packer.encoder.json_bytes() < 10 << 20);
         assert!(packer.encoder.json_bytes() > 7 << 20);
+    }
+
+    /// Text that gzip cannot make much smaller.
+    fn noise(mut random: u64, bytes: usize) -> Vec<u8> {
+        let mut letter = || {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            b' ' + u8::try_from((random >> 33) % 95).unwrap()
+        };
+        (0..bytes).map(|_| letter()).collect()
+    }
+
+    fn events_of(envelopes: &[Vec<u8>]) -> Vec<LogEvent> {
+        let decoded = envelopes.iter().flat_map(|data| match decode(data) {
+            Ok(Decoded::Envelopes(envelopes)) => envelopes,
+            other => panic!("{other:?}"),
+        });
+        let events = decoded.inspect(|envelope| {
+            let names = [&envelope.owner, &envelope.log_group, &envelope.log_stream];
+            assert_eq!(names, ["123456789012", "/g", "s"]);
+        });
+        events.flat_map(|envelope| envelope.log_events).collect()
+    }
+
+    #[test]
+    fn what_is_over_a_bound_is_split_and_only_an_event_that_is_over_it_alone_is_cut() {
+        let sent =
+            [100_000, 10, 120_000, 600_000, 90_000].map(|bytes| event(bytes, noise(7, bytes.try_into().unwrap())));
+        let mut packer = Packer::new(&log_stream("s"));
+        sent.iter().for_each(|event| packer.push(event));
+        let sealed = packer.seal().data;
+        let bound = 200_000;
+        assert!(sealed.len() > 2 * bound, "{}", sealed.len());
+        let fitting = fit(&sealed, bound);
+        assert!(fitting.iter().all(|data| data.len() <= bound));
+        let events = events_of(&fitting);
+        assert_eq!(events.len(), sent.len());
+        for (event, sent) in events.iter().zip(&sent).filter(|(_, sent)| sent.timestamp_ms != 600_000) {
+            assert_eq!(event, sent);
+        }
+        let long = &events[3];
+        assert!(sent[3].message.starts_with(&long.message) && long.message.len() > 150_000, "{}", long.message.len());
+        let flags = EventFlags { truncated: true, bytes: Some(600_000), ..EventFlags::default() };
+        assert_eq!((long.flags, &long.id), (flags, &sent[3].id));
+        // Once more, as where the stream's bound was lowered: the length is still that of the whole.
+        let again = events_of(&fit(&fitting[fitting.len() - 2], 50_000));
+        let cut = again.iter().find(|event| event.timestamp_ms == 600_000).unwrap();
+        assert_eq!(cut.flags, flags);
+        assert!(long.message.starts_with(&cut.message) && cut.message.len() < long.message.len());
+    }
+
+    #[test]
+    fn a_cut_does_not_part_a_character_and_what_fits_or_is_no_envelope_stays() {
+        let text: String =
+            noise(9, 60_000).iter().map(|byte| char::from_u32(0x4e00 + u32::from(*byte)).unwrap()).collect();
+        let mut packer = Packer::new(&log_stream("s"));
+        packer.push(&event(1, text.clone().into_bytes()));
+        let sealed = packer.seal().data;
+        let cut = events_of(&fit(&sealed, 20_000)).remove(0).message;
+        assert!(cut.len() < text.len() && text.starts_with(std::str::from_utf8(&cut).unwrap()));
+        assert_eq!(events_of(&fit(&sealed, sealed.len()))[0].message, text.as_bytes());
+        assert_eq!(fit(b"none", 1), [b"none"]);
     }
 
     #[test]

@@ -66,6 +66,15 @@ pub trait Engine: Send + Sync {
     /// A closed shard is delivered to its end: it is not read again, and its children may begin, in any process.
     fn finish<'a>(&'a self, shard: &'a ShardId) -> BoxFuture<'a, Result<(), Error>>;
 
+    /// Nothing of a shard can be delivered here any more: another process may have it at once, and this one does not take
+    /// it again as long as it lives.
+    fn give_up(&self, _shard: &ShardId) {}
+
+    /// What one record may hold with its partition key: [`RECORD_BYTES_MAX`] or less. Somebody may change it at any time.
+    fn record_bytes_max(&self) -> usize {
+        RECORD_BYTES_MAX
+    }
+
     /// The newest mark of every producer, whatever was trimmed since.
     fn marks(&self) -> BoxFuture<'_, Result<Vec<Mark>, Error>>;
 

@@ -50,7 +50,7 @@ pub enum Id<'a> {
 /// OpenSearch takes no longer ones.
 pub const ID_BYTES_MAX: usize = 512;
 
-/// Different entries of one key that are told apart; beyond, one of each hop and state at least.
+/// Different entries of one key and hop that are told apart; beyond, one of each state at least.
 pub const KEPT_MAX: usize = 64;
 
 /// Instead of the length of an id: it is the key, or a hash that follows.
@@ -159,8 +159,9 @@ pub(super) struct Kept(Vec<Entry<'static>>);
 
 impl Kept {
     pub(super) fn push(&mut self, entry: &Entry<'_>) {
-        let is_first = self.0.iter().all(|kept| (kept.hop, kept.state) != (entry.hop, entry.state));
-        if is_first || self.0.len() < KEPT_MAX && self.0.iter().all(|kept| kept != entry) {
+        let of_hop = || self.0.iter().filter(|kept| kept.hop == entry.hop);
+        let is_first = of_hop().all(|kept| kept.state != entry.state);
+        if is_first || of_hop().count() < KEPT_MAX && of_hop().all(|kept| kept != entry) {
             self.0.push(entry.clone().into_owned());
         }
     }

@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::entry::{Hop, State};
 use super::ledger::At;
 use super::{Error, Ledger, Patience, fields};
-use crate::deliver::failed::{PREFIXES, Store};
+use crate::deliver::failed::{Listed, PREFIXES, Store};
+use crate::deliver::replay::OBJECT_BYTES_MAX;
 
 /// What failed/ held.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,9 +19,16 @@ pub struct FailedAccount {
     pub lines: u64,
     /// Lines without a document id, as Firehose writes them.
     pub foreign: u64,
+    /// Objects that are larger than any is read.
+    pub too_large: u64,
+    /// The first of them, each with its size.
+    pub unreadable: Vec<String>,
 }
 
-/// Reads all objects of both kinds.
+/// Objects that cannot be read are named up to so many.
+const UNREADABLE_NAMED_MAX: usize = 100;
+
+/// Reads all objects of both kinds, one of [`OBJECT_BYTES_MAX`] at a time at most.
 ///
 /// # Errors
 /// The store's and the disk's.
@@ -38,6 +46,16 @@ pub async fn take(
             let Some(last) = page.last() else { break };
             let last = last.key.clone();
             for listed in page {
+                if listed.bytes > OBJECT_BYTES_MAX {
+                    account.too_large += 1;
+                    if account.unreadable.len() < UNREADABLE_NAMED_MAX {
+                        let Listed { key, bytes } = listed;
+                        account
+                            .unreadable
+                            .push(format!("{key}: it has {bytes} bytes, and {OBJECT_BYTES_MAX} are read"));
+                    }
+                    continue;
+                }
                 // One that vanished was replayed or removed meanwhile.
                 let Some(object) = patiently(|| store.get(&listed.key)).await? else { continue };
                 account.objects += 1;

@@ -85,7 +85,7 @@ impl Spill {
     }
 
     /// Hands the entries of each key together to `each`, in the order of the keys. A key with more than
-    /// [`super::entry::KEPT_MAX`] different entries may be handed on without some of those.
+    /// [`super::entry::KEPT_MAX`] different entries of one hop may be handed on without some of those.
     ///
     /// # Errors
     /// The disk's.

@@ -1,6 +1,6 @@
 //! The stream's hop: what delivery has made, or will make, of the records that are kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hydrant_transform::document::IndexNaming;
@@ -11,7 +11,7 @@ use super::ledger::At;
 use super::{Counts, Error, Ledger, Patience, count};
 use crate::deliver::again::{Again, Delivered, Made};
 use crate::deliver::naming::History;
-use crate::stream::{Engine, Error as StreamError, Position, Read, ReadLimits, Record, ShardId};
+use crate::stream::{Engine, Error as StreamError, Position, Read, ReadLimits, Record, ShardId, Standing};
 
 /// What one read takes at most.
 const READ_RECORDS_MAX: usize = 500;
@@ -36,6 +36,8 @@ pub struct Snapshot {
 struct ShardSnapshot {
     id: ShardId,
     end: Option<Position>,
+    /// Something of it is delivered, and not all.
+    is_begun: bool,
     /// The first record with an entry that may not be delivered; for entries that are joined, and for others.
     first_unfinished: Option<Position>,
     first_undelivered: Option<Position>,
@@ -50,6 +52,17 @@ pub struct StreamAccount {
     pub oldest_ms: Option<i64>,
     /// Entries that were joined and may have begun in records that are not kept: not compared.
     pub unsure: u64,
+    pub gaps: Vec<Gap>,
+}
+
+/// A shard of a stream that trims by time, delivered or not, which keeps nothing any more that is delivered. What lay
+/// between its checkpoint and what it keeps, if there was anything, has expired before it was delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    pub shard: String,
+    /// Arrival of the oldest record that is kept, milliseconds since 1970 UTC. `None`: none is kept, as after a time
+    /// without records, too.
+    pub before_ms: Option<i64>,
 }
 
 /// `history`: what older versions kept of index names.
@@ -62,11 +75,13 @@ pub async fn snapshot(engine: &dyn Engine, history: &History) -> Result<Snapshot
         let checkpoint = patiently(|| engine.checkpoint(&shard.id)).await?;
         let of = |problem: String| Error::Stream(format!("shard {}: {problem}", shard.id));
         let delivered = Delivered::of(&shard.id, checkpoint.as_ref(), history).map_err(of)?;
-        let first_unfinished = first_after(engine, &shard.id, delivered.whole.as_ref()).await?;
-        let first_undelivered = first_after(engine, &shard.id, delivered.read.as_ref()).await?;
+        // What comes behind this end is not looked at.
         let end = patiently(|| engine.end(&shard.id)).await?;
+        let first_unfinished = first_after(engine, &shard.id, delivered.whole.as_ref(), end.as_ref()).await?;
+        let first_undelivered = first_after(engine, &shard.id, delivered.read.as_ref(), end.as_ref()).await?;
+        let is_begun = delivered.whole.is_some() && shard.standing != Standing::Delivered;
         namings.extend(delivered.namings);
-        shards.push(ShardSnapshot { id: shard.id, end, first_unfinished, first_undelivered });
+        shards.push(ShardSnapshot { id: shard.id, end, is_begun, first_unfinished, first_undelivered });
     }
     namings.dedup();
     let marks = patiently(|| engine.marks()).await?;
@@ -74,11 +89,16 @@ pub async fn snapshot(engine: &dyn Engine, history: &History) -> Result<Snapshot
     Ok(Snapshot { shards, marks, namings })
 }
 
+/// The record that follows `after`; `None` where that is the end.
 async fn first_after(
     engine: &dyn Engine,
     shard: &ShardId,
     after: Option<&Position>,
+    end: Option<&Position>,
 ) -> Result<Option<Position>, Error> {
+    if end.is_some() && after == end {
+        return Ok(None);
+    }
     let limits = ReadLimits { records_max: 1, bytes_max: READ_BYTES_MAX, wait: Duration::ZERO };
     for _ in 0..EMPTY_READS_MAX {
         let read = patiently(|| engine.read(shard, after, limits)).await?;
@@ -107,10 +127,18 @@ pub async fn take(
     for shard in &snapshot.shards {
         let again = Again::new(shard.id.clone(), options, naming.clone());
         let table = ledger.table(Hop::Stream, &shard.id.0);
-        let mut reading = Reading { shard, again, table, records: 0, unfinished_from: None, undelivered: false };
+        let mut reading =
+            Reading { shard, again, table, records: 0, oldest_ms: None, unfinished_from: None, undelivered: false };
         if shard.end.is_some() {
             reading.whole(ledger, engine, &mut account, progress).await?;
         }
+        account.gaps.extend(reading.gap());
+    }
+    if !account.gaps.is_empty() {
+        let status = patiently(|| engine.status()).await?;
+        let by_time: BTreeSet<String> =
+            status.into_iter().filter(|status| status.kept_for.is_some()).map(|status| status.shard.0).collect();
+        account.gaps.retain(|gap| by_time.contains(&gap.shard));
     }
     Ok(account)
 }
@@ -121,6 +149,8 @@ struct Reading<'a> {
     again: Again,
     table: u32,
     records: u64,
+    /// Arrival of the oldest.
+    oldest_ms: Option<i64>,
     /// How many records were read before the first that has an unfinished entry.
     unfinished_from: Option<u64>,
     undelivered: bool,
@@ -172,13 +202,25 @@ impl Reading<'_> {
             self.unfinished_from.get_or_insert(self.records);
         }
         self.undelivered |= position == self.shard.first_undelivered.as_ref();
-        account.oldest_ms = Some(account.oldest_ms.map_or(record.arrival_ms, |ms| ms.min(record.arrival_ms)));
+        for oldest_ms in [&mut self.oldest_ms, &mut account.oldest_ms] {
+            *oldest_ms = Some(oldest_ms.map_or(record.arrival_ms, |ms| ms.min(record.arrival_ms)));
+        }
         account.records += 1;
         self.records += 1;
         for made in self.again.take(record) {
             self.note(ledger, account, made, record.arrival_ms)?;
         }
         Ok(())
+    }
+
+    /// Whether what followed the checkpoint may be gone, now that all is read: nothing that is kept is delivered.
+    fn gap(&self) -> Option<Gap> {
+        let keeps_delivered = match self.shard.first_unfinished {
+            None => self.records > 0,
+            Some(_) => self.unfinished_from.is_some_and(|records| records > 0),
+        };
+        let is_gap = self.shard.is_begun && !keeps_delivered;
+        is_gap.then(|| Gap { shard: self.shard.id.0.clone(), before_ms: self.oldest_ms })
     }
 
     fn note(&self, ledger: &mut Ledger, account: &mut StreamAccount, made: Made, arrival_ms: i64) -> Result<(), Error> {

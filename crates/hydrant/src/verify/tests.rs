@@ -122,6 +122,12 @@ fn a_hundred_thousand_repeats_of_one_id_take_no_room_and_hide_nothing() {
     // As within one part.
     let found = account(&entries, 1 << 30, 9);
     assert_eq!((found.missing, found.indexed), (1, 1));
+    // Nor do repeats in one hop hide a second copy in another.
+    entries.push(Entry { table: 1, ..at(Hop::Index, 1) });
+    for part_bytes_max in [1_000, 1 << 30] {
+        let found = account(&entries, part_bytes_max, 9);
+        assert_eq!((found.missing, found.twice, found.indexed), (1, 1, 0));
+    }
 }
 
 #[test]

@@ -24,19 +24,19 @@ const ROUNDS_THAT_COUNT: u32 = 5;
 const CONFIG: &str = "[index]\nrotation = \"OneHour\"\n";
 
 /// What was written: PID to stamp and statement.
-type Written = BTreeMap<u64, (String, String)>;
+pub(crate) type Written = BTreeMap<u64, (String, String)>;
 
-struct Log {
+pub(crate) struct Log {
     path: PathBuf,
     file: File,
-    written: Written,
+    pub(crate) written: Written,
     random: u64,
     second: i64,
     rotations: u32,
 }
 
 impl Log {
-    fn new(path: PathBuf, seed: u64) -> Log {
+    pub(crate) fn new(path: PathBuf, seed: u64) -> Log {
         let file = File::create(&path).unwrap();
         Log { path, file, written: Written::new(), random: seed | 1, second: 1_795_402_800, rotations: 0 }
     }
@@ -113,7 +113,7 @@ fn every_entry_is_indexed_once_however_often_the_program_is_killed() {
 }
 
 /// One life of the program: it starts, the log grows, it is killed.
-fn kill_while_growing(log: &mut Log, data: &Path, arguments: &[&str], round: u32) {
+pub(crate) fn kill_while_growing(log: &mut Log, data: &Path, arguments: &[&str], round: u32) {
     let program = Program::run(data, arguments);
     let aimed = round.is_multiple_of(3);
     let bursts = 1 + log.below(12);
@@ -167,7 +167,7 @@ fn commits(data: &Path) -> Vec<(PathBuf, SystemTime, u64)> {
 }
 
 /// Every entry by id and by content, in the index of its hour, and nothing else.
-fn check(written: &Written, data: &Path, arguments: &[&str]) {
+pub(crate) fn check(written: &Written, data: &Path, arguments: &[&str]) {
     let program = Program::run(data, arguments);
     assert_eq!(program.count(), written.len() as u64);
     let mut ids = std::collections::HashSet::new();

@@ -1,8 +1,9 @@
 //! The program between a Kinesis that we did not write and a real OpenSearch, killed at random moments: every log event
-//! is in its index once.
+//! is in its index once, or once in failed/.
 //!
-//! Log events lie on both sides of a full hour and the index rotates by the hour, so batches touch two indices. The
-//! stream is split in one round and merged in another.
+//! Log events lie on both sides of a full hour and the index rotates by the hour, so batches touch two indices. Some the
+//! index refuses, by a template that stands there first, and some records cannot be decoded. The stream is split in one
+//! round and merged in another. Half of the kills are aimed: at the first documents of a life, whose batch is not committed.
 
 #![expect(clippy::disallowed_methods, reason = "how often and with which seed is set from outside")]
 
@@ -14,8 +15,10 @@ use std::time::SystemTime;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hydrant_opensearch::Method;
-use hydrant_transform::envelope::{Encoder, Header, LogEvent};
+use hydrant_transform::envelope::{Decoded, Encoder, Header, LogEvent, decode};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -27,7 +30,7 @@ use crate::verify::verified;
 const ROUNDS: u32 = 30;
 
 /// Rounds that must have been killed with a batch under way, for the run to prove anything.
-const ROUNDS_THAT_COUNT: u32 = 1;
+const ROUNDS_THAT_COUNT: u32 = 5;
 
 /// 2026-11-23T23:30:00Z.
 const BASE_MS: i64 = 1_795_476_600_000;
@@ -36,14 +39,34 @@ const BASE_MS: i64 = 1_795_476_600_000;
 const ENVELOPES: u64 = 20;
 const EVENTS: u64 = 25;
 
+/// One event in so many is refused.
+const REFUSED_EVERY: u64 = 40;
+
 struct Log {
     random: u64,
     serial: u64,
+    /// Nothing of it fails.
+    whole: bool,
     /// By event id: the hour that its index is named after, and its statement.
     written: BTreeMap<String, (&'static str, String)>,
+    /// By event id: what the index refuses.
+    refused: BTreeMap<String, String>,
+    /// Records that cannot be decoded.
+    undecodable: Vec<Vec<u8>>,
 }
 
 impl Log {
+    fn new(random: u64) -> Log {
+        Log {
+            random,
+            serial: 0,
+            whole: false,
+            written: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            undecodable: Vec::new(),
+        }
+    }
+
     fn below(&mut self, bound: u64) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
@@ -61,6 +84,10 @@ impl Log {
         });
         for _ in 0..EVENTS {
             self.serial += 1;
+            if !self.whole && self.serial.is_multiple_of(REFUSED_EVERY) {
+                self.refuse(&mut encoder);
+                continue;
+            }
             let is_late = self.serial.is_multiple_of(2);
             let timestamp_ms = BASE_MS + i64::from(is_late) * 3_600_000 + i64::try_from(self.serial % 1_000).unwrap();
             let id = format!("{timestamp_ms:016}{:040}", self.serial);
@@ -74,9 +101,34 @@ impl Log {
         (log_stream, encoder.seal())
     }
 
+    /// An event whose index wants a number where it has a word.
+    fn refuse(&mut self, encoder: &mut Encoder) {
+        let id = format!("{BASE_MS:016}{:040}", self.serial);
+        let message = format!("no number {}", self.serial);
+        self.refused.insert(id.clone(), message.clone());
+        let message = message.into_bytes();
+        encoder.push(&LogEvent { id, timestamp_ms: BASE_MS, message, ..LogEvent::default() });
+    }
+
+    /// Gzip that ends after its header.
+    fn damaged(&mut self) -> (String, Vec<u8>) {
+        let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+        let data = [&header[..], &self.serial.to_be_bytes()].concat();
+        self.undecodable.push(data.clone());
+        (format!("damaged-{}", self.below(8)), data)
+    }
+
+    fn n_failed(&self) -> usize {
+        self.refused.len() + self.undecodable.len()
+    }
+
     async fn put(&mut self, client: &Client, stream: &str) {
-        let entries = (0..ENVELOPES).map(|_| {
-            let (key, data) = self.envelope();
+        let mut records: Vec<(String, Vec<u8>)> = (0..ENVELOPES).map(|_| self.envelope()).collect();
+        if !self.whole {
+            let place = usize::try_from(self.below(ENVELOPES)).unwrap();
+            records.insert(place, self.damaged());
+        }
+        let entries = records.into_iter().map(|(key, data)| {
             PutRecordsRequestEntry::builder().partition_key(key).data(Blob::new(data)).build().unwrap()
         });
         let put = client.put_records().stream_name(stream).set_records(Some(entries.collect()));
@@ -150,40 +202,64 @@ async fn every_event_of_the_stream_is_in_its_index_once_however_often_the_progra
     let data = folder.path().join("data");
     let start = || Program::run(&data, &["--config", config.to_str().unwrap()]);
     let client = kinesis.client();
-    let mut log = Log { random: seed | 1, serial: 0, written: BTreeMap::new() };
+    refuse_words(&server).await;
+    let mut log = Log::new(seed | 1);
     let mut cut_off = 0;
     for round in 0..rounds {
-        let committed = checkpoints(&data);
-        let program = start();
-        reshard(&client, &stream, round).await;
-        log.put(&client, &stream).await;
-        let (before, written) = (server.count("hydrant-*").await, log.written.len() as u64);
-        let some = before + log.below(written - before + 1);
-        until("some documents", async || server.count("hydrant-*").await >= some).await;
-        program.kill();
-        // Documents were written and no batch of this life was committed: the next one finds them again.
-        cut_off += u32::from(server.count("hydrant-*").await > before && checkpoints(&data) == committed);
+        cut_off += u32::from(live_and_die(round, &server, &client, &stream, &data, &start, &mut log).await);
     }
     let program = start();
     until("all documents", async || server.count("hydrant-*").await >= log.written.len() as u64).await;
+    let n_failed = log.n_failed();
+    until("all failed documents", async || failed(&data.join("failed")).len() >= n_failed).await;
     let summary = program.stop();
-    assert_eq!((&summary["failed"], &summary["dropped"]), (&json!(0), &json!({})), "{summary}");
+    assert_eq!(summary["dropped"], json!({}), "{summary}");
     check(&server, &log).await;
+    check_failed(&data.join("failed"), &log);
     // Split, merged and delivered shards; then without one document.
     let all = log.written.len();
     let (code, report) = verify(&config, &data);
-    assert_eq!((code, sums(&report)), (0, [0, 0, all, 0, 0]), "{report}");
+    assert_eq!((code, sums(&report)), (0, [0, 0, all, n_failed, 0]), "{report}");
     let query = json!({"size": 1, "query": {"term": {"event_id": log.written.keys().next()}}});
     let (_, told) = server.ask(Method::POST, "/hydrant-*/_search", query).await;
     let (index, id) = (&told["hits"]["hits"][0]["_index"], &told["hits"]["hits"][0]["_id"]);
     let path = format!("/{}/_doc/{}?refresh=true", index.as_str().unwrap(), id.as_str().unwrap());
     assert_eq!(server.ask(Method::DELETE, &path, Value::Null).await.0, 200);
     let (code, report) = verify(&config, &data);
-    assert_eq!((code, sums(&report)), (1, [1, 0, all - 1, 0, 0]), "{report}");
+    assert_eq!((code, sums(&report)), (1, [1, 0, all - 1, n_failed, 0]), "{report}");
     let finding = &report["findings"][0];
     assert_eq!((&finding["what"], &finding["id"]), (&json!("missing"), id), "{report}");
     println!("{rounds} rounds, {} events, {cut_off} killed with a batch under way", log.written.len());
-    assert!(cut_off >= ROUNDS_THAT_COUNT.min(rounds / 6), "only {cut_off} rounds were killed with a batch under way");
+    assert!(cut_off >= ROUNDS_THAT_COUNT.min(rounds / 3), "only {cut_off} rounds were killed with a batch under way");
+}
+
+/// One life of the program. Whether documents were written and no batch was committed: the next one finds them again.
+async fn live_and_die(
+    round: u32,
+    server: &Server,
+    client: &Client,
+    stream: &str,
+    data: &Path,
+    start: &impl Fn() -> Program,
+    log: &mut Log,
+) -> bool {
+    let committed = checkpoints(data);
+    let aimed = !round.is_multiple_of(2);
+    if aimed {
+        // All of it is one batch, or two.
+        log.put(client, stream).await;
+    }
+    let before = server.count("hydrant-*").await;
+    let program = start();
+    if !aimed {
+        reshard(client, stream, round).await;
+        log.put(client, stream).await;
+    }
+    let waiting = log.written.len() as u64 - before;
+    let some = if aimed { waiting.min(1) } else { log.below(waiting + 1) };
+    until("some documents", async || server.count("hydrant-*").await >= before + some).await;
+    program.kill();
+    server.count("hydrant-*").await > before && checkpoints(data) == committed
 }
 
 /// Two processes on one table of checkpoints share the shards; what one leaves, by kill -9 or in order, the other goes on
@@ -203,7 +279,7 @@ async fn two_processes_share_the_shards_and_take_over_from_each_other() {
     fs::write(&config, text).unwrap();
     let start = |name: &str| Program::run(&folder.path().join(name), &["--config", config.to_str().unwrap()]);
     let client = kinesis.client();
-    let mut log = Log { random: 7, serial: 0, written: BTreeMap::new() };
+    let mut log = Log { whole: true, ..Log::new(7) };
     // The shards that a process reads are those that it tells of.
     let shards = |program: &Program| {
         let metrics = get(&format!("{}/metrics", program.page));
@@ -211,6 +287,10 @@ async fn two_processes_share_the_shards_and_take_over_from_each_other() {
     };
     let (first, second) = (start("first"), start("second"));
     until("shared shards", async || (shards(&first), shards(&second)) == (2, 2)).await;
+    let metrics = get(&format!("{}/metrics", first.page));
+    let used: Vec<&str> =
+        metrics.lines().filter(|line| line.starts_with("hydrant_shard_retention_used_ratio{shard=")).collect();
+    assert!(used.len() == 2 && used.iter().all(|line| line.ends_with(" 0.0")), "{used:?}");
     log.put(&client, &stream).await;
     until("some documents", async || server.count("hydrant-*").await > 0).await;
     first.kill();
@@ -245,6 +325,52 @@ fn verify(config: &Path, data: &Path) -> (i32, Value) {
 fn sums(report: &Value) -> [usize; 5] {
     ["missing", "twice", "indexed", "failed", "in_flight"]
         .map(|name| usize::try_from(report[name].as_u64().unwrap()).unwrap())
+}
+
+/// A template that Hydrant leaves as it is: its own has a lower priority.
+async fn refuse_words(server: &Server) {
+    let mappings = json!({"properties": {"message": {"type": "long"}}});
+    let template = json!({"index_patterns": ["hydrant-text-*"], "priority": 500, "template": {"mappings": mappings}});
+    server.put("/_index_template/numbers", template).await;
+}
+
+/// The lines of failed/.
+fn failed(folder: &Path) -> Vec<Value> {
+    let mut lines = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            lines.extend(failed(&path));
+        } else if path.file_name().is_some_and(|name| name != "hydrant-failed.json") {
+            let text = fs::read_to_string(&path).unwrap();
+            // A line of an object that is just being written is none yet.
+            lines.extend(text.lines().filter_map(|line| serde_json::from_str(line).ok()));
+        }
+    }
+    lines
+}
+
+/// Everything that cannot become a document, or that the index refuses, is in failed/ once, with its bytes.
+fn check_failed(folder: &Path, log: &Log) {
+    let (mut refused, mut undecodable) = (Vec::new(), Vec::new());
+    for line in failed(folder) {
+        let raw = STANDARD.decode(line["rawData"].as_str().unwrap()).unwrap();
+        let code = line["reasonCode"].as_str().unwrap();
+        match decode(&raw) {
+            Ok(Decoded::Envelopes(envelopes)) => {
+                assert_eq!(code, "mapper_parsing_exception", "{line}");
+                let event = &envelopes[0].log_events[0];
+                refused.push((event.id.clone(), String::from_utf8(event.message.clone()).unwrap()));
+            }
+            Ok(Decoded::Raw(_)) | Err(_) => undecodable.push(raw),
+        }
+    }
+    refused.sort();
+    undecodable.sort();
+    assert_eq!(refused, log.refused.clone().into_iter().collect::<Vec<_>>());
+    let mut expected = log.undecodable.clone();
+    expected.sort();
+    assert_eq!(undecodable, expected);
 }
 
 /// Every log event is one document, in the index of its hour.

@@ -267,7 +267,7 @@ async fn blocks_limits_and_templates_of_a_real_cluster_are_said() {
     let told = line(&lines, "warning  index templates: ");
     assert!(told.contains("hydrant-slow differs: it is not Hydrant's -> "), "{told}");
     let told = line(&lines, "failed   index limits: action");
-    assert!(told.contains("keeps hydrant-slow from being made"), "{told}");
+    assert!(told.contains(&format!("keeps hydrant-slow-{today} from being made")), "{told}");
     assert!(line(&lines, "failed   index limits: 3 of 3 shards are used").contains(" -> delete old indices"));
     let told = line(&lines, "warning  index limits: requests of 5242880 bytes are sent, and 4194304 are taken");
     assert!(told.contains(" -> requests are halved until they fit"), "{told}");
@@ -289,6 +289,71 @@ async fn blocks_limits_and_templates_of_a_real_cluster_are_said() {
     );
     assert!(line(&lines, "failed   index rights: ").contains("cluster read-only"), "{lines:#?}");
     cluster(json!({"cluster.blocks.read_only_allow_delete": null})).await;
+}
+
+/// With a name that has no date the question itself has that name, which an alias would take.
+#[tokio::test]
+async fn a_name_without_a_date_is_asked_for_by_itself_and_no_alias_is() {
+    let server = Server::start("").await;
+    let folder = tempfile::tempdir().unwrap();
+    let text = |name: &str, more: &str| {
+        format!(
+            "data = {:?}\n[index]\nengine = \"opensearch\"\nendpoint = {:?}\nname = {name:?}\n{more}",
+            folder.path().join("data"),
+            server.url
+        )
+    };
+    server.put("/logs", json!({"settings": {"number_of_replicas": 0}})).await;
+    server.put("/theirs-000001", json!({"settings": {"number_of_replicas": 0}, "aliases": {"theirs": {}}})).await;
+    server.put("/_index_template/ds", json!({"index_patterns": ["ds"], "data_stream": {}})).await;
+    server.put("/_data_stream/ds", Value::Null).await;
+    let may = "ok       index rights: documents may be offered; whether each index takes them shows the first one";
+    for (name, more, expected) in [
+        ("logs", "rotation = \"NoRotation\"\n", may),
+        ("absent", "rotation = \"NoRotation\"\n", may),
+        ("ds", "target = \"data_stream\"\n", may),
+        ("theirs", "target = \"alias\"\n", may),
+        (
+            "theirs",
+            "rotation = \"NoRotation\"\n",
+            "ok       index rights: theirs may be an alias, which would take the question: not asked",
+        ),
+    ] {
+        let (_, lines, _) = check(folder.path(), text(name, more)).await;
+        assert_eq!(line(&lines, "ok       index rights: "), expected, "{name} {more}");
+    }
+    for index in ["logs", "theirs", "ds"] {
+        assert_eq!(server.count(index).await, 0, "{index}");
+    }
+    assert_eq!(server.ask(Method::HEAD, "/absent", Value::Null).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_serverless_collection_is_said_to_be_checked_in_part_only() {
+    let index = double(|method, uri, headers, _| {
+        assert!(headers["authorization"].to_str().unwrap().contains("/aoss/aws4_request"));
+        match (method.as_str(), uri.path()) {
+            ("GET", "/") => (404, json!({})),
+            ("GET", path) if path.starts_with("/_index_template/") => (404, json!({})),
+            other => panic!("{other:?}"),
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "data = {:?}\n[index]\nengine = \"opensearch\"\nendpoint = {:?}\nsign = \"aoss\"\nregion = {REGION:?}\n",
+        folder.path().join("data"),
+        index.await
+    );
+    let (code, lines, _) = check(folder.path(), text).await;
+    assert_eq!(code, Some(0), "{lines:#?}");
+    assert_eq!(
+        line(&lines, "ok       index rights: "),
+        "ok       index rights: a Serverless collection is not asked: whether documents may be written shows the first one"
+    );
+    assert_eq!(
+        line(&lines, "ok       index limits: "),
+        "ok       index limits: a Serverless collection tells neither blocks nor limits: not checked"
+    );
 }
 
 #[tokio::test]

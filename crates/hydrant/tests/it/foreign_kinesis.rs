@@ -212,6 +212,8 @@ struct Spoiler {
 struct Spoils {
     /// Answers of `GetRecords`: the next calls get these errors.
     reads: Vec<&'static str>,
+    /// The record that the next good answer of `GetRecords` has, whatever is there.
+    instead: Option<Value>,
     /// Of the next `PutRecords`, entries with this in their data are refused.
     refused: Option<&'static str>,
     reads_seen: Vec<tokio::time::Instant>,
@@ -285,6 +287,13 @@ fn forward(
     let mut answer = request.send(&sent).unwrap();
     let status = StatusCode::from_u16(answer.status().as_u16()).unwrap();
     let mut told = answer.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap();
+    if target.ends_with(".GetRecords")
+        && let Some(record) = spoils.lock().unwrap().instead.take()
+    {
+        let mut answer: Value = serde_json::from_slice(&told).unwrap();
+        answer["Records"] = json!([record]);
+        told = answer.to_string().into_bytes();
+    }
     if refused.contains(&true) {
         let mut taken: Value = serde_json::from_slice(&told).unwrap();
         let mut results = std::mem::take(taken["Records"].as_array_mut().unwrap()).into_iter();
@@ -357,4 +366,55 @@ async fn of_an_append_only_what_was_refused_is_answered_so_and_marks_wait_for_it
     assert_eq!(spoiler.lock().puts_seen, [3, 1]);
     let shard = ShardId("shardId-000000000000".into());
     assert_eq!(texts(&read(&engine, &shard, None).await), ["first", "third", "second"]);
+}
+
+#[tokio::test]
+async fn a_record_of_ten_mebibytes_is_read_whole_and_the_next_read_waits_as_aws_asks() {
+    let peer = Peer::kinesalite().await;
+    let spoiler = Spoiler::start(&peer.url).await;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { endpoint: Some(spoiler.url.clone()), ..peer.stream(1, folder.path()).await };
+    let engine = open(&settings).await;
+    let shard = ShardId("shardId-000000000000".into());
+    let data: Vec<u8> =
+        (0..10_u32 << 20).map(|number| u8::try_from(number.wrapping_mul(2_654_435_761) >> 24).unwrap()).collect();
+    let record = json!({"SequenceNumber": "1", "PartitionKey": "k", "Data": STANDARD.encode(&data), "ApproximateArrivalTimestamp": 5.0});
+    spoiler.lock().instead = Some(record);
+    let records = read(&engine, &shard, None).await;
+    assert_eq!(records.len(), 1);
+    assert!(records[0].data == data && records[0].arrival_ms == 5_000);
+    let nothing = read(&engine, &shard, Some(&records[0].position)).await;
+    assert_eq!(texts(&nothing), [""; 0]);
+    // 10 MiB at 2 MiB a second.
+    let seen = spoiler.lock().reads_seen.clone();
+    let pause = seen[1] - seen[0];
+    assert!(pause >= Duration::from_millis(4_900), "{pause:?}");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_ahead_delays_the_begin_and_ends_nothing() {
+    let peer = Peer::kinesalite().await;
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let oldest = peer.stream(1, folder.path()).await;
+    let client = peer.client();
+    let shard = ShardId("shardId-000000000000".into());
+    put(&client, &oldest, "k", b"early").await;
+    let ahead_ms = Clock::System.now_ms() + 3_000;
+    let latest = Settings { begin: Begin::Latest, folder: other.path().into(), ..oldest.clone() };
+    let engine = Kinesis::open(&latest, Clock::starting_at(ahead_ms)).await.unwrap();
+    engine.shards().await.unwrap();
+    let begun_ms = Clock::System.now_ms() + 3_000;
+    let refused = engine.read(&shard, None, ALL).await.unwrap_err();
+    assert!(matches!(&refused, Error::Retry(text) if text.contains("InvalidArgumentException")), "{refused:?}");
+    // A second later, since arrival times may be told in seconds.
+    while Clock::System.now_ms() <= begun_ms + 1_000 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    put(&client, &oldest, "k", b"late").await;
+    assert_eq!(texts(&read(&engine, &shard, None).await), ["late"]);
+    // What is looked for a while ago lies ahead too.
+    let ahead = Kinesis::open(&oldest, Clock::starting_at(begun_ms + 7_200_000)).await.unwrap();
+    ahead.shards().await.unwrap();
+    let newest = read(&ahead, &shard, None).await.pop().unwrap();
+    assert_eq!(ahead.end(&shard).await.unwrap(), Some(newest.position));
 }

@@ -23,8 +23,7 @@ use crate::server::Server;
 
 fn engine(server: &Server, target: Target, templates: Option<(&str, Profile)>) -> Arc<dyn Engine> {
     let settings = Settings { endpoints: vec![server.url.clone()], ..Settings::default() };
-    let data_stream = target == Target::DataStream;
-    let templates = templates.map(|(name, profile)| Wanted { data_stream, ..Wanted::new(name, profile) });
+    let templates = templates.map(|(name, profile)| Wanted { target, ..Wanted::new(name, profile) });
     let limits = Limits { target, ..Limits::default() };
     Arc::new(OpenSearch::open(&settings, limits, Setup { ids: true, templates }).unwrap())
 }

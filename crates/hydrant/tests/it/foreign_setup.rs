@@ -4,8 +4,8 @@ use std::process::{Command, Output};
 
 use hydrant::index::opensearch::marked::Standing;
 use hydrant::index::opensearch::template::{Dynamic, Wanted};
-use hydrant_opensearch::Method;
-use hydrant_transform::document::Profile;
+use hydrant_opensearch::{Method, Target};
+use hydrant_transform::document::{Profile, Rotation};
 use serde_json::{Value, json};
 
 use crate::program::{BINARY, Program};
@@ -42,6 +42,66 @@ async fn templates_are_known_again_as_the_server_writes_them() {
         Wanted::new("logs-{log_group}-{format}", Profile::Ecs).templates(Wanted::new("", Profile::Ecs).shape(1))
     {
         server.put(&format!("/_index_template/{}", template.name), template.body.clone()).await;
+    }
+}
+
+/// The server says itself which template an index of a name would get.
+#[tokio::test]
+async fn templates_are_of_hydrants_indices_and_of_no_others() {
+    let server = Server::start("").await;
+    let gets_ours = async |index: &str| {
+        let path = format!("/_index_template/_simulate_index/{index}");
+        let (status, told) = server.ask(Method::POST, &path, Value::Null).await;
+        assert_eq!(status, 200, "{told}");
+        told.pointer("/template/mappings/properties/event_id").is_some()
+    };
+    for (name, target, rotation, ours, theirs) in [
+        (
+            "logs",
+            Target::Index,
+            Rotation::OneDay,
+            &[
+                "logs-2026-11-23-05",
+                "logs-2026-11-23",
+                "logs-2026-w48",
+                "logs-2026-11",
+                "logs-1970-01-01",
+                "logs-2100-12",
+            ][..],
+            &[
+                "logs",
+                "logs-nginx-2026-11-23",
+                "logstash-2026-11-23",
+                "logs-2026.11.23",
+                "logs-2026",
+                "logs2-2026-11-23",
+            ][..],
+        ),
+        ("logs", Target::Index, Rotation::NoRotation, &["logs"], &["logs-2026-11-23", "logstash", "logs-1"]),
+        ("logs", Target::Alias, Rotation::NoRotation, &["logs-000001"], &["logs-2026-11-23", "logs-nginx", "logstash"]),
+        (
+            "logs-{owner}-{format}",
+            Target::Index,
+            Rotation::OneDay,
+            &["logs-1-slow-2026-11-23", "logs-1-general-2026-11-23"],
+            &["logs-1-2026-11-23", "logs-1-slow", "logs-1-slowly-2026-11-23"],
+        ),
+    ] {
+        let wanted = Wanted { target, rotation, ..Wanted::new(name, Profile::Classic) };
+        let templates = wanted.templates(wanted.shape(1));
+        for template in &templates {
+            server.put(&format!("/_index_template/{}", template.name), template.body.clone()).await;
+        }
+        for index in ours {
+            assert!(gets_ours(index).await, "{name} {rotation}: {index}");
+        }
+        for index in theirs {
+            assert!(!gets_ours(index).await, "{name} {rotation}: {index}");
+        }
+        for template in &templates {
+            let path = format!("/_index_template/{}", template.name);
+            assert_eq!(server.ask(Method::DELETE, &path, Value::Null).await.0, 200);
+        }
     }
 }
 
@@ -91,7 +151,7 @@ async fn what_the_server_has_room_for_is_put_and_what_it_lacks_is_said() {
         ),
         "{third:?}"
     );
-    assert!(third.contains(&"index template hydrant-slow: replaced that of version 1".to_owned()), "{third:?}");
+    assert!(third.contains(&"index template hydrant-slow: replaced that of version 2".to_owned()), "{third:?}");
     let (_, slow) = server.ask(Method::GET, "/_index_template/hydrant-slow", Value::Null).await;
     let settings = slow.pointer("/index_templates/0/index_template/template/settings/index").unwrap();
     assert_eq!((&settings["number_of_shards"], &settings["number_of_replicas"]), (&json!("2"), &json!("1")));

@@ -42,6 +42,9 @@ mod foreign_operate;
 mod foreign_setup;
 
 #[cfg(test)]
+mod foreign_tail;
+
+#[cfg(test)]
 mod foreign_verify;
 
 #[cfg(test)]
@@ -63,6 +66,9 @@ mod peer;
 mod program;
 
 #[cfg(test)]
+mod proxies;
+
+#[cfg(test)]
 mod replay;
 
 #[cfg(test)]
@@ -79,7 +85,13 @@ mod setup;
 mod simulation;
 
 #[cfg(test)]
+mod telling;
+
+#[cfg(test)]
 mod tidy;
 
 #[cfg(test)]
 mod verify;
+
+#[cfg(test)]
+mod verify_stream;

@@ -110,6 +110,50 @@ fn what_a_run_could_not_index_is_replayed_and_all_documents_are_backed_up() {
     assert_eq!((&summary["replayed"], &summary["failed_again"]), (&json!(2), &json!(1)));
 }
 
+/// By the configuration's rules for what an index does not take, and without a word of it on the terminal.
+#[test]
+fn a_replay_moves_what_does_not_fit_and_makes_no_old_index_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, log, config) =
+        (folder.path().join("data"), folder.path().join("app.log"), folder.path().join("hydrant.toml"));
+    fs::write(&log, "{\"n\":1}\n{\"n\":\"payload-of-mine\"}\n").unwrap();
+    let (summary, _) = Program::once(&data, &["--tail", log.to_str().unwrap()], "error");
+    assert_eq!((&summary["documents"], &summary["failed"]), (&json!(1), &json!(1)), "{summary}");
+    let failed = data.join("failed");
+    let (summary, _, said) = replay(failed.to_str().unwrap(), &data, &[]);
+    assert_eq!(summary["failed_again"], 1);
+    assert!(said.contains("failed again: ") && said.contains("failed to parse field [n] of type [long]"), "{said}");
+    assert!(!said.contains("payload-of-mine"), "{said}");
+    let object = files(&failed).into_iter().find(|path| path.extension().is_none()).unwrap();
+    let line: Value = serde_json::from_str(&fs::read_to_string(object).unwrap()).unwrap();
+    assert!(line["errorMessage"].as_str().unwrap().contains("payload-of-mine"), "failed/ has the whole reason: {line}");
+
+    fs::write(&config, "[index]\nconflicts = \"text\"\n").unwrap();
+    let rules = ["--config", config.to_str().unwrap()];
+    let (summary, is_content, said) = replay(failed.to_str().unwrap(), &data, &rules);
+    assert_eq!((&summary["replayed"], is_content), (&json!(1), true), "{said}");
+    let program = Program::run(&data, &[]);
+    let told = program.search("hydrant-*/_search", &json!({"query": {"match_all": {}}}));
+    let mut texts: Vec<&Value> =
+        told["hits"]["hits"].as_array().unwrap().iter().map(|hit| &hit["_source"]["n_text"]).collect();
+    texts.sort_by_key(|text| text.is_null());
+    assert_eq!(texts, [&json!("payload-of-mine"), &Value::Null], "{told}");
+    program.stop();
+
+    let (old, bucket) = (folder.path().join("old"), folder.path().join("bucket"));
+    fs::create_dir(&bucket).unwrap();
+    fs::write(bucket.join("x"), failed_line("00aa", "{\"n\":1}")).unwrap();
+    fs::write(&config, "[index]\nretention = \"30d\"\n").unwrap();
+    let index = old.join("index/hydrant-json-2021-07-23");
+    let (summary, _, said) = replay(bucket.to_str().unwrap(), &old, &rules);
+    assert_eq!((&summary["failed_again"], index.exists()), (&json!(1), false), "{said}");
+    let sentence =
+        "Hydrant.Retention: the index [hydrant-json-2021-07-23] is older than index.retention, and is not there";
+    assert!(said.contains(sentence), "{said}");
+    let (summary, ..) = replay(bucket.to_str().unwrap(), &old, &[]);
+    assert_eq!((&summary["replayed"], index.exists()), (&json!(1), true));
+}
+
 #[test]
 fn a_replay_that_was_killed_goes_on_and_puts_each_document_once() {
     const OBJECTS: usize = 1500;

@@ -69,6 +69,10 @@ pub(crate) async fn check_conflicts(engine: Arc<dyn Engine>) {
         assert_eq!(String::from_utf8(stored).unwrap(), kept);
         // A repeat has the same id.
         assert_eq!(moving.write(&both).await.unwrap(), vec![Outcome::Duplicate; 3], "{second}");
+        // What takes the place of a document gives way as well.
+        assert_eq!(moving.overwrite(&both).await.unwrap(), vec![Outcome::Indexed; 3], "{second}");
+        let stored = engine.get(&index_name, "2").await.unwrap().unwrap();
+        assert_eq!(String::from_utf8(stored).unwrap(), kept);
     }
     // Fields of other formats are ours, and a value whose new place is taken stays where it is: both fail.
     for (format, source) in [(Format::General, r#"{"a":"many"}"#), (Format::Json, r#"{"a":"many","a_text":"taken"}"#)] {
@@ -108,6 +112,8 @@ async fn an_old_index_that_is_gone_is_not_made_again() {
     assert_eq!([&outcomes[1], &outcomes[3]], [&Outcome::Indexed, &Outcome::Indexed]);
     let sentence = "the index [x-2026-11-21] is older than index.retention, and is not there: it is not made again";
     assert_eq!(too_late(&[outcomes[0].clone(), outcomes[2].clone()]), [sentence; 2]);
+    let outcomes = kept.overwrite(&mixed[..2]).await.unwrap();
+    assert_eq!((too_late(&outcomes[..1]), &outcomes[1]), (vec![sentence], &Outcome::Indexed));
     let gone = engine.indices(&["x-2026-11-21".to_owned()]).await;
     assert!(matches!(gone, Err(Error::IndexNotFound(_))), "{gone:?}");
     // One that is there takes documents at any age.

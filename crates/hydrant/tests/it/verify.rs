@@ -213,7 +213,7 @@ async fn failed_documents_count_once_and_those_in_the_index_supersede_them() {
     assert_eq!((&summary["documents"], &summary["failed"]), (&json!(2), &json!(2)));
     let (code, report) = chain.verify(&[]);
     assert_eq!((code, sums(&report)), (0, [0, 0, 2, 2, 0]), "{report}");
-    assert_eq!(report["hops"]["failed"], json!({"documents": 2, "objects": 1, "without_id": 0}));
+    assert_eq!(report["hops"]["failed"], json!({"documents": 2, "objects": 1, "without_id": 0, "unreadable": []}));
     assert_eq!(report["hops"]["source"]["unstamped"], 4);
     // One is mended by hand, and the object says everything twice.
     let object = walk(&chain.data().join("failed/AmazonOpenSearchService-failed")).remove(0);
@@ -229,6 +229,23 @@ async fn failed_documents_count_once_and_those_in_the_index_supersede_them() {
     let (code, report) = chain.verify(&[]);
     assert_eq!((code, sums(&report)), (0, [0, 0, 3, 1, 0]), "{report}");
     assert_eq!((&report["hops"]["failed"]["documents"], &report["superseded"]), (&json!(4), &json!(1)));
+}
+
+/// Such an object is in no memory, here or in a replay.
+#[test]
+fn an_object_of_failed_that_is_too_large_is_named_and_no_success() {
+    const BYTES: u64 = 128 * 1024 * 1024 + 1;
+    let chain = Chain::new(&log(0..2), "");
+    chain.deliver();
+    let folder = chain.data().join("failed/processing-failed");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::File::create(folder.join("x")).unwrap().set_len(BYTES).unwrap();
+    let (code, report) = chain.verify(&[]);
+    assert_eq!((code, sums(&report)), (1, [0, 0, 2, 0, 0]), "{report}");
+    let said = format!("processing-failed/x: it has {BYTES} bytes, and {} are read", BYTES - 1);
+    assert_eq!(report["hops"]["failed"], json!({"documents": 0, "objects": 0, "without_id": 0, "unreadable": [said]}));
+    let (_, text) = chain.verify_text(&[]);
+    assert!(text.contains(&format!("cannot be read: {said}\n")), "{text}");
 }
 
 fn walk(folder: &Path) -> Vec<PathBuf> {
@@ -300,6 +317,32 @@ async fn bytes_that_no_longer_exist_are_said_and_rotated_files_are_read() {
     assert_eq!(report["hops"]["source"]["documents"], 0);
     let (_, text) = chain.verify_text(&[]);
     let said = format!("bytes 0 to {} of generation 1 of {} no longer exist", log(10..14).len(), chain.log().display());
+    assert!(text.contains(&said), "{text}");
+}
+
+/// Of a banner no document is known anywhere; the mark says all the same that there was a file.
+#[test]
+fn generations_of_which_nothing_is_known_are_named() {
+    let banner = "/usr/sbin/mysqld, Version: 8.0.28 (Source distribution). started with:\nTcp port: 3306  Unix socket: /s\nTime                 Id Command    Argument\n";
+    let chain = Chain::new(banner, "");
+    assert_eq!(chain.deliver()["documents"], 0);
+    let rotated = chain.folder.path().join("general.log.1");
+    std::fs::rename(chain.log(), &rotated).unwrap();
+    std::fs::write(chain.log(), log(0..3)).unwrap();
+    chain.deliver();
+    let (_, report) = chain.verify(&[]);
+    assert_eq!((&report["hops"]["source"]["entries"], &report["hops"]["source"]["unknown"]), (&json!(4), &json!([])));
+    std::fs::remove_file(&rotated).unwrap();
+    let (code, report) = chain.verify(&[]);
+    assert_eq!((code, sums(&report)), (0, [0, 0, 3, 0, 0]), "{report}");
+    let source = &report["hops"]["source"];
+    assert_eq!(
+        (&source["gone"], &source["unknown"]),
+        (&json!([]), &json!([{"path": chain.log(), "from": 0, "to": 0}]))
+    );
+    let (_, text) = chain.verify_text(&[]);
+    let path = chain.log();
+    let said = format!("generation 0 of {} no longer exists, and no document of it is known\n", path.display());
     assert!(text.contains(&said), "{text}");
 }
 

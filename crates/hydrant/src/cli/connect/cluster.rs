@@ -1,9 +1,11 @@
 //! The cluster: who answers, whether we are let in, templates, and all that could refuse a document that is right.
 //!
 //! That documents may be written is asked by a `_bulk` request that requires an alias which is not there: the server
-//! looks at rights and at the cluster's blocks, refuses the item, and makes no index.
+//! looks at rights and at the cluster's blocks, refuses the item, and makes no index. Its name is one that the role of
+//! `hydrant setup opensearch` has.
 
 use hydrant_opensearch::{Client, ClientError, Method, Service, Settings, Target, error_of};
+use hydrant_transform::document::Rotation;
 use serde_json::Value as Json;
 
 use super::blocks::{Blocks, Room, body_bytes_max, may_create, setting, suffix};
@@ -22,6 +24,8 @@ const TEMPLATES: &str = "index templates";
 const BLOCKS: &str = "index blocks";
 
 const LIMITS: &str = "index limits";
+
+const RIGHTS: &str = "index rights";
 
 /// Ends the name of an index and of an alias that are never there.
 const ABSENT: &str = "-hydrant-connect-absent";
@@ -56,13 +60,16 @@ pub(super) async fn check(found: &OpenSearch, config: &Config, report: &mut Repo
         }
     };
     let Some(client) = endpoints(&settings, found, report).await else { return };
-    let cluster = Cluster { client, wanted: cluster::wanted(found, config), found, config };
+    let cluster = Cluster { client, wanted: cluster::wanted(found, config), found };
     // A Serverless collection knows neither health nor nodes, settings and blocks.
     let is_serverless = found.sign.as_ref().is_some_and(|sign| sign.service == Service::Aoss);
     let health = if is_serverless { None } else { cluster.health(report).await };
     cluster.templates(health.as_ref(), report).await;
     if is_serverless {
-        return report.ok(LIMITS, "a Serverless collection tells neither blocks nor limits: not checked");
+        report.ok(LIMITS, "a Serverless collection tells neither blocks nor limits: not checked");
+        // It may not know what is required, and would take the document.
+        let told = "a Serverless collection is not asked: whether documents may be written shows the first one";
+        return report.ok(RIGHTS, told);
     }
     cluster.blocks(report).await;
     cluster.limits(health.as_ref(), report).await;
@@ -137,7 +144,6 @@ struct Cluster<'a> {
     client: Client,
     wanted: Wanted,
     found: &'a OpenSearch,
-    config: &'a Config,
 }
 
 impl Cluster<'_> {
@@ -204,8 +210,7 @@ impl Cluster<'_> {
             let advice = "delivery waits until it is gone: free disk, or set `cluster.blocks.*` back";
             report.failed(BLOCKS, format!("the cluster refuses writes: {block}"), advice);
         }
-        let now_ms = Clock::System.now_ms();
-        let suffix = suffix(self.config.naming.rotation(), now_ms);
+        let suffix = self.suffix();
         // Behind an alias and in a data stream, which index is written to is the cluster's to know.
         let has_dates = self.found.limits.target == Target::Index;
         let (now, older): (Vec<_>, Vec<_>) =
@@ -240,9 +245,14 @@ impl Cluster<'_> {
         }
     }
 
-    /// Whether an index of tomorrow can be made.
+    fn suffix(&self) -> String {
+        suffix(self.wanted.rotation, Clock::System.now_ms())
+    }
+
+    /// Whether an index of now can be made.
     fn creation(&self, settings: &Json, health: Option<&Json>, report: &mut Report) {
-        let names = self.wanted.patterns().into_iter().map(|pattern| pattern.replace('*', ""));
+        let suffix = self.suffix();
+        let names = self.wanted.names().into_iter().map(|name| format!("{name}{suffix}"));
         let create = setting(settings, "action.auto_create_index").unwrap_or("true");
         let needs_none = self.found.limits.target == Target::Alias;
         let refused: Vec<String> = names.filter(|name| !needs_none && !may_create(create, name)).collect();
@@ -271,9 +281,18 @@ impl Cluster<'_> {
     }
 
     async fn rights(&self, report: &mut Report) {
-        let what = "index rights";
-        let name = self.wanted.patterns().first().map_or_else(|| "hydrant".to_owned(), |first| first.replace('*', ""));
-        let body = format!("{{\"create\":{{\"_index\":\"{name}{ABSENT}\",\"_id\":\"connect\"}}}}\n{{}}\n");
+        let what = RIGHTS;
+        let name = self.wanted.names().into_iter().next().unwrap_or_else(|| "hydrant".to_owned());
+        let name = match (self.wanted.target, self.wanted.rotation) {
+            (Target::Alias, _) => format!("{name}-0{ABSENT}"),
+            (Target::Index, rotation) if rotation != Rotation::NoRotation => format!("{name}{}{ABSENT}", self.suffix()),
+            // The role has this name alone.
+            (Target::Index | Target::DataStream, _) if self.is_no_alias(&name).await => name,
+            (Target::Index | Target::DataStream, _) => {
+                return report.ok(what, format!("{name} may be an alias, which would take the question: not asked"));
+            }
+        };
+        let body = format!("{{\"create\":{{\"_index\":\"{name}\",\"_id\":\"connect\"}}}}\n{{}}\n");
         match ask(&self.client, Method::POST, "/_bulk?require_alias=true", &body).await {
             Told::Yes(answer) => {
                 let status = answer.pointer("/items/0/create/status").and_then(Json::as_u64);
@@ -293,6 +312,19 @@ impl Cluster<'_> {
             Told::NotThere => report.failed(what, "the server knows no `_bulk`", "is it OpenSearch?"),
             Told::NotAllowed(why) | Told::NotLetIn(why) => report.failed(what, &why, advice(&why)),
             Told::Other(why) => report.warning(what, why, "delivery waits while this lasts"),
+        }
+    }
+
+    /// Whether a document that requires an alias of this name is refused.
+    async fn is_no_alias(&self, name: &str) -> bool {
+        let of_stream = format!(".ds-{name}-");
+        match ask(&self.client, Method::GET, &format!("/{name}?filter_path=*.settings.index.uuid"), "").await {
+            Told::Yes(answer) => {
+                let mut indices = answer.as_object().into_iter().flat_map(|indices| indices.keys());
+                indices.all(|index| index == name || index.starts_with(&of_stream))
+            }
+            Told::NotThere => true,
+            Told::NotAllowed(_) | Told::NotLetIn(_) | Told::Other(_) => false,
         }
     }
 

@@ -17,13 +17,14 @@ use tokio::time::Instant;
 
 use super::output::{self, grouped};
 use super::run::Ended;
-use super::run::chain::open_index;
+use super::run::chain::{open_index, with_rules};
 use super::run::data_dir::DataDir;
 use super::run::signals::Signals;
 use super::stores;
 use crate::clock::Clock;
 use crate::config::{Config, IndexEngine};
 use crate::deliver::replay::{Counts, Filter, ProgressFile, Replay, Rules, Told};
+use crate::deliver::unquoted;
 
 /// Reasons of what fails again that are said; all are counted.
 const FAILED_SAID_MAX: u64 = 20;
@@ -179,7 +180,7 @@ async fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<Ended> {
         firehose_index: arguments.firehose_index.clone(),
         overwrites,
     };
-    let index = open_index(config, &config.data.join("index"), clock).await?;
+    let index = with_rules(open_index(config, &config.data.join("index"), clock).await?, config, clock);
     let dry_run = arguments.dry_run;
     let replay = Replay { source, index, failed, rules, filter, rate: arguments.rate, dry_run, clock };
     let (mut counts, mut said) = (begin.as_ref().map(|begin| begin.counts).unwrap_or_default(), 0);
@@ -197,7 +198,8 @@ async fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<Ended> {
             Told::FailedAgain { key, line, reason } => {
                 said += 1;
                 if said <= FAILED_SAID_MAX {
-                    output::notice(&format!("failed again: {key}:{line}: {}: {}", reason.code, reason.message));
+                    let why = unquoted(&reason.message);
+                    output::notice(&format!("failed again: {key}:{line}: {}: {why}", reason.code));
                 }
             }
         }

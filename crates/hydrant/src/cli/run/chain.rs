@@ -39,8 +39,8 @@ const INDEX: &str = "index ";
 pub(super) struct Chain {
     pub(super) stream: Arc<dyn stream::Engine>,
     pub(super) index: Arc<dyn index::Engine>,
-    /// The indices whose state `/health` tells.
-    watched: Vec<String>,
+    /// Whether `/health` tells of each index: of a cluster's it tells what delivery meets.
+    is_index_ours: bool,
     pub(super) delivery: Delivery,
     pub(super) metrics: Metrics,
     pub(super) health: watch::Sender<Health>,
@@ -83,7 +83,7 @@ impl Chain {
         Ok(Chain {
             stream,
             index,
-            watched: watched(config),
+            is_index_ours: matches!(config.index, IndexEngine::Embedded),
             delivery,
             metrics,
             health,
@@ -128,9 +128,12 @@ impl Chain {
         output::progress(&progress(&self.metrics, Duration::from_millis(behind)));
     }
 
-    /// What `/health` says of the indices; a folder that was mended is said no more.
+    /// What `/health` says of the embedded indices; a folder that was mended is said no more.
     pub(super) async fn refresh_health(&self) {
-        let Ok(indices) = self.index.indices(&self.watched).await else { return };
+        if !self.is_index_ours {
+            return;
+        }
+        let Ok(indices) = self.index.indices(&["_all".to_owned()]).await else { return };
         let named = |index: IndexStatus| index.damaged.map(|problem| (format!("{INDEX}{}", index.name), problem));
         let damaged: Vec<(String, String)> = indices.into_iter().filter_map(named).collect();
         self.health.send_modify(|health| {
@@ -213,7 +216,11 @@ pub(in crate::cli) async fn open_index(
 }
 
 /// What the configuration says of documents that an index does not take.
-fn with_rules(engine: Arc<dyn index::Engine>, config: &Config, clock: Clock) -> Arc<dyn index::Engine> {
+pub(in crate::cli) fn with_rules(
+    engine: Arc<dyn index::Engine>,
+    config: &Config,
+    clock: Clock,
+) -> Arc<dyn index::Engine> {
     let engine = match config.conflicts {
         Conflicts::Fail => engine,
         Conflicts::Text => Arc::new(index::moving::Moving::new(engine)),
@@ -221,17 +228,6 @@ fn with_rules(engine: Arc<dyn index::Engine>, config: &Config, clock: Clock) -> 
     match config.index_retention {
         None => engine,
         Some(age) => Arc::new(index::retention::Retention::new(engine, age, clock)),
-    }
-}
-
-/// All of the embedded engine's; of a cluster's those that documents go to.
-fn watched(config: &Config) -> Vec<String> {
-    match config.index {
-        IndexEngine::Embedded => vec!["_all".to_owned()],
-        IndexEngine::OpenSearch(_) => {
-            let pattern = config.naming.pattern();
-            vec![format!("{}*", pattern.split('{').next().unwrap_or_default())]
-        }
     }
 }
 

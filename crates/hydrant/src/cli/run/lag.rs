@@ -103,6 +103,32 @@ mod tests {
     const HOUR_MS: i64 = 3_600_000;
 
     #[test]
+    fn each_step_of_falling_behind_is_logged_once() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let writer = std::sync::Mutex::new(file.reopen().unwrap());
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time().with_target(false);
+        tracing::subscriber::with_default(subscriber.with_writer(writer).finish(), || {
+            let (mut lag, metrics, health) = (Lag::default(), Metrics::default(), watch::Sender::default());
+            for hours in [11, 12, 13, 20, 23, 12, 0] {
+                let status = ShardStatus {
+                    shard: ShardId("shardId-7".into()),
+                    records_waiting: None,
+                    oldest_waiting_ms: Some((100 - hours) * HOUR_MS),
+                    kept_for: Some(Duration::from_secs(24 * 3_600)),
+                };
+                lag.tell(&[status], 100 * HOUR_MS, &metrics, &health);
+            }
+        });
+        let behind = "delivery of shard shardId-7 is";
+        let kept = "h 0 min behind, and the stream keeps records for 24 h 0 min: older ones are lost";
+        let expected = format!(
+            " WARN {behind} 12 {kept}\nERROR {behind} 20 {kept}\n WARN {behind} 12 {kept}\n WARN delivery of shard \
+             shardId-7 has caught up\n"
+        );
+        assert_eq!(std::fs::read_to_string(file.path()).unwrap(), expected);
+    }
+
+    #[test]
     fn what_falls_behind_the_retention_is_said_until_it_has_caught_up() {
         let (mut lag, metrics, health) = (Lag::default(), Metrics::default(), watch::Sender::new(Health::default()));
         let now_ms = 1_000 * HOUR_MS;

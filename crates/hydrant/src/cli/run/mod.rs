@@ -205,8 +205,10 @@ async fn watch(
 ) -> Option<anyhow::Error> {
     let mut progress = pin!(often(|| chain.show_progress()));
     let mut health = pin!(often(|| chain.refresh_health()));
+    let (mut preparing, mut is_prepared) = (pin!(chain.delivery.prepare()), false);
     loop {
         tokio::select! {
+            () = &mut preparing, if !is_prepared => is_prepared = true,
             () = signals.next() => return None,
             Some(ended) = source.join_next() => match ended {
                 // Only when it was told to stop.

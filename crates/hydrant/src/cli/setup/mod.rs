@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use hydrant_opensearch::{Client, ClientError, Method, Settings};
-use hydrant_transform::document::Profile;
+use hydrant_opensearch::{Client, ClientError, Method, Settings, Target};
+use hydrant_transform::document::{Profile, Rotation};
 use hydrant_transform::entry::Format;
 use serde_json::{Value as Json, json};
 
@@ -38,7 +38,7 @@ pub(super) struct Opensearch {
     /// Field names: classic, otel or ecs [default: the configuration's]
     #[arg(long, value_parser = config::profile)]
     profile: Option<Profile>,
-    /// Delete indices so many days after they were made; without it none is deleted
+    /// Keep entries so many days, then delete their index; without it none is deleted
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     retention_days: Option<u32>,
     /// IAM role or user that may write; may be given several times
@@ -104,6 +104,9 @@ impl Plan {
             );
             return Err(ConfigError { problems: vec![problem] });
         }
+        if let Some(problem) = arguments.retention_days.and_then(|_| undeletable(&wanted)) {
+            return Err(ConfigError { problems: vec![problem] });
+        }
         let Opensearch { retention_days, role_arn, .. } = arguments;
         Ok(Plan { wanted, cluster: found, retention_days: *retention_days, role_arns: role_arn.clone() })
     }
@@ -113,7 +116,8 @@ impl Plan {
         let templates = self.wanted.templates(self.wanted.shape(data_nodes));
         let patterns = self.wanted.patterns();
         let mut all: Vec<Object> = templates.into_iter().map(Object::from).collect();
-        all.extend(self.retention_days.map(|days| Object::policy(&self.wanted.base(), &patterns, days)));
+        let policy = |days: u32| Object::policy(&self.wanted.base(), &patterns, days, self.wanted.rotation);
+        all.extend(self.retention_days.map(policy));
         // Others may share the cluster with other indices of theirs.
         let role = match self.wanted.base().as_str() {
             "hydrant" => files::ROLE.to_owned(),
@@ -139,6 +143,29 @@ impl Plan {
             notes.push("no index pattern, searches and dashboard are put: give --dashboards URL".to_owned());
         }
         notes
+    }
+}
+
+/// Why no policy may delete these indices by their age, if none may.
+fn undeletable(wanted: &Wanted) -> Option<String> {
+    const FRESH: &str = "the policy goes by the age of an index, and the one that is written to would be deleted with its newest entries";
+    match (wanted.target, wanted.rotation) {
+        (Target::Index, Rotation::NoRotation) => {
+            Some(format!("`--retention-days` needs a rotation: {FRESH}; set `index.rotation`"))
+        }
+        (Target::Index, _) => wanted.unknown().map(|placeholder| {
+            format!(
+                "`--retention-days`: with `{placeholder}` in `index.name` {:?} the policy would delete all that fits {}, \
+                 whoever made it; leave `{placeholder}` out, or put a policy of your own for the names that you have",
+                wanted.index_name,
+                wanted.patterns().join(", ")
+            )
+        }),
+        (Target::Alias | Target::DataStream, _) => Some(format!(
+            "`--retention-days` needs a rotation, and `index.target = {:?}` has none: {FRESH}; put a policy of your own \
+             that rolls over first (docs/opensearch.md)",
+            wanted.target.name()
+        )),
     }
 }
 

@@ -30,7 +30,7 @@ fn text(objects: &[Object], wanted: &Wanted) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hydrant_transform::document::Profile;
+    use hydrant_transform::document::{Profile, Rotation};
     use hydrant_transform::entry::Format;
 
     use super::*;
@@ -39,7 +39,7 @@ mod tests {
     fn every_part_is_a_request_of_its_own_and_saved_objects_are_comments() {
         let wanted = Wanted { formats: vec![Format::General], ..Wanted::new("hydrant-{format}", Profile::Classic) };
         let mut objects: Vec<Object> = wanted.templates(wanted.shape(3)).into_iter().map(Object::from).collect();
-        objects.push(Object::policy("hydrant", &wanted.patterns(), 7));
+        objects.push(Object::policy("hydrant", &wanted.patterns(), 7, Rotation::OneDay));
         let text = text(&objects, &wanted);
         assert!(text.starts_with("PUT _index_template/hydrant-general\n{\n"), "{text}");
         assert!(text.contains("\n\n# Needs the index management plug-in.\nPUT _plugins/_ism/policies/hydrant\n{\n"));

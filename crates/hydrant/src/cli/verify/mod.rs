@@ -130,14 +130,10 @@ async fn reconcile(arguments: &Verify, config: &Config, folder: &Path) -> anyhow
     let (judged, names) = tokio::task::spawn_blocking(move || ledger.judge(listed_max)).await??;
     output::progress("");
     report.print(&judged, &names, arguments.json)?;
-    let unreadable = report.index.unreadable.len();
-    if judged.missing + judged.twice > 0 {
-        bail!("{} documents are missing and {} are there twice", grouped(judged.missing), grouped(judged.twice));
+    match report.problem(&judged) {
+        Some(problem) => bail!("{problem}"),
+        None => Ok(()),
     }
-    if unreadable > 0 {
-        bail!("{unreadable} indices cannot be read");
-    }
-    Ok(())
 }
 
 async fn compare(arguments: &Verify, config: &Config, folder: &Path) -> anyhow::Result<()> {

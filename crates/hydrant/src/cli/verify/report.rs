@@ -1,7 +1,7 @@
 //! What a reconciliation found, for people and as JSON.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use crate::verify::index::IndexAccount;
 use crate::verify::judge::{Account, Comparison, Finding, Wrong};
 use crate::verify::ledger::Names;
 use crate::verify::source::SourceAccount;
-use crate::verify::stream::StreamAccount;
+use crate::verify::stream::{Gap, StreamAccount};
 
 /// What the hops held.
 #[derive(Default)]
@@ -47,6 +47,31 @@ impl Report {
         Ok(())
     }
 
+    /// What makes the exit code 1, the worst first.
+    pub(super) fn problem(&self, judged: &Account) -> Option<String> {
+        if judged.missing + judged.twice > 0 {
+            let (missing, twice) = (grouped(judged.missing), grouped(judged.twice));
+            return Some(format!("{missing} documents are missing and {twice} are there twice"));
+        }
+        let shards = self.gaps().filter(|gap| gap.before_ms.is_some()).count() as u64;
+        let counts = [
+            (shards, "shards may have lost records before they were delivered"),
+            (self.index.unreadable.len() as u64, "indices cannot be read"),
+            (self.failed.too_large, "objects of failed/ cannot be read"),
+        ];
+        counts.into_iter().find(|(count, _)| *count > 0).map(|(count, what)| format!("{} {what}", grouped(count)))
+    }
+
+    fn gaps(&self) -> impl Iterator<Item = &Gap> {
+        self.stream.iter().flat_map(|stream| &stream.gaps)
+    }
+
+    /// Path, first and last of each run of generations of which nothing is known.
+    fn unknown(&self) -> impl Iterator<Item = (&Path, u64, u64)> {
+        let runs = self.source.files.iter().flat_map(|reread| reread.unknown.iter().map(move |run| (reread, run)));
+        runs.map(|(reread, (from, to))| (reread.path.as_path(), *from, *to))
+    }
+
     fn lines(&self, judged: &Account) -> Vec<String> {
         let mut lines = Vec::new();
         let files = self.source.files.len() + self.given.len();
@@ -59,6 +84,7 @@ impl Report {
             lines.push(format!("           of {} nothing was taken", reread.path.display()));
         }
         lines.extend(self.gone().map(|gone| format!("           {}", gone_text(gone))));
+        lines.extend(self.unknown().map(|unknown| format!("           {}", unknown_text(unknown))));
         match &self.stream {
             None => lines.push("stream     there is none".to_owned()),
             Some(stream) => {
@@ -68,6 +94,7 @@ impl Report {
                     let unsure = grouped(stream.unsure);
                     lines.push(format!("           {unsure} joined entries may begin before: not compared"));
                 }
+                lines.extend(stream.gaps.iter().map(|gap| format!("           {}", gap_text(gap))));
             }
         }
         let IndexAccount { documents, indices, unreadable, foreign, .. } = &self.index;
@@ -85,6 +112,11 @@ impl Report {
             failed.push_str(&format!("; {} lines without a document id", grouped(self.failed.foreign)));
         }
         lines.push(format!("failed/    {failed}"));
+        lines.extend(self.failed.unreadable.iter().map(|problem| format!("           cannot be read: {problem}")));
+        let unnamed = self.failed.too_large.saturating_sub(self.failed.unreadable.len() as u64);
+        if unnamed > 0 {
+            lines.push(format!("           cannot be read: {} more", grouped(unnamed)));
+        }
         let mut all = format!(
             "{} indexed, {} failed, {} in flight",
             grouped(judged.indexed),
@@ -126,20 +158,29 @@ impl Report {
             .collect();
         let new: Vec<&PathBuf> =
             self.source.files.iter().filter(|reread| reread.is_new).map(|reread| &reread.path).collect();
+        let unknown: Vec<Value> =
+            self.unknown().map(|(path, from, to)| json!({"path": path, "from": from, "to": to})).collect();
         extend(
             &mut source,
-            json!({"waiting": self.source.waiting, "unstamped": self.source.unstamped, "gone": gone, "untaken": new}),
+            json!({
+                "waiting": self.source.waiting, "unstamped": self.source.unstamped, "gone": gone, "unknown": unknown,
+                "untaken": new,
+            }),
         );
         let stream = self.stream.as_ref().map(|stream| {
             let mut told = hop(&stream.counts);
+            let gap = |gap: &Gap| json!({"shard": gap.shard, "before_ms": gap.before_ms});
+            let gaps: Vec<Value> = stream.gaps.iter().map(gap).collect();
             extend(
                 &mut told,
-                json!({"records": stream.records, "oldest_ms": stream.oldest_ms, "unsure": stream.unsure}),
+                json!({
+                    "records": stream.records, "oldest_ms": stream.oldest_ms, "unsure": stream.unsure, "gaps": gaps,
+                }),
             );
             told
         });
         let IndexAccount { documents, indices, unreadable, foreign, .. } = &self.index;
-        let FailedAccount { objects, lines, foreign: nameless } = &self.failed;
+        let FailedAccount { objects, lines, foreign: nameless, unreadable: large, .. } = &self.failed;
         json!({
             "missing": judged.missing, "twice": judged.twice, "indexed": judged.indexed, "failed": judged.failed,
             "in_flight": judged.in_flight, "superseded": judged.superseded, "only_at_end": judged.only_at_end,
@@ -148,7 +189,7 @@ impl Report {
                 "source": source,
                 "stream": stream,
                 "index": {"documents": documents, "indices": indices, "unreadable": unreadable, "foreign_ids": foreign},
-                "failed": {"documents": lines, "objects": objects, "without_id": nameless},
+                "failed": {"documents": lines, "objects": objects, "without_id": nameless, "unreadable": large},
             },
             "findings": findings(&judged.findings, names),
         })
@@ -244,6 +285,24 @@ fn gone_text(gone: &Gone) -> String {
     format!("bytes 0 to {} {about}of generation {generation} of {} no longer exist", grouped(*bytes), path.display())
 }
 
+fn unknown_text((path, from, to): (&Path, u64, u64)) -> String {
+    let path = path.display();
+    match from == to {
+        true => format!("generation {from} of {path} no longer exists, and no document of it is known"),
+        false => format!("generations {from} to {to} of {path} no longer exist, and no document of them is known"),
+    }
+}
+
+fn gap_text(Gap { shard, before_ms }: &Gap) -> String {
+    match before_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()) {
+        Some(stamp) => format!(
+            "may be lost: of shard {shard}, what arrived behind its checkpoint and before {stamp:.3}: it keeps nothing \
+             any more that is delivered"
+        ),
+        None => format!("of shard {shard} nothing is kept: whether all was delivered before cannot be told"),
+    }
+}
+
 fn name(wrong: Wrong) -> &'static str {
     match wrong {
         Wrong::Missing => "missing",
@@ -319,4 +378,31 @@ fn findings(findings: &[Finding], names: &Names) -> Vec<Value> {
         json!({"what": name(finding.wrong).replace(' ', "_"), "id": id(finding), "places": places})
     };
     findings.iter().map(finding).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_that_may_have_expired_are_said_and_no_success() {
+        let gap = |shard: &str, before_ms| Gap { shard: shard.to_owned(), before_ms };
+        let mut report = Report { stream: Some(StreamAccount::default()), ..Report::default() };
+        let judged = Account { indexed: 3, ..Account::default() };
+        assert_eq!(report.problem(&judged), None);
+        // Nothing may have come for longer than records are kept.
+        report.stream = Some(StreamAccount { gaps: vec![gap("a", None)], ..StreamAccount::default() });
+        assert_eq!(report.problem(&judged), None);
+        let said = "           of shard a nothing is kept: whether all was delivered before cannot be told";
+        assert!(report.lines(&judged).contains(&said.to_owned()), "{:?}", report.lines(&judged));
+        let gaps = vec![gap("a", None), gap("b", Some(1_627_019_152_976))];
+        report.stream = Some(StreamAccount { gaps, ..StreamAccount::default() });
+        let said = "           may be lost: of shard b, what arrived behind its checkpoint and before \
+                    2021-07-23T05:45:52.976Z: it keeps nothing any more that is delivered";
+        assert!(report.lines(&judged).contains(&said.to_owned()), "{:?}", report.lines(&judged));
+        let problem = "1 shards may have lost records before they were delivered";
+        assert_eq!(report.problem(&judged).as_deref(), Some(problem));
+        let missing = Account { missing: 2, ..judged };
+        assert_eq!(report.problem(&missing).as_deref(), Some("2 documents are missing and 0 are there twice"));
+    }
 }

@@ -9,9 +9,7 @@ use std::io;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{StreamExt, TryStreamExt};
 use futures_util::{FutureExt, TryFutureExt};
@@ -68,18 +66,16 @@ impl Bucket {
 
     async fn open(&self) -> io::Result<AmazonS3> {
         install_tls();
-        let client =
-            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-        let aws = aws_config::defaults(BehaviorVersion::latest()).http_client(client).load().await;
         let BucketPlace { name, region, endpoint, .. } = &self.place;
-        let region = region.clone().or_else(|| aws.region().map(ToString::to_string));
+        // The endpoint is the bucket's, and not of the services that give credentials.
+        let aws = crate::aws::config(region.as_deref(), None).await;
         let mut builder = AmazonS3Builder::new().with_bucket_name(name).with_retry(RetryConfig {
             max_retries: RETRIES_MAX,
             retry_timeout: RETRY_TIMEOUT,
             ..RetryConfig::default()
         });
-        if let Some(region) = region {
-            builder = builder.with_region(region);
+        if let Some(region) = aws.region() {
+            builder = builder.with_region(region.as_ref());
         }
         let mut options = ClientOptions::new().with_timeout(TIMEOUT);
         if let Some(endpoint) = endpoint {

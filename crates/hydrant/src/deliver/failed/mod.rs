@@ -199,6 +199,11 @@ impl Delivery {
         if lost.is_empty() && rejected.is_empty() {
             return Ok(Put::default());
         }
+        let earlier = match begin.is_without_records() {
+            // The batch before may have begun here too, and has put its lines since this one was gathered.
+            true => self.patiently(shard, "read failed/", || self.failed.earlier(shard, &begin)).await?,
+            false => earlier,
+        };
         let (options, now_ms, owned) = (self.settings.transform.clone(), self.clock.now_ms(), shard.clone());
         let losses = Losses { records, lost, rejected, earlier };
         let (put, objects) = self.settings.cores.run(move || losses.render(&owned, &options, now_ms)).await;

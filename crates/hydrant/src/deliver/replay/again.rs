@@ -1,8 +1,8 @@
 //! What fails again: its line of failed/, in the place of the one it had.
 //!
-//! Where the object was read from failed/ itself, its lines are changed in place. Else the object has a counterpart in
-//! failed/, whose name is a pure function of where it was read from. Either way one id has one line there, however often
-//! it is replayed.
+//! Where the object was read from failed/ itself, its lines are changed in place, as they stand there at that moment. Else,
+//! and where the object cannot be read whole, it has a counterpart in failed/, whose name is a pure function of where it
+//! was read from. Either way one id has one line there, however often it is replayed.
 
 use std::collections::HashMap;
 

@@ -48,11 +48,18 @@ pub(super) enum Part {
 }
 
 /// What Firehose's documents are known by: it makes their ids.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Lookup {
     pub(super) pattern: String,
     pub(super) event_id: String,
     pub(super) ordinal: u32,
+}
+
+impl Lookup {
+    /// Whether it names one document of all: what somebody else calls `event_id` may stand in several.
+    pub(super) fn tells_event(&self) -> bool {
+        is_cloudwatch_event_id(&self.event_id)
+    }
 }
 
 /// An entry that fails by the present rules, too.

@@ -45,7 +45,8 @@ pub use entries::Rules;
 use entries::{Entry, Lost, Part};
 pub use filter::Filter;
 use hydrant_transform::envelope::gzip::Compressor;
-use object::{Content, OBJECT_BYTES_MAX, Object};
+pub use object::OBJECT_BYTES_MAX;
+use object::{Content, Object, Text};
 pub use progress::{Counts, Progress, ProgressError, ProgressFile};
 
 /// Of a chunk: small objects are written together.
@@ -292,11 +293,16 @@ impl Replay {
         }
         let now_ms = self.clock.now_ms();
         if self.source.is_failed {
-            let mut bytes = merge(&object.text, &again.iter().collect::<Vec<_>>(), now_ms);
-            if object.is_gzip {
-                bytes = Compressor::new().gzip(&bytes);
+            // A run beside this one may have added lines since the object was read.
+            let now = self.patiently("read failed/", || self.failed.get(&object.key)).await?.unwrap_or_default();
+            // One that cannot be read whole stays as it is.
+            if let Some(Text { text, is_gzip }) = Text::whole(now) {
+                let mut bytes = merge(&text, &again.iter().collect::<Vec<_>>(), now_ms);
+                if is_gzip {
+                    bytes = Compressor::new().gzip(&bytes);
+                }
+                return self.put(&object.key, bytes).await;
             }
-            return self.put(&object.key, bytes).await;
         }
         let name = timed_name(object.arrival_ms(), ["replay", &self.source.name, &object.key], 0);
         for kind in [Kind::Processing, Kind::Index] {

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// Of an object, as it is stored and unpacked: the most that Firehose buffers. A larger one is left unread.
-pub(super) const OBJECT_BYTES_MAX: u64 = 128 * 1024 * 1024;
+pub const OBJECT_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// How deep a record may be wrapped: a queue's message in an event in an answer of the command line.
 const WRAPPED_MAX: u32 = 4;
@@ -20,10 +20,13 @@ const WRAPPED_MAX: u32 = 4;
 /// An object that was read.
 pub(super) struct Object {
     pub(super) key: String,
-    /// Unpacked.
+    pub(super) items: Vec<Item>,
+}
+
+/// What stands in an object, unpacked.
+pub(super) struct Text {
     pub(super) text: Vec<u8>,
     pub(super) is_gzip: bool,
-    pub(super) items: Vec<Item>,
 }
 
 /// One thing that failed, or that cannot be read.
@@ -68,25 +71,39 @@ pub(super) struct BackupLine {
 impl Object {
     /// Whatever the bytes are, there is an object: what cannot be read is an item that says so.
     pub(super) fn read(key: String, bytes: Vec<u8>) -> Object {
-        let is_gzip = is_gzip(&bytes);
-        let (text, damage) = if is_gzip { unpack(&bytes) } else { (bytes, None) };
+        let (Text { text, .. }, damage) = Text::of(bytes);
         let mut items = items(&text);
         if let Some(damage) = damage {
             let line = items.last().map_or(1, |item| item.line + 1);
             items.push(unreadable(line, damage));
         }
-        Object { key, text, is_gzip, items }
+        Object { key, items }
     }
 
     /// One that is left unread.
     pub(super) fn too_large(key: String, bytes: u64) -> Object {
         let why = format!("the object has {bytes} bytes, and {OBJECT_BYTES_MAX} are read at most");
-        Object { key, text: Vec::new(), is_gzip: false, items: vec![unreadable(1, why)] }
+        Object { key, items: vec![unreadable(1, why)] }
     }
 
     /// The first time of arrival that is told; it never changes.
     pub(super) fn arrival_ms(&self) -> i64 {
         self.items.iter().map(Item::arrival_ms).find(|arrival_ms| *arrival_ms != 0).unwrap_or(0)
+    }
+}
+
+impl Text {
+    /// What can be read, and why that is not all.
+    fn of(bytes: Vec<u8>) -> (Text, Option<String>) {
+        let is_gzip = is_gzip(&bytes);
+        let (text, damage) = if is_gzip { unpack(&bytes) } else { (bytes, None) };
+        (Text { text, is_gzip }, damage)
+    }
+
+    /// `None` where some of it cannot be read.
+    pub(super) fn whole(bytes: Vec<u8>) -> Option<Text> {
+        let (text, damage) = Text::of(bytes);
+        damage.is_none().then_some(text)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Offering documents to the index until each has its final outcome, no faster than is asked for.
 
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use hydrant_transform::document::{Outcome, Reason};
@@ -9,6 +10,7 @@ use super::entries::{Lookup, Way};
 use super::object::Object;
 use super::{Doc, Error, Fate, Replay, Tell, Told, Work, lookup};
 use crate::deliver::retry::Trouble;
+use crate::deliver::write::may_be_there;
 use crate::index::{self, Addressed};
 
 /// Documents that are offered at a time; fewer at a low rate.
@@ -34,11 +36,13 @@ impl Replay {
         again: &mut [Vec<Again>],
         tell: Tell<'_>,
     ) -> Result<(), Error> {
-        let mut docs = docs.into_iter().peekable();
-        while docs.peek().is_some() {
+        let mut docs = VecDeque::from(docs);
+        while !docs.is_empty() {
             let slice = self.slice(&mut docs);
             self.pace(work, slice.len()).await;
             let slice = self.drop_present(work, slice, fates).await?;
+            let (slice, repeats) = apart(slice);
+            let mut there: HashSet<Lookup> = HashSet::new();
             for way in [Way::Overwrite, Way::Create] {
                 let (documents, places): (Vec<Addressed>, Vec<Doc>) = slice
                     .iter()
@@ -47,8 +51,7 @@ impl Replay {
                     .unzip();
                 let done = self.write(way, documents).await?;
                 for (doc, done) in places.into_iter().zip(done) {
-                    let fate = fates.get_mut(doc.object).and_then(|fates| fates.get_mut(doc.item)?.as_mut());
-                    let Some(fate) = fate else { continue };
+                    let Some(fate) = fate_of(fates, &doc) else { continue };
                     match done {
                         Done::Written => fate.written += 1,
                         Done::Present => fate.present += 1,
@@ -56,31 +59,56 @@ impl Replay {
                             fate.failed = true;
                             let (object, lost) = (objects.get(doc.object), again.get_mut(doc.object));
                             let (Some(object), Some(lost)) = (object, lost) else { continue };
-                            let Some(item) = object.items.get(doc.item) else { continue };
-                            tell(Told::FailedAgain { key: &object.key, line: item.line, reason: &reason })?;
-                            let Addressed { index_name, document } = doc.entry.addressed;
-                            let original = self.original(&item.content, doc.entry.part, Some(&document.source));
-                            lost.push(Again {
-                                id: document.id,
-                                ordinal: document.ordinal,
-                                format: Some(document.format),
-                                reason,
-                                refused: Some((index_name, attempts)),
-                                original,
-                            });
+                            lost.extend(self.rejected(object, doc, reason, attempts, tell)?);
+                            continue;
                         }
                     }
+                    there.extend(doc.entry.lookup.filter(Lookup::tells_event));
                 }
             }
+            for doc in repeats.into_iter().rev() {
+                let is_there = doc.entry.lookup.as_ref().is_some_and(|lookup| there.contains(lookup));
+                match fate_of(fates, &doc).filter(|_| is_there) {
+                    Some(fate) => fate.present += 1,
+                    // The copy before it was refused where it was for; this one is for another index.
+                    None => docs.push_front(doc),
+                }
+            }
+            // What is looked for next may be what was written now.
+            work.refreshed.retain(|pattern| there.iter().all(|lookup| lookup.pattern != *pattern));
         }
         Ok(())
     }
 
-    fn slice(&self, docs: &mut std::iter::Peekable<impl Iterator<Item = Doc>>) -> Vec<Doc> {
+    /// The line of a document that the index refused.
+    fn rejected(
+        &self,
+        object: &Object,
+        doc: Doc,
+        reason: Reason,
+        attempts: u32,
+        tell: Tell<'_>,
+    ) -> Result<Option<Again>, Error> {
+        let Some(item) = object.items.get(doc.item) else { return Ok(None) };
+        tell(Told::FailedAgain { key: &object.key, line: item.line, reason: &reason })?;
+        let Addressed { index_name, document } = doc.entry.addressed;
+        let original = self.original(&item.content, doc.entry.part, Some(&document.source));
+        Ok(Some(Again {
+            id: document.id,
+            ordinal: document.ordinal,
+            format: Some(document.format),
+            reason,
+            refused: Some((index_name, attempts)),
+            original,
+        }))
+    }
+
+    fn slice(&self, docs: &mut VecDeque<Doc>) -> Vec<Doc> {
         let most = self.rate.map_or(OFFERED_MAX, |rate| usize::try_from(rate.get()).unwrap_or(OFFERED_MAX));
         let (mut slice, mut bytes) = (Vec::new(), 0);
         while slice.len() < most.min(OFFERED_MAX)
-            && let Some(doc) = docs.next_if(|doc| bytes == 0 || bytes + doc.bytes() <= OFFERED_BYTES_MAX)
+            && docs.front().is_some_and(|doc| bytes == 0 || bytes + doc.bytes() <= OFFERED_BYTES_MAX)
+            && let Some(doc) = docs.pop_front()
         {
             bytes += doc.bytes().max(1);
             slice.push(doc);
@@ -121,8 +149,7 @@ impl Replay {
             let known = doc.entry.lookup.as_ref().is_some_and(|Lookup { pattern, event_id, ordinal }| {
                 present.contains(&(pattern.clone(), event_id.clone(), *ordinal))
             });
-            let fate = fates.get_mut(doc.object).and_then(|fates| fates.get_mut(doc.item)?.as_mut());
-            match fate {
+            match fate_of(fates, &doc) {
                 Some(fate) if known => fate.present += 1,
                 Some(_) | None => kept.push(doc),
             }
@@ -148,9 +175,10 @@ impl Replay {
             return Ok(documents.iter().map(|_| Done::Written).collect());
         }
         let mut done: Vec<Option<Done>> = documents.iter().map(|_| None).collect();
+        let mut may_be = vec![false; documents.len()];
         let (mut places, mut pending): (Vec<usize>, Vec<Addressed>) = documents.into_iter().enumerate().unzip();
         let mut outage = self.outage("write to the index");
-        let (mut attempts, mut unanswered) = (0, false);
+        let mut attempts = 0;
         while !pending.is_empty() {
             attempts += 1;
             let written = match way {
@@ -163,7 +191,7 @@ impl Replay {
                     return Err(Error::Fatal(format!("cannot write to the index: {problem}")));
                 }
                 Err(Trouble::Retry(problem)) => {
-                    unanswered = true;
+                    may_be.fill(true);
                     outage.wait(&problem).await;
                     continue;
                 }
@@ -172,10 +200,12 @@ impl Replay {
             let offered = std::mem::take(&mut places).into_iter().zip(std::mem::take(&mut pending));
             let mut busy = None;
             for ((place, addressed), outcome) in offered.zip(outcomes) {
+                let Some(may_be_there_already) = may_be.get_mut(place) else { continue };
+                *may_be_there_already |= may_be_there(&outcome);
                 let outcome = match outcome {
                     Outcome::Indexed => Done::Written,
                     // Most likely by an attempt without an answer.
-                    Outcome::Duplicate if unanswered => Done::Written,
+                    Outcome::Duplicate if *may_be_there_already => Done::Written,
                     Outcome::Duplicate => Done::Present,
                     Outcome::Rejected(reason) => Done::Rejected(reason, attempts),
                     Outcome::Retry(reason) | Outcome::Paused(reason) => {
@@ -190,13 +220,26 @@ impl Replay {
                 }
             }
             if let Some(reason) = busy {
-                unanswered = true;
                 outage.wait(&format!("{}: {}", reason.code, reason.message)).await;
             }
         }
         outage.over();
         Ok(done.into_iter().flatten().collect())
     }
+}
+
+fn fate_of<'f>(fates: &'f mut [Vec<Option<Fate>>], doc: &Doc) -> Option<&'f mut Fate> {
+    fates.get_mut(doc.object)?.get_mut(doc.item)?.as_mut()
+}
+
+/// The first copy of each document, and further ones, which failed on their way to another index that the first one's
+/// rotates with.
+fn apart(docs: Vec<Doc>) -> (Vec<Doc>, Vec<Doc>) {
+    let mut met = HashSet::new();
+    docs.into_iter().partition(|doc| {
+        let lookup = doc.entry.lookup.as_ref().filter(|lookup| lookup.tells_event());
+        lookup.is_none_or(|lookup| met.insert(lookup.clone()))
+    })
 }
 
 impl Doc {

@@ -1,14 +1,14 @@
 //! The files of `deploy/opensearch/`: all that `hydrant setup opensearch` puts, for people who put it by other means. The
 //! program makes them, and a test holds them equal.
 
-use hydrant_transform::document::Profile;
+use hydrant_transform::document::{Profile, Rotation};
 use serde_json::Value as Json;
 
 use super::dashboards;
 use super::parts::Object;
 use super::template::{Shape, Wanted};
 
-/// Days after which the policy among the files deletes.
+/// Days that the policy among the files keeps entries.
 pub const DAYS: u32 = 30;
 
 /// The name of role and mapping.
@@ -34,7 +34,7 @@ pub fn files() -> Vec<(String, String)> {
         files.push((format!("dashboards/{}.ndjson", profile.name()), ndjson(&wanted.base(), profile)));
     }
     for (file, object) in [
-        ("ism-policy.json", Object::policy("hydrant", &patterns, DAYS)),
+        ("ism-policy.json", Object::policy("hydrant", &patterns, DAYS, Rotation::OneDay)),
         ("role.json", Object::role(ROLE, &patterns)),
         ("role-mapping.json", Object::role_mapping(ROLE, &[ARN.to_owned()])),
     ] {

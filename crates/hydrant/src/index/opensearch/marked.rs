@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 /// Enters the mark; a change of what Hydrant puts into a cluster needs a new one.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// Half of a byte in hexadecimal.
 const DIGEST_CHARS: usize = 16;
@@ -184,10 +184,12 @@ mod tests {
         let (old, new) = (essence(&json!({"a": 1})), essence(&json!({"a": 2})));
         let (was, now) = (Mark::of(&old), Mark::of(&new));
         let newer = Mark { version: VERSION + 1, ..now.clone() };
+        let older = Mark { version: VERSION - 1, ..was.clone() };
         for (there, content, standing) in [
             (None, &new, Standing::Foreign),
             (Some(now.clone()), &new, Standing::Current),
             (Some(was.clone()), &old, Standing::Outdated { version: VERSION }),
+            (Some(older), &old, Standing::Outdated { version: VERSION - 1 }),
             (Some(was), &new, Standing::Changed),
             (Some(now.clone()), &old, Standing::Changed),
             (Some(newer), &new, Standing::Newer { version: VERSION + 1 }),

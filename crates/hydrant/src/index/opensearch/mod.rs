@@ -20,6 +20,8 @@ mod told;
 
 pub mod version;
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use hydrant_opensearch::bulk::{Action, Operation};
@@ -29,7 +31,8 @@ use hydrant_transform::document::{Outcome, Reason};
 use marked::Standing;
 use serde_json::Value as Json;
 use template::{Template, Wanted};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use version::{Server, Support};
 
 use super::{Addressed, Engine, Error, FieldType, IndexStatus, Scan, Scanned, Search, SearchResult};
@@ -40,7 +43,30 @@ pub struct OpenSearch {
     /// With the operation `index`.
     overwriter: Writer,
     settings: Box<Setup>,
-    prepared: OnceCell<()>,
+    prepared: Mutex<Prepared>,
+}
+
+/// A template that could not be put is tried again with a batch so long after.
+const TEMPLATES_AGAIN: Duration = Duration::from_secs(60);
+
+/// How far the preparations for the first document are.
+#[derive(Default)]
+enum Prepared {
+    /// Nobody has answered yet.
+    #[default]
+    Not,
+    /// These templates could not be put, for a reason that may pass, when they were tried last.
+    Without {
+        templates: Vec<Template>,
+        since: Instant,
+    },
+    Whole,
+}
+
+impl Prepared {
+    fn without(templates: Vec<Template>) -> Prepared {
+        if templates.is_empty() { Prepared::Whole } else { Prepared::Without { templates, since: Instant::now() } }
+    }
 }
 
 /// Code where the server is one that cannot do what is needed.
@@ -85,13 +111,14 @@ impl OpenSearch {
     pub fn over(client: Client, limits: Limits, setup: Setup) -> OpenSearch {
         let overwriter = Writer::new(client.clone(), Limits { operation: Operation::Index, ..limits });
         let settings = Box::new(setup);
-        OpenSearch { writer: Writer::new(client, limits), overwriter, settings, prepared: OnceCell::new() }
+        OpenSearch { writer: Writer::new(client, limits), overwriter, settings, prepared: Mutex::default() }
     }
 
-    /// Before the first document: who answers, and the templates that are not there yet. One that is there stays.
-    async fn prepare(&self) -> Result<(), Unready> {
+    /// Before the first document: who answers, and the templates that are not there yet. One that is there stays. Answers
+    /// those that could not be put for a reason that may pass.
+    async fn make_ready(&self) -> Result<Vec<Template>, Unready> {
         self.check_version().await?;
-        let Some(wanted) = &self.settings.templates else { return Ok(()) };
+        let Some(wanted) = &self.settings.templates else { return Ok(Vec::new()) };
         let health = self.told(Method::GET, "/_cluster/health", None).await?.json;
         let nodes = health.get("number_of_data_nodes").and_then(Json::as_u64).unwrap_or(1);
         let templates = wanted.templates(wanted.shape(nodes));
@@ -100,32 +127,42 @@ impl OpenSearch {
                 "index names begin with a placeholder, so no index templates are put: they would be of all indices"
             );
         }
-        for template in templates {
-            let path = format!("/_index_template/{}", names(std::slice::from_ref(&template.name)));
-            let found = self.told(Method::GET, &path, None).await?;
-            let standing = match found.status {
-                200..300 => template.standing(&found.json),
-                404 => Standing::Absent,
-                _ => {
-                    tracing::warn!(template = template.name, problem = found.error, "the template cannot be looked at");
-                    continue;
-                }
-            };
-            self.put_or_tell(&template, &path, standing).await?;
-        }
-        Ok(())
+        self.put_templates(templates, true).await
     }
 
-    async fn put_or_tell(&self, template: &Template, path: &str, standing: Standing) -> Result<(), Unready> {
+    /// What cannot be put is said the first time only; documents do not wait for it.
+    async fn put_templates(&self, templates: Vec<Template>, is_first: bool) -> Result<Vec<Template>, Unready> {
+        let mut left = Vec::new();
+        for template in templates {
+            let Some(refused) = self.put_or_tell(&template).await? else { continue };
+            if is_first {
+                tracing::warn!(template = template.name, problem = refused.error, "the template cannot be put");
+            }
+            // The server knows no such request, or another template stands against it.
+            if !matches!(refused.status, 400 | 405) {
+                left.push(template);
+            }
+        }
+        Ok(left)
+    }
+
+    /// Answers why the template could not be looked at or put.
+    async fn put_or_tell(&self, template: &Template) -> Result<Option<Told>, Unready> {
+        let path = format!("/_index_template/{}", names(std::slice::from_ref(&template.name)));
+        let found = self.told(Method::GET, &path, None).await?;
+        let standing = match found.status {
+            200..300 => template.standing(&found.json),
+            404 => Standing::Absent,
+            _ => return Ok(Some(found)),
+        };
         let template_name = template.name.as_str();
         match standing {
             Standing::Absent => {
-                let put = self.told(Method::PUT, path, Some(&template.body)).await?;
-                if (200..300).contains(&put.status) {
-                    tracing::info!(template = template_name, "put an index template");
-                } else {
-                    tracing::warn!(template = template_name, problem = put.error, "the template cannot be put");
+                let put = self.told(Method::PUT, &path, Some(&template.body)).await?;
+                if !(200..300).contains(&put.status) {
+                    return Ok(Some(put));
                 }
+                tracing::info!(template = template_name, "put an index template");
             }
             Standing::Current => {}
             Standing::Outdated { version } => tracing::warn!(
@@ -142,7 +179,7 @@ impl OpenSearch {
                 );
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     fn actions<'a>(&self, documents: &'a [Addressed]) -> Vec<Action<'a>> {
@@ -154,13 +191,24 @@ impl OpenSearch {
         documents.iter().map(action).collect()
     }
 
-    /// Why documents have to wait until somebody acts, if they have to.
+    /// Why documents have to wait until somebody acts, if they have to. May be dropped at any `.await`.
     async fn unready(&self) -> Result<Option<Reason>, Error> {
-        match self.prepared.get_or_try_init(|| self.prepare()).await {
-            Ok(()) => Ok(None),
-            Err(Unready::Retry(problem)) => Err(Error::Retry(problem)),
-            Err(Unready::Paused(reason)) => Ok(Some(reason)),
+        let mut prepared = self.prepared.lock().await;
+        match &*prepared {
+            Prepared::Not => match self.make_ready().await {
+                Ok(left) => *prepared = Prepared::without(left),
+                Err(Unready::Retry(problem)) => return Err(Error::Retry(problem)),
+                Err(Unready::Paused(reason)) => return Ok(Some(reason)),
+            },
+            Prepared::Without { templates, since } if since.elapsed() >= TEMPLATES_AGAIN => {
+                let templates = templates.clone();
+                // Whoever does not answer here says so to the documents.
+                let left = self.put_templates(templates.clone(), false).await.unwrap_or(templates);
+                *prepared = Prepared::without(left);
+            }
+            Prepared::Without { .. } | Prepared::Whole => {}
         }
+        Ok(None)
     }
 
     async fn check_version(&self) -> Result<(), Unready> {
@@ -260,6 +308,10 @@ fn escape(byte: u8) -> String {
 }
 
 impl Engine for OpenSearch {
+    fn prepare(&self) -> BoxFuture<'_, Result<Option<Reason>, Error>> {
+        Box::pin(self.unready())
+    }
+
     fn write<'a>(&'a self, documents: &'a [Addressed]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> {
         Box::pin(async move {
             if let Some(reason) = self.unready().await? {
@@ -276,6 +328,11 @@ impl Engine for OpenSearch {
             }
             let actions = self.actions(documents);
             let mut outcomes = self.overwriter.write(&actions).await;
+            // What was there has given way.
+            outcomes
+                .iter_mut()
+                .filter(|outcome| **outcome == Outcome::Duplicate)
+                .for_each(|outcome| *outcome = Outcome::Indexed);
             let of_streams = outcomes.iter().zip(actions).filter(|(outcome, _)| is_of_data_stream(outcome));
             let of_streams: Vec<Action<'_>> = of_streams.map(|(_, action)| action).collect();
             if !of_streams.is_empty() {

@@ -1,6 +1,7 @@
 //! What stands in a cluster beside the templates: the policy that deletes old indices, the role that may write, and who
 //! has it. Plug-ins keep them, each with its own form of answers.
 
+use hydrant_transform::document::Rotation;
 use serde_json::{Value as Json, json};
 
 use super::marked::{Essence, Mark, Standing, flatten, judge};
@@ -85,9 +86,10 @@ impl Object {
         format!("{}/{}", self.kind.folder(), self.name)
     }
 
-    /// Deletes indices so many days after they were made.
-    pub fn policy(name: &str, patterns: &[String], days: u32) -> Object {
-        let age = format!("{days}d");
+    /// Keeps entries so many days: an index is deleted that long after the period in which it still gets entries.
+    pub fn policy(name: &str, patterns: &[String], days: u32, rotation: Rotation) -> Object {
+        let age_days = days.saturating_add(period_days(rotation));
+        let age = format!("{age_days}d");
         let policy = json!({
             "default_state": "kept",
             "states": [
@@ -97,7 +99,7 @@ impl Object {
             ],
             "ism_template": [{"index_patterns": patterns, "priority": PRIORITY}],
         });
-        let what = format!("Deletes indices {days} days after they were made.");
+        let what = format!("Keeps entries {days} days: deletes indices {age_days} days after they were made.");
         Object::described(Kind::Policy, name, policy, &what, |policy| json!({"policy": policy}))
     }
 
@@ -194,6 +196,16 @@ impl Object {
     }
 }
 
+/// How many days after it was made an index may get an entry of its own time.
+fn period_days(rotation: Rotation) -> u32 {
+    match rotation {
+        Rotation::NoRotation => 0,
+        Rotation::OneHour | Rotation::OneDay => 1,
+        Rotation::OneWeek => 7,
+        Rotation::OneMonth => 31,
+    }
+}
+
 fn essence(content: &Json) -> Essence {
     let mut out = Essence::new();
     flatten(content, "", &NOT_CONTENT, &mut out);
@@ -205,34 +217,50 @@ mod tests {
     use super::*;
 
     fn patterns() -> Vec<String> {
-        vec!["hydrant-general*".to_owned(), "hydrant-slow*".to_owned()]
+        vec!["hydrant-general-2*-*".to_owned(), "hydrant-slow-2*-*".to_owned()]
     }
 
     /// As the documentation of index state management shows an answer.
     #[test]
     fn a_policy_is_known_again_beside_what_the_plugin_adds() {
-        let ours = Object::policy("hydrant", &patterns(), 30);
+        let ours = Object::policy("hydrant", &patterns(), 30, Rotation::OneDay);
         let answer = |days: u32| {
-            let described = Object::policy("hydrant", &patterns(), days).body["policy"]["description"].clone();
+            let described = Object::policy("hydrant", &patterns(), days, Rotation::OneDay);
+            let described = described.body["policy"]["description"].clone();
             let retry = json!({"count": 3, "backoff": "exponential", "delay": "1m"});
             json!({"_id": "hydrant", "_version": 1, "_seq_no": 7, "_primary_term": 2, "policy": {
                 "policy_id": "hydrant", "description": described, "last_updated_time": 1_577_990_761_311_u64,
                 "schema_version": 1, "error_notification": null, "default_state": "kept",
                 "states": [
                     {"name": "kept", "actions": [], "transitions": [
-                        {"state_name": "deleted", "conditions": {"min_index_age": format!("{days}d")}}]},
+                        {"state_name": "deleted", "conditions": {"min_index_age": format!("{}d", days + 1)}}]},
                     {"name": "deleted", "actions": [{"retry": retry, "delete": {}}], "transitions": []}],
                 "ism_template": [{"index_patterns": patterns(), "priority": 150, "last_updated_time": 1_577_990_761_311_u64}],
             }})
         };
         assert_eq!(ours.standing(&answer(30)), Standing::Current);
-        assert_eq!(ours.standing(&answer(7)), Standing::Outdated { version: 1 });
+        assert_eq!(ours.standing(&answer(7)), Standing::Outdated { version: 2 });
         assert_eq!(ours.condition(&answer(7)), "?if_seq_no=7&if_primary_term=2");
         let mut changed = answer(30);
         changed["policy"]["states"][0]["transitions"][0]["conditions"]["min_index_age"] = json!("90d");
         assert_eq!(ours.standing(&changed), Standing::Changed);
         changed["policy"]["description"] = json!("ours");
         assert_eq!(ours.standing(&changed), Standing::Foreign);
+    }
+
+    /// The newest entry of an index may be as much younger than it as its period is long.
+    #[test]
+    fn a_policy_waits_until_the_newest_entry_is_old() {
+        for (rotation, age) in [
+            (Rotation::OneHour, "8d"),
+            (Rotation::OneDay, "8d"),
+            (Rotation::OneWeek, "14d"),
+            (Rotation::OneMonth, "38d"),
+        ] {
+            let policy = Object::policy("hydrant", &patterns(), 7, rotation).body;
+            let found = policy.pointer("/policy/states/0/transitions/0/conditions/min_index_age");
+            assert_eq!(found, Some(&json!(age)), "{rotation}");
+        }
     }
 
     /// As the documentation of the security plug-in shows an answer.
@@ -264,7 +292,7 @@ mod tests {
             "description": one.body["description"]}});
         assert_eq!(one.standing(&there), Standing::Current);
         let other = Object::role_mapping("hydrant_writer", &arns(&["arn:aws:iam::1:role/b"]));
-        assert_eq!(other.standing(&there), Standing::Outdated { version: 1 });
+        assert_eq!(other.standing(&there), Standing::Outdated { version: 2 });
         let both = other.with_those_of(&there);
         assert_eq!(both.body["backend_roles"], json!(["arn:aws:iam::1:role/a", "arn:aws:iam::1:role/b"]));
         assert_eq!(both.body["users"], json!(["arn:aws:iam::1:user/u"]));

@@ -119,6 +119,60 @@ async fn rights_that_are_missing_for_questions_only_do_not_hold_documents_up() {
     assert_eq!(write(&engine).await.unwrap(), Outcome::Indexed);
 }
 
+/// The right to put templates comes later: until then documents are written all the same.
+#[tokio::test(start_paused = true)]
+async fn a_template_that_cannot_be_put_is_tried_again_with_later_batches() {
+    let may_put = Arc::new(Mutex::new(false));
+    let allowed = may_put.clone();
+    let (engine, asked) = cluster(move |method, path| match method {
+        "PUT" if !*allowed.lock().unwrap() => {
+            let reason = "no permissions for [indices:admin/index_template/put] and User [name=hydrant]";
+            (403, json!({"error": {"type": "security_exception", "reason": reason}, "status": 403}))
+        }
+        _ => usual(method, path),
+    });
+    let puts = || asked.lock().unwrap().iter().filter(|request| request.starts_with("PUT ")).count();
+    for _ in 0..3 {
+        assert_eq!((write(&engine).await.unwrap(), puts()), (Outcome::Indexed, 1));
+    }
+    tokio::time::advance(TEMPLATES_AGAIN).await;
+    for _ in 0..3 {
+        assert_eq!((write(&engine).await.unwrap(), puts()), (Outcome::Indexed, 2));
+    }
+    *may_put.lock().unwrap() = true;
+    for expected in [3, 3] {
+        tokio::time::advance(TEMPLATES_AGAIN).await;
+        assert_eq!((write(&engine).await.unwrap(), puts()), (Outcome::Indexed, expected));
+    }
+    let looked_at = asked.lock().unwrap().iter().filter(|request| *request == "GET /").count();
+    assert_eq!(looked_at, 1);
+}
+
+/// Nobody can put it, so nobody is asked again.
+#[tokio::test(start_paused = true)]
+async fn a_template_that_the_server_refuses_for_good_is_tried_once() {
+    let (engine, asked) = cluster(|method, path| match method {
+        "PUT" => (400, json!({"error": {"type": "illegal_argument_exception", "reason": "same priority"}})),
+        _ => usual(method, path),
+    });
+    for _ in 0..2 {
+        assert_eq!(write(&engine).await.unwrap(), Outcome::Indexed);
+        tokio::time::advance(TEMPLATES_AGAIN).await;
+    }
+    assert_eq!(asked.lock().unwrap().iter().filter(|request| request.starts_with("PUT ")).count(), 1);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_without_a_document() {
+    let (engine, asked) = cluster(usual);
+    assert_eq!(engine.prepare().await.unwrap(), None);
+    assert_eq!(asked.lock().unwrap().last().unwrap(), "PUT /_index_template/hydrant-slow");
+    let (engine, asked) = cluster(|_, _| (401, json!("Unauthorized")));
+    let reason = engine.prepare().await.unwrap().unwrap();
+    assert_eq!(reason.message, "OpenSearch answers with HTTP status 401");
+    assert_eq!(*asked.lock().unwrap(), ["GET /"]);
+}
+
 #[tokio::test]
 async fn a_server_that_is_busy_is_asked_again() {
     let (engine, _) = cluster(|_, _| (503, json!({"error": {"type": "x", "reason": "no master"}})));

@@ -8,7 +8,7 @@
 //! An entry without a stamp, before any stamp, has the time at which it was read: nobody knows it, and its event has the
 //! time 0. Its place says which event it is all the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -47,6 +47,8 @@ pub struct Reread {
     /// Names, generations and the bytes that were taken, oldest first.
     pub files: Vec<(PathBuf, u64, u64)>,
     pub gone: Vec<Gone>,
+    /// Generations without a file of which no document is known either: first and last of each run of numbers.
+    pub unknown: Vec<(u64, u64)>,
     /// Bytes of the file of the mark that are not taken yet.
     pub waiting: u64,
 }
@@ -73,6 +75,14 @@ struct Found {
     taken: u64,
 }
 
+/// The generations of a path.
+struct Located {
+    /// Oldest first.
+    found: Vec<Found>,
+    gone: Vec<Gone>,
+    unknown: Vec<(u64, u64)>,
+}
+
 /// Hands the envelopes of one path to `each`, in order. `marks`: those of the stream, by producer.
 ///
 /// # Errors
@@ -86,12 +96,12 @@ pub fn read<E: From<Error>>(
 ) -> Result<Reread, E> {
     let path = absolute(&file.path);
     let Some(bytes) = marks.get(&producer(&settings.owner, file)) else {
-        return Ok(Reread { path, is_new: true, files: Vec::new(), gone: Vec::new(), waiting: 0 });
+        return Ok(Reread { path, is_new: true, files: Vec::new(), gone: Vec::new(), unknown: Vec::new(), waiting: 0 });
     };
     let mark = Mark::from_bytes(bytes).map_err(|problem| Error::Mark { path: path.clone(), problem })?;
     let others: Vec<PathBuf> = settings.files.iter().map(|file| absolute(&file.path)).collect();
     let hash = path_hash_of(settings, file);
-    let (found, gone) = find(&path, &others, &mark, hash, known);
+    let Located { found, gone, unknown } = find(&path, &others, &mark, hash, known);
     let mut events = Events {
         path_hash: hash,
         time_zone: file.time_zone.clone(),
@@ -101,7 +111,7 @@ pub fn read<E: From<Error>>(
     };
     let log_stream =
         LogStream { owner: settings.owner.clone(), log_group: file.log_group.clone(), log_stream: log_stream_of(file) };
-    let mut reread = Reread { path, is_new: false, files: Vec::new(), gone, waiting: 0 };
+    let mut reread = Reread { path, is_new: false, files: Vec::new(), gone, unknown, waiting: 0 };
     let mut next_generation = 0;
     for found in found {
         if found.generation != next_generation {
@@ -123,8 +133,8 @@ pub fn read<E: From<Error>>(
     Ok(reread)
 }
 
-/// The files of the generations up to the mark's, oldest first, and which have none.
-fn find(path: &Path, others: &[PathBuf], mark: &Mark, hash: u64, known: &Known) -> (Vec<Found>, Vec<Gone>) {
+/// The files of the generations up to the mark's, and which have none: the mark says how many there were.
+fn find(path: &Path, others: &[PathBuf], mark: &Mark, hash: u64, known: &Known) -> Located {
     let mut family = Family::of(path, others);
     let matches = |opened: &Opened| locate::matching(opened, mark.position, &mark.fingerprint).is_some();
     let own = family.place(mark.identity).filter(|idx| family.files.get(*idx).is_some_and(matches));
@@ -162,7 +172,21 @@ fn find(path: &Path, others: &[PathBuf], mark: &Mark, hash: u64, known: &Known) 
         let (path, generation, bytes) = (path.to_owned(), mark.generation, mark.position);
         gone.push(Gone { path, generation, bytes, at_least: false });
     }
-    (found, gone)
+    let told = found.iter().map(|found| found.generation).chain(gone.iter().map(|gone| gone.generation)).collect();
+    let unknown = runs_without(mark.generation, &told);
+    Located { found, gone, unknown }
+}
+
+/// The numbers below `end` that are none of these: first and last of each run.
+fn runs_without(end: u64, told: &BTreeSet<u64>) -> Vec<(u64, u64)> {
+    let (mut runs, mut next) = (Vec::new(), 0);
+    for number in told.range(..end).copied().chain([end]) {
+        if number > next {
+            runs.push((next, number - 1));
+        }
+        next = number.saturating_add(1);
+    }
+    runs
 }
 
 struct Reading<'a> {
@@ -235,5 +259,23 @@ impl Reading<'_> {
         }
         let (generation, name, is_taken) = (self.found.generation, self.found.opened.path.clone(), self.is_taken);
         each(Part { data: self.packer.seal().data, generation, name, is_taken })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_not_told_are_runs() {
+        for (end, told, runs) in [
+            (0, vec![0], vec![]),
+            (2, vec![2], vec![(0, 1)]),
+            (3, vec![0, 1, 2, 3], vec![]),
+            (9, vec![2, 3, 7, 9], vec![(0, 1), (4, 6), (8, 8)]),
+            (1, vec![5], vec![(0, 0)]),
+        ] {
+            assert_eq!(runs_without(end, &told.into_iter().collect()), runs, "{end}");
+        }
     }
 }

@@ -19,6 +19,7 @@ pub(super) async fn append(
     stream: &Stream,
     marks: &Marks,
     records: Vec<NewRecord>,
+    record_bytes_max: usize,
 ) -> Result<Vec<Result<Appended, Error>>, Error> {
     let bytes: usize = records.iter().map(size).sum();
     // One record alone is answered for itself, also where it is over the bounds.
@@ -26,8 +27,15 @@ pub(super) async fn append(
         return Err(Error::Fatal(format!("an append of {} records, {bytes} bytes", records.len())));
     }
     marks.offer(records.iter().filter(|record| problem(record).is_none()).filter_map(|record| record.mark.as_ref()));
-    let mut results: Vec<Option<Result<Appended, Error>>> =
-        records.iter().map(|record| problem(record).map(|problem| Err(Error::Fatal(problem)))).collect();
+    let refused = |record: &NewRecord| match (problem(record), size(record)) {
+        (Some(problem), _) => Some(Err(Error::Fatal(problem))),
+        // The server would refuse the whole request, with its neighbours.
+        (None, bytes) if bytes > record_bytes_max => Some(Err(Error::Retry(format!(
+            "a record of {bytes} bytes: the stream takes {record_bytes_max}, which `MaxRecordSizeInKiB` raises"
+        )))),
+        (None, _) => None,
+    };
+    let mut results: Vec<Option<Result<Appended, Error>>> = records.iter().map(refused).collect();
     let sound: Vec<usize> = (0..records.len()).filter(|idx| matches!(results.get(*idx), Some(None))).collect();
     let mut outage = None;
     for request in requests(&records, &sound) {

@@ -1,9 +1,9 @@
 //! Kinesis Data Streams, by AWS's own client: reads by polling, appends by `PutRecords`.
 //!
 //! Limits that are kept, from AWS's pages on quotas and on `GetRecords` and `PutRecords`: five reads a second and 2 MB/s
-//! for each shard, 500 records and 10 MiB an append, 10 MiB a record. Records of the Kinesis Producer Library are taken
-//! apart ([`aggregated`]); where each part lies is [`position`]. How far shards are delivered, and which are ours, is
-//! told by [`checkpoints`].
+//! for each shard, 500 records and 10 MiB an append, a record as large as the stream says. Records of the Kinesis
+//! Producer Library are taken apart ([`aggregated`]); where each part lies is [`position`]. How far shards are delivered,
+//! and which are ours, is told by [`checkpoints`].
 //!
 //! Kinesis trims by time, delivered or not; [`ShardStatus::kept_for`](super::ShardStatus) says after how long.
 //! Not here: enhanced fan-out.
@@ -29,7 +29,6 @@ mod shards;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use futures_util::FutureExt;
@@ -44,6 +43,7 @@ use checkpoints::table::{self, Table};
 use checkpoints::{Checkpoints, Start, snapshot};
 use marks::Marks;
 use reader::Reader;
+use shards::Summary;
 
 /// What the engine is told.
 #[derive(Clone, Debug)]
@@ -112,7 +112,8 @@ pub struct Kinesis {
     checkpoints: Checkpoints,
     marks: Marks,
     readers: Mutex<BTreeMap<ShardId, Arc<Reader>>>,
-    kept_for: Mutex<Option<(tokio::time::Instant, Duration)>>,
+    /// What the stream said of itself, and when.
+    summary: Mutex<(tokio::time::Instant, Summary)>,
 }
 
 /// The stream as calls name it.
@@ -169,7 +170,7 @@ impl Kinesis {
             checkpoints,
             marks,
             readers: Mutex::default(),
-            kept_for: Mutex::new(Some((tokio::time::Instant::now(), summary.kept_for))),
+            summary: Mutex::new((tokio::time::Instant::now(), summary)),
         })
     }
 
@@ -191,7 +192,7 @@ impl Kinesis {
     }
 
     async fn statuses(&self) -> Result<Vec<ShardStatus>, Error> {
-        let kept_for = lock(&self.kept_for).map(|(_, kept_for)| kept_for);
+        let kept_for = Some(lock(&self.summary).1.kept_for);
         let readers: Vec<(ShardId, Arc<Reader>)> =
             lock(&self.readers).iter().map(|(id, reader)| (id.clone(), Arc::clone(reader))).collect();
         let now_ms = self.clock.now_ms();
@@ -214,7 +215,7 @@ impl Engine for Kinesis {
         if matches!(self.checkpoints, Checkpoints::Snapshot(_)) {
             return std::future::ready(Err(snapshot::refused("append"))).boxed();
         }
-        append::append(&self.stream, &self.marks, records).boxed()
+        append::append(&self.stream, &self.marks, records, self.record_bytes_max()).boxed()
     }
 
     fn read<'a>(
@@ -246,6 +247,14 @@ impl Engine for Kinesis {
             Ok(())
         }
         .boxed()
+    }
+
+    fn give_up(&self, shard: &ShardId) {
+        self.checkpoints.give_up(shard);
+    }
+
+    fn record_bytes_max(&self) -> usize {
+        lock(&self.summary).1.record_bytes_max
     }
 
     fn marks(&self) -> BoxFuture<'_, Result<Vec<Mark>, Error>> {

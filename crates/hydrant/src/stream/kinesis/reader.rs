@@ -36,6 +36,9 @@ const THROTTLED_SAID: u32 = 10;
 /// So much the stream's clock may lag behind ours.
 const CLOCK_MARGIN_MS: i64 = 30_000;
 
+/// A shard that was not read for so long may hold records that nobody has counted.
+const SILENT_MAX: Duration = Duration::from_secs(60);
+
 /// Reads that were handed out and are not delivered, as far as they are remembered for the lag.
 const HANDED_OUT_MAX: usize = 4_096;
 
@@ -50,11 +53,14 @@ pub(super) struct Reader {
 }
 
 /// For the metrics.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lag {
     /// The last place of each read that was handed out, and the arrival of its first record.
     handed_out: VecDeque<(Place, i64)>,
+    /// By the last answer.
     behind: Duration,
+    /// When that came; before the first one, when reading began.
+    answered: Instant,
 }
 
 #[derive(Debug)]
@@ -75,7 +81,8 @@ struct Reading {
 
 impl Reader {
     pub(super) fn new(shard: ShardId) -> Reader {
-        Reader { shard, reading: tokio::sync::Mutex::new(Reading::at(None)), lag: Mutex::default() }
+        let lag = Lag { handed_out: VecDeque::new(), behind: Duration::ZERO, answered: Instant::now() };
+        Reader { shard, reading: tokio::sync::Mutex::new(Reading::at(None)), lag: Mutex::new(lag) }
     }
 
     /// What follows `after`. May be dropped at any `.await`: an answer is kept whole or not at all.
@@ -103,9 +110,11 @@ impl Reader {
                 break;
             }
             sleep_until(reading.ready).await;
-            is_answered |= reading.ask(stream, &self.shard, start, clock).await?;
+            if reading.ask(stream, &self.shard, start, clock).await? {
+                is_answered = true;
+                self.answered(reading.behind);
+            }
         }
-        lock(&self.lag).behind = reading.behind;
         let records = reading.take(limits);
         if let (Some(first), Some(last)) = (records.first(), records.last()) {
             reading.after = Some(last.position.clone());
@@ -113,6 +122,11 @@ impl Reader {
         }
         let ended = reading.is_ended && reading.queue.is_empty();
         Ok(Read { records, behind: reading.behind, ended, no_earlier_ms: reading.no_earlier_ms })
+    }
+
+    fn answered(&self, behind: Duration) {
+        let mut lag = lock(&self.lag);
+        (lag.behind, lag.answered) = (behind, Instant::now());
     }
 
     fn hand_out(&self, first: &Record, last: &Record) -> Result<(), Error> {
@@ -135,9 +149,11 @@ impl Reader {
         Ok(())
     }
 
+    /// Where reading fails, what it cannot see counts from the last answer on.
     pub(super) fn oldest_waiting_ms(&self, now_ms: i64) -> Option<i64> {
         let lag = lock(&self.lag);
-        let behind_ms = i64::try_from(lag.behind.as_millis()).unwrap_or(i64::MAX);
+        let silent = Some(lag.answered.elapsed()).filter(|silent| *silent > SILENT_MAX).unwrap_or_default();
+        let behind_ms = i64::try_from((lag.behind + silent).as_millis()).unwrap_or(i64::MAX);
         let behind = (behind_ms > 0).then(|| now_ms.saturating_sub(behind_ms));
         lag.handed_out.front().map(|(_, arrival_ms)| *arrival_ms).or(behind)
     }
@@ -262,7 +278,11 @@ impl Stream {
                 request.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(ms))
             }
         };
-        let answer = request.send().await.map_err(|error| Failure::of("find the place in the stream", &error))?;
+        let answer = request.send().await.map_err(|error| {
+            let failure = Failure::of("find the place in the stream", &error);
+            // A time that lies ahead of the server's clock is invalid until it comes.
+            if matches!((place, start), (None, Start::At(_))) { failure.mendable() } else { failure }
+        })?;
         Ok(answer.shard_iterator)
     }
 }
@@ -300,11 +320,16 @@ pub(super) async fn end(stream: &Stream, shard: &ShardId, clock: Clock) -> Resul
     let since_created = |start: &Start| matches!(start, Start::At(ms) if *ms > stream.created_ms);
     let back = LOOK_BACK.map(|back| i64::try_from(back.as_millis()).unwrap_or(i64::MAX));
     let starts = back.map(|back_ms| Start::At(clock.now_ms().saturating_sub(back_ms)));
-    for start in starts.into_iter().filter(since_created).chain([Start::Oldest]) {
+    'starts: for start in starts.into_iter().filter(since_created).chain([Start::Oldest]) {
         let mut reading = Reading::at(None);
         loop {
             sleep_until(reading.ready).await;
-            let is_answered = reading.ask(stream, shard, start, clock).await?;
+            let is_answered = match reading.ask(stream, shard, start, clock).await {
+                Ok(is_answered) => is_answered,
+                Err(error) if start == Start::Oldest => return Err(error),
+                // Where our clock is ahead, even a while ago may not have come.
+                Err(_) => continue 'starts,
+            };
             reading.queue.clear();
             if is_answered && (reading.is_ended || reading.behind.is_zero()) {
                 break;
@@ -354,7 +379,29 @@ mod tests {
         reader.delivered(Some(&Position("4".into()))).unwrap();
         assert_eq!(reader.oldest_waiting_ms(1_000), Some(140));
         reader.delivered(Some(&Position("9".into()))).unwrap();
-        lock(&reader.lag).behind = Duration::from_millis(300);
+        reader.answered(Duration::from_millis(300));
         assert_eq!(reader.oldest_waiting_ms(1_000), Some(700));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shard_that_cannot_be_read_falls_behind_from_its_last_answer_on() {
+        let reader = Reader::new(ShardId("s".into()));
+        let (now_ms, seconds) = (1_000_000_000, Duration::from_secs);
+        let told = || reader.oldest_waiting_ms(now_ms).map(|oldest_ms| (now_ms - oldest_ms) / 1_000);
+        // Never answered.
+        tokio::time::advance(seconds(59)).await;
+        assert_eq!(told(), None);
+        tokio::time::advance(seconds(20 * 3_600 - 59)).await;
+        assert_eq!(told(), Some(20 * 3_600));
+        // Caught up, then an outage.
+        reader.answered(Duration::ZERO);
+        assert_eq!(told(), None);
+        tokio::time::advance(seconds(12 * 3_600)).await;
+        assert_eq!(told(), Some(12 * 3_600));
+        // Behind, then an outage.
+        reader.answered(seconds(30));
+        assert_eq!(told(), Some(30));
+        tokio::time::advance(seconds(90)).await;
+        assert_eq!(told(), Some(120));
     }
 }

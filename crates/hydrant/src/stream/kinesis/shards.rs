@@ -9,19 +9,25 @@ use tokio::time::Instant;
 use super::checkpoints::Listed;
 use super::failure::Failure;
 use super::{Kinesis, Stream, lock};
-use crate::stream::{Error, Shard, ShardId, Standing};
+use crate::stream::{Error, RECORD_BYTES_MAX, Shard, ShardId, Standing};
 
 /// A listing has no more pages: of up to 1,000 shards each, more than AWS grants.
 const PAGES_MAX: usize = 1_000;
 
-/// How long the stream's word on its retention is believed.
+/// What a record may hold where the stream does not say, in KiB: AWS's default.
+const RECORD_KIB_DEFAULT: i32 = 1024;
+
+/// How long the stream's word on itself is believed.
 const SUMMARY_EVERY: Duration = Duration::from_secs(60);
 
 /// What a stream says of itself.
+#[derive(Clone, Debug)]
 pub(super) struct Summary {
     pub(super) name: String,
     pub(super) created_ms: i64,
     pub(super) kept_for: Duration,
+    /// Data and partition key of one record together.
+    pub(super) record_bytes_max: usize,
 }
 
 impl Stream {
@@ -48,10 +54,12 @@ impl Stream {
             return Err(Failure::Other("the stream's description is empty".to_owned()));
         };
         let hours = u64::try_from(summary.retention_period_hours).unwrap_or(24).max(1);
+        let record_kib = summary.max_record_size_in_kib.unwrap_or(RECORD_KIB_DEFAULT);
         Ok(Summary {
             name: summary.stream_name,
             created_ms: summary.stream_creation_timestamp.to_millis().unwrap_or(0),
             kept_for: Duration::from_secs(hours * 3600),
+            record_bytes_max: usize::try_from(record_kib.max(1)).map_or(0, |kib| kib * 1024).min(RECORD_BYTES_MAX),
         })
     }
 
@@ -95,13 +103,13 @@ impl Kinesis {
 
     /// What the stream said before stands where it does not answer.
     async fn refresh_summary(&self) {
-        let known = *lock(&self.kept_for);
-        if known.is_some_and(|(asked, _)| asked.elapsed() < SUMMARY_EVERY) {
+        let asked = lock(&self.summary).0;
+        if asked.elapsed() < SUMMARY_EVERY {
             return;
         }
         match self.stream.summary().await {
-            Ok(summary) => *lock(&self.kept_for) = Some((Instant::now(), summary.kept_for)),
-            Err(failure) => tracing::debug!(?failure, "the stream's retention is not known"),
+            Ok(summary) => *lock(&self.summary) = (Instant::now(), summary),
+            Err(failure) => tracing::debug!(?failure, "the stream does not describe itself"),
         }
     }
 }

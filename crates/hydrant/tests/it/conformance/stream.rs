@@ -225,6 +225,8 @@ async fn a_checkpoint_is_kept_and_never_goes_back(case: Case) {
     let status = case.engine().status().await.unwrap();
     let waiting = (!case.is_kinesis()).then_some(1);
     assert_eq!((status[0].records_waiting, status[0].oldest_waiting_ms), (waiting, Some(read[2].arrival_ms)));
+    // A stream of Kinesis that was just made keeps records for a day.
+    assert_eq!(status[0].kept_for, case.is_kinesis().then_some(Duration::from_secs(24 * 3_600)));
     case.engine().commit(&shard, checkpoint(&read[2].position, b"")).await.unwrap();
     assert_eq!(case.engine().status().await.unwrap()[0].oldest_waiting_ms, None);
 }
@@ -241,9 +243,18 @@ async fn what_is_over_the_bounds_is_refused_for_ever(case: Case) {
     let results = large.into_iter().flatten().collect::<Vec<_>>();
     assert!(results.iter().all(|result| matches!(result, Err(Error::Fatal(_)))), "{results:?}");
     assert!(case.all(&shard).await.is_empty());
-    let most = if case.is_kinesis() { 1_000_000 } else { RECORD_BYTES_MAX - 1 };
+    // Of a stream of Kinesis that was just made.
+    let most = if case.is_kinesis() { 1024 * 1024 } else { RECORD_BYTES_MAX };
+    assert_eq!(case.engine().record_bytes_max(), most);
+    let most = most - 1;
     case.append(vec![record("k", &"x".repeat(most))]).await;
     assert_eq!(case.all(&shard).await[0].data.len(), most);
+    if case.is_kinesis() {
+        // A neighbour does not wait for what may be let in one day.
+        let results = case.engine().append(vec![record("k", &"x".repeat(most + 1)), record("k", "beside")]).await;
+        let results = results.unwrap();
+        assert!(matches!(results[0], Err(Error::Retry(_))) && results[1].is_ok(), "{results:?}");
+    }
 }
 
 async fn after_a_record_that_fails_the_later_ones_of_its_shard_fail_too(case: Case) {

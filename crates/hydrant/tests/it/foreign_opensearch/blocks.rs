@@ -5,7 +5,7 @@ use hydrant_opensearch::Method;
 use serde_json::{Value, json};
 
 use super::chain::{Chain, indexed};
-use super::until;
+use super::{page, until};
 use crate::server::Server;
 
 const INDEX: &str = "/hydrant-general-2021-07-23";
@@ -51,6 +51,28 @@ async fn delivery_waits_for_blocks_limits_and_the_disk_and_goes_on_by_itself() {
     flood(&server, &mut chain).await;
     let summary = chain.program.stop();
     assert_eq!((&summary["failed"], &summary["waiting"]), (&json!(0), &json!(0)), "{summary}");
+}
+
+/// Somebody closes old indices to save memory. Nothing waits for it, so nothing is wrong.
+#[tokio::test]
+async fn a_closed_index_that_nothing_goes_to_is_no_problem() {
+    let server = Server::start("").await;
+    let mut chain = Chain::start("general", &format!("endpoint = {:?}\n", server.url));
+    chain.append_general(ENTRIES, 23);
+    chain.reconcile(&server).await;
+    post(&server, &format!("{INDEX}/_close")).await;
+    for day in 24..=27 {
+        chain.append_general(ENTRIES, day);
+        let index = format!("hydrant-general-2021-07-{day}");
+        until(&index, async || server.count("hydrant-*").await >= ENTRIES * u64::from(day - 23)).await;
+        chain.settled().await;
+        let health: Value = serde_json::from_str(&page(&chain.program, "health")).unwrap();
+        assert_eq!(health["problems"], json!({}));
+    }
+    chain.append_general(ENTRIES, 23);
+    chain.pauses("index_closed_exception").await;
+    post(&server, &format!("{INDEX}/_open?wait_for_active_shards=1")).await;
+    chain.reconcile(&server).await;
 }
 
 /// Blocks and limits of all indices; entries of a new day need a new one.

@@ -83,3 +83,22 @@ async fn nothing_is_lost_or_there_twice_whatever_stands_between() {
     let summary = chain.program.stop();
     assert_eq!((&summary["failed"], &summary["waiting"]), (&0.into(), &0.into()), "{summary}");
 }
+
+/// It changes first in the cluster, then in its file, as any rotation does it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_that_is_changed_in_its_file_is_taken_without_a_restart() {
+    let server = Server::start("").await;
+    let proxy = Proxy::start(&server.url).await;
+    let password = password_file("old");
+    proxy.asks_for("hydrant", "old");
+    let mut chain = chain(&proxy, &password);
+    chain.append_general(ENTRIES, 23);
+    chain.reconcile(&server).await;
+    proxy.asks_for("hydrant", "new");
+    chain.append_general(ENTRIES, 23);
+    chain.pauses("401").await;
+    std::fs::write(password.path(), "new\n").unwrap();
+    chain.reconcile(&server).await;
+    let summary = chain.program.stop();
+    assert_eq!((&summary["failed"], &summary["waiting"]), (&0.into(), &0.into()), "{summary}");
+}

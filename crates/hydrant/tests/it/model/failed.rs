@@ -1,4 +1,4 @@
-//! The model of the folder failed/: objects in memory, with faults and loss of power.
+//! The model of the folder failed/, and of a backup: objects in memory, with faults and loss of power.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,6 +13,8 @@ use super::World;
 #[derive(Debug)]
 pub(crate) struct Failed {
     world: Arc<World>,
+    /// As the log calls it.
+    name: &'static str,
     objects: Mutex<BTreeMap<String, Object>>,
 }
 
@@ -25,7 +27,11 @@ struct Object {
 
 impl Failed {
     pub(crate) fn new(world: Arc<World>) -> Failed {
-        Failed { world, objects: Mutex::default() }
+        Failed { world, name: "failed/", objects: Mutex::default() }
+    }
+
+    pub(crate) fn backup(world: Arc<World>) -> Failed {
+        Failed { world, name: "backup", objects: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Object>> {
@@ -48,7 +54,7 @@ impl Failed {
 
     fn full(&self) -> io::Result<()> {
         if self.world.chance(self.world.faults().unavailable) {
-            self.world.note("failed/ disk full");
+            self.world.note(format!("{} disk full", self.name));
             return Err(io::Error::new(io::ErrorKind::StorageFull, "no space left on the model device"));
         }
         Ok(())
@@ -77,7 +83,7 @@ impl Objects for Failed {
             drop(objects);
             self.world.note(format!("put {key}"));
             if self.world.chance(self.world.faults().lost_reply) {
-                self.world.note("failed/ reply lost");
+                self.world.note(format!("{} reply lost", self.name));
                 return Err(io::Error::other("the reply of the model device was lost"));
             }
             Ok(())

@@ -23,6 +23,8 @@ async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         "AWS_SECRET_ACCESS_KEY",
         "HTTP_PROXY",
         "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
     ] {
         command.env_remove(name);
     }
@@ -79,7 +81,7 @@ async fn everything_is_put_once_and_then_it_is_there() {
     assert_eq!((&settings["number_of_shards"], &settings["number_of_replicas"]), (&json!(1), &json!(1)));
     assert_eq!(object("/_plugins/_security/api/rolesmapping/hydrant_writer")["backend_roles"], json!([ARN]));
     let age = "/policy/states/0/transitions/0/conditions/min_index_age";
-    assert_eq!(object("/_plugins/_ism/policies/hydrant").pointer(age), Some(&json!("30d")));
+    assert_eq!(object("/_plugins/_ism/policies/hydrant").pointer(age), Some(&json!("31d")));
 
     let before = double.with(|world| world.objects.clone());
     let output = run(&everything(&double), &[]).await;
@@ -128,7 +130,7 @@ async fn what_is_ours_is_brought_up_to_date_and_what_is_not_stays() {
     let object = |path: &str| double.with(|world| world.objects[path].clone());
     assert_eq!(object("/_plugins/_security/api/rolesmapping/hydrant_writer")["backend_roles"], json!([ARN, OTHER_ARN]));
     let age = "/policy/states/0/transitions/0/conditions/min_index_age";
-    assert_eq!(object("/_plugins/_ism/policies/hydrant").pointer(age), Some(&json!("7d")));
+    assert_eq!(object("/_plugins/_ism/policies/hydrant").pointer(age), Some(&json!("8d")));
     // For people it is a sentence.
     let output = run(&arguments[1..], &[]).await;
     let text = String::from_utf8(output.stdout).unwrap();
@@ -209,6 +211,58 @@ async fn what_cannot_be_is_said_before_any_request() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains(sentence), "{said}");
     }
+}
+
+/// The index that is written to would go with its newest entries, or those of others with ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_would_delete_fresh_or_foreign_indices_is_refused() {
+    let double = Double::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("hydrant.toml");
+    let cluster = format!("[index]\nengine = \"opensearch\"\nendpoint = {:?}\n", double.url);
+    let fresh = "the policy goes by the age of an index, and the one that is written to would be deleted with its newest entries";
+    for (index, sentence) in [
+        (
+            "rotation = \"NoRotation\"\n",
+            format!("`--retention-days` needs a rotation: {fresh}; set `index.rotation`"),
+        ),
+        (
+            "target = \"alias\"\n",
+            format!("`--retention-days` needs a rotation, and `index.target = \"alias\"` has none: {fresh}; put a policy of your own that rolls over first"),
+        ),
+        (
+            "target = \"data_stream\"\n",
+            format!("`--retention-days` needs a rotation, and `index.target = \"data_stream\"` has none: {fresh}"),
+        ),
+        (
+            "name = \"logs-{owner}\"\n",
+            "with `{owner}` in `index.name` \"logs-{owner}\" the policy would delete all that fits logs-*-19*-*, logs-*-2*-*, whoever made it".to_owned(),
+        ),
+        (
+            "name = \"{log_group}\"\n",
+            "begins with a placeholder: templates and policy would be those of all indices".to_owned(),
+        ),
+    ] {
+        std::fs::write(&config, format!("{cluster}{index}")).unwrap();
+        for more in [&[][..], &["--print"]] {
+            let arguments = [&["--config", config.to_str().unwrap(), "--retention-days", "7"][..], more].concat();
+            let output = run(&arguments, &[]).await;
+            assert_eq!(output.status.code(), Some(2), "{index}: {output:?}");
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(said.contains(&sentence), "{said}");
+        }
+    }
+    assert_eq!(double.with(|world| world.requests.len()), 0);
+    // What has a date in its name is deleted when its newest entry is so old.
+    for (rotation, age) in [("OneHour", "8d"), ("OneDay", "8d"), ("OneWeek", "14d"), ("OneMonth", "38d")] {
+        std::fs::write(&config, format!("{cluster}name = \"logs\"\nrotation = \"{rotation}\"\n")).unwrap();
+        let output = run(&["--config", config.to_str().unwrap(), "--retention-days", "7", "--print"], &[]).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(&format!("\"min_index_age\": \"{age}\"")), "{rotation}: {text}");
+    }
+    // Without the policy all of these are possible.
+    std::fs::write(&config, format!("{cluster}target = \"data_stream\"\n")).unwrap();
+    assert!(run(&["--config", config.to_str().unwrap()], &[]).await.status.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,16 +1,20 @@
 //! Single situations, each with its name.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use futures_util::future::join;
 use hydrant::clock::Clock;
 use hydrant::deliver::naming::History;
 use hydrant::deliver::{Cores, Delivery, Limits, Mode, Settings, failed};
+use hydrant::index::opensearch::{OpenSearch, Setup};
 use hydrant::metrics::Metrics;
 use hydrant::stream::{Checkpoint, Engine as _, NewRecord, ShardId};
+use hydrant_opensearch::client::Answer;
+use hydrant_opensearch::{Carry, Limits as WriterLimits, Request};
 use hydrant_transform::document::{IndexNaming, Rotation};
 use hydrant_transform::envelope::{Encoder, EventFlags, Header, LogEvent};
 use hydrant_transform::record::Options;
@@ -18,6 +22,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::model::cluster::Cluster;
 use crate::model::failed::Failed;
 use crate::model::index::Index;
 use crate::model::stream::Stream;
@@ -166,6 +171,52 @@ async fn a_lost_reply_does_not_lose_a_document_nor_count_it_as_a_repeat() {
     assert_eq!(machine.delivery.metrics.duplicates.get(), 0);
 }
 
+/// A producer's repeat is one, whatever held it up; only what an attempt of ours may have written is not.
+#[tokio::test(start_paused = true)]
+async fn a_repeat_counts_as_a_document_only_where_nobody_knows_what_became_of_an_attempt() {
+    let item = |status: u16, kind: &str| {
+        let item = format!(r#"{{"create":{{"status":{status},"error":{{"type":"{kind}","reason":"r"}}}}}}"#);
+        Ok((200, format!(r#"{{"errors":true,"items":[{item}]}}"#)))
+    };
+    let whole = |status: u16, kind: &str| Ok((status, format!(r#"{{"error":{{"type":"{kind}","reason":"r"}}}}"#)));
+    for (first, expected) in [
+        (item(429, "rejected_execution_exception"), (1, 1)),
+        (item(429, "cluster_block_exception"), (1, 1)),
+        (item(404, "index_not_found_exception"), (1, 1)),
+        (whole(429, "rejected_execution_exception"), (1, 1)),
+        (whole(403, "security_exception"), (1, 1)),
+        (Ok((401, "Unauthorized".to_owned())), (1, 1)),
+        (item(503, "unavailable_shards_exception"), (2, 0)),
+        (Ok((200, "<html>".to_owned())), (2, 0)),
+        (Ok((504, "<html>".to_owned())), (2, 0)),
+        (Err("connection reset by peer".to_owned()), (2, 0)),
+    ] {
+        let world = World::calm();
+        let mut machine = Machine::new(&world, 1);
+        let armed = Arc::new(Mutex::new(None));
+        let next = Arc::clone(&armed);
+        let between = move |carry: Carry| -> Carry {
+            Box::new(move |request: Request| {
+                let is_bulk = request.url().path() == "/_bulk";
+                let canned: Option<Result<Answer, String>> = if is_bulk { next.lock().unwrap().take() } else { None };
+                canned.map_or_else(|| carry(request), |answer| async move { answer }.boxed())
+            })
+        };
+        let client = Cluster::new(Arc::clone(&world), Arc::clone(&machine.index)).client(false, between);
+        let setup = Setup { ids: true, templates: None };
+        machine.delivery.index = Arc::new(OpenSearch::over(client, WriterLimits::default(), setup));
+        machine.append(0, &["one"]).await;
+        machine.drain().await.unwrap();
+        let about = format!("{first:?}");
+        *armed.lock().unwrap() = Some(first.map(|(status, body)| Answer { status, body: body.into_bytes() }));
+        machine.append(0, &["one"]).await;
+        machine.drain().await.unwrap();
+        assert!(armed.lock().unwrap().is_none(), "{about}");
+        let metrics = &machine.delivery.metrics;
+        assert_eq!((metrics.documents_indexed.get(), metrics.duplicates.get()), expected, "{about}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_trickle_is_written_within_three_tenths_of_a_second() {
     let machine = Machine::new(&World::calm(), 1);
@@ -205,7 +256,8 @@ async fn a_damaged_index_holds_up_its_own_documents_until_it_is_mended() {
 
 #[tokio::test(start_paused = true)]
 async fn a_damaged_record_ends_its_shard_with_its_place_and_no_other_shard() {
-    let machine = Machine::new(&World::calm(), 2);
+    let world = World::calm();
+    let machine = Machine::new(&world, 2);
     machine.append(0, &["before"]).await;
     machine.append(0, &["damaged"]).await;
     machine.append(1, &["elsewhere"]).await;
@@ -223,6 +275,8 @@ async fn a_damaged_record_ends_its_shard_with_its_place_and_no_other_shard() {
     assert_eq!((machine.waiting(0), machine.waiting(1)), (1, 0));
     let problems = machine.delivery.health.borrow().problems.clone();
     assert_eq!(problems, [("delivery of shard shardId-000000000000".to_owned(), error)].into());
+    let given_up: Vec<String> = world.log().into_iter().filter(|line| line.starts_with("gave up")).collect();
+    assert_eq!(given_up, ["gave up shardId-000000000000"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ use hydrant::metrics::Metrics;
 use hydrant_transform::record::{DropReason, Options, RecordSource, transform};
 use serde_json::Value;
 
+use super::copies::{Copies, Copy, is_offered};
 use super::plan::{Fate, Planned};
 use super::story::Story;
 
@@ -28,6 +29,8 @@ pub(super) enum Invariant {
     CheckpointForward,
     /// Nothing of a shard is delivered before its parents are.
     ParentsFirst,
+    /// What a commit acknowledges is in the backup, as it was offered.
+    BackedUp,
     /// The metrics add up to what was appended.
     CountersReconcile,
     /// Nothing waits for ever once all faults are over, no shard's delivery ends with an error, nothing panics.
@@ -179,6 +182,7 @@ pub(super) fn check(story: &Story) -> Vec<Violation> {
     broken
         .extend(strangers.map(|id| Violation::new(Invariant::NothingTwice, format!("of nothing that was sent: {id}"))));
     broken.extend(check_counters(story));
+    broken.extend(check_backup(story));
     broken
 }
 
@@ -245,34 +249,101 @@ fn check_document(story: &Story, planned: &Planned, index_name: &str, source: &[
     broken
 }
 
-/// Every process adds up; with one that lived alone there is nothing that only the dead knew.
+/// A process counts at least what it has committed, and nothing that was never sent; the last one has committed all that it
+/// counts; and with one that lived alone there is nothing that only the dead knew. Of processes that share a stream, which
+/// may deliver a record as often as it changes hands, only the first is sure.
 fn check_counters(story: &Story) -> Vec<Violation> {
-    let mut broken = Vec::new();
-    let mut same = |what: &str, counted: u64, expected: u64| {
-        if counted != expected {
-            let what = format!("{what}: {counted}, not {expected}");
-            broken.push(Violation::new(Invariant::CountersReconcile, what));
+    let planned = |fates: &[Fate]| story.planned.iter().filter(|planned| fates.contains(&planned.fate)).count() as u64;
+    let all = story.planned.len() as u64;
+    let (documents, failed) = (planned(&[Fate::Document]), planned(&[Fate::Rejected, Fate::Undecodable]));
+    let dropped = planned(&[Fate::Dropped]);
+    let counted: Vec<Counted> = story.metrics.iter().map(Counted::of).collect();
+    let sum = |what: &dyn Fn(&Counted) -> u64| counted.iter().map(what).sum::<u64>();
+    let mut bounds = vec![("entries and duplicates of all processes", sum(&Counted::all), all..=u64::MAX)];
+    if !story.shared {
+        for (number, process) in (1..).zip(&counted) {
+            let committed = story.committed.get(&number).copied().unwrap_or(0);
+            let most = if number == counted.len() { committed } else { all };
+            bounds.extend([
+                ("entries and duplicates of a process", process.all(), committed..=most),
+                ("documents of a process", process.documents, 0..=documents),
+                ("failed of a process", process.failed, 0..=failed),
+                ("dropped of a process", process.dropped, 0..=dropped),
+            ]);
         }
-    };
-    let dropped = |metrics: &Metrics| -> u64 {
-        [DropReason::Banner, DropReason::Empty].iter().map(|reason| metrics.dropped_for(reason).get()).sum()
-    };
-    let mut delivered = 0;
-    for metrics in &story.metrics {
-        let (indexed, failed) = (metrics.documents_indexed.get(), metrics.failed.get());
-        same("entries of a process", metrics.entries_delivered.get(), indexed + failed + dropped(metrics));
-        delivered += metrics.entries_delivered.get() + metrics.duplicates.get();
+        bounds.push(("failed of all processes", sum(&|process| process.failed), 0..=failed));
+        if story.always_answers {
+            // Whoever finds a document knows that it is none of its own.
+            bounds.push(("documents of all processes", sum(&|process| process.documents), 0..=documents));
+        }
     }
-    let planned = story.planned.len() as u64;
-    same("entries and duplicates of all processes, at least", delivered.min(planned), planned);
-    if let [metrics] = &story.metrics[..] {
-        let count =
-            |fates: &[Fate]| story.planned.iter().filter(|planned| fates.contains(&planned.fate)).count() as u64;
-        same("documents", metrics.documents_indexed.get(), count(&[Fate::Document]));
-        same("failed", metrics.failed.get(), count(&[Fate::Rejected, Fate::Undecodable]));
-        same("dropped", dropped(metrics), count(&[Fate::Dropped]));
-        same("duplicates", metrics.duplicates.get(), 0);
+    if let [process] = &counted[..] {
+        bounds.extend([
+            ("entries", process.entries, all..=all),
+            ("documents", process.documents, documents..=documents),
+            ("failed", process.failed, failed..=failed),
+            ("dropped", process.dropped, dropped..=dropped),
+        ]);
     }
+    let broken = bounds.into_iter().filter(|(_, counted, bounds)| !bounds.contains(counted));
+    let violation = |what: String| Violation::new(Invariant::CountersReconcile, what);
+    broken.map(|(what, counted, bounds)| violation(format!("{what}: {counted}, not in {bounds:?}"))).collect()
+}
+
+/// The figures of a process.
+struct Counted {
+    entries: u64,
+    documents: u64,
+    failed: u64,
+    dropped: u64,
+    duplicates: u64,
+}
+
+impl Counted {
+    fn of(metrics: &Metrics) -> Counted {
+        let dropped = [DropReason::Banner, DropReason::Empty].iter().map(|reason| metrics.dropped_for(reason).get());
+        Counted {
+            entries: metrics.entries_delivered.get(),
+            documents: metrics.documents_indexed.get(),
+            failed: metrics.failed.get(),
+            dropped: dropped.sum(),
+            duplicates: metrics.duplicates.get(),
+        }
+    }
+
+    fn all(&self) -> u64 {
+        self.entries + self.duplicates
+    }
+}
+
+fn same(one: &[u8], other: &[u8]) -> bool {
+    let value = |json: &[u8]| serde_json::from_slice::<Value>(json).unwrap();
+    value(one) == value(other)
+}
+
+/// Every document that was offered is in the backup, as it was offered, and nothing else is.
+fn check_backup(story: &Story) -> Vec<Violation> {
+    let Some(objects) = &story.copies else { return Vec::new() };
+    let mut copies = Copies::default().of(objects);
+    let mut broken = Vec::new();
+    let mut wrong = |what: String| broken.push(Violation::new(Invariant::BackedUp, what));
+    for planned in &story.planned {
+        let found = copies.remove(&planned.id).unwrap_or_default();
+        if found.len() != usize::from(is_offered(planned.fate)) {
+            wrong(format!("{} copies of {planned:?}", found.len()));
+        }
+        for Copy { index_name, id, source } in found {
+            let stored = story.documents.iter().find(|(_, stored, _)| *stored == id);
+            let is_same = match stored {
+                Some((name, _, stored)) => *name == index_name && same(stored, source.as_bytes()),
+                None => planned.fate == Fate::Rejected,
+            };
+            if !is_same || !source.contains(token(&planned.message)) {
+                wrong(format!("the copy {index_name} {id} {source} is not what was offered: {stored:?}"));
+            }
+        }
+    }
+    copies.into_keys().for_each(|id| wrong(format!("a copy of nothing that was sent: {id}")));
     broken
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::join;
 use hydrant::clock::Clock;
+use hydrant::deliver::backup::Backup;
 use hydrant::deliver::naming::History;
 use hydrant::deliver::{Cores, Delivery, Limits, Mode, Settings, failed};
 use hydrant::metrics::Metrics;
@@ -19,11 +20,12 @@ use hydrant_transform::record::{Join, Options, join};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::copies::{self, Copy};
 use super::mortal::Mortal;
 use crate::model::failed::Failed;
 use crate::model::index::Index;
 use crate::model::stream::Stream;
-use crate::model::{Random, World};
+use crate::model::{Faults, Random, World};
 
 /// 2026-11-23T23:58:00Z: stories cross midnight, and the hour of the rotation.
 const BASE_MS: i64 = 1_795_478_280_000;
@@ -34,26 +36,31 @@ struct Machine {
     stream: Arc<Stream>,
     index: Arc<Index>,
     failed: Arc<Failed>,
+    backup: Arc<Failed>,
     folder: tempfile::TempDir,
     limits: Limits,
 }
 
-/// What is left in the end: documents with index and id, and the ids in failed/ as often as they stand there.
+/// What is left in the end: documents with index and id, the copies of all that were offered, and the ids in failed/ as
+/// often as they stand there.
 #[derive(Debug, PartialEq)]
 struct Left {
     documents: BTreeSet<(String, String, String)>,
+    copies: BTreeSet<Copy>,
     failed: Vec<String>,
     waiting: u64,
 }
 
 impl Machine {
-    fn new(random: &mut Random) -> Machine {
-        let world = World::calm();
+    /// `faults`: of all but the stream, whose times of arrival say which entries there are.
+    fn new(random: &mut Random, faults: Faults) -> Machine {
+        let world = World::new(random.next(), faults);
         let clock = Clock::starting_at(BASE_MS);
         Machine {
-            stream: Arc::new(Stream::new(Arc::clone(&world), clock, 1)),
+            stream: Arc::new(Stream::new(World::calm(), clock, 1)),
             index: Arc::new(Index::new(Arc::clone(&world), clock)),
             failed: Arc::new(Failed::new(Arc::clone(&world))),
+            backup: Arc::new(Failed::backup(Arc::clone(&world))),
             folder: tempfile::tempdir().unwrap(),
             limits: Limits {
                 documents_max: 1 + usize::try_from(random.below(10)).unwrap(),
@@ -73,7 +80,7 @@ impl Machine {
             stream: Arc::<Stream>::clone(&self.stream),
             index: Arc::<Index>::clone(&self.index),
             failed: failed::Store::new(Arc::<Failed>::clone(&self.failed)),
-            backup: None,
+            backup: Some(Backup::new(Arc::<Failed>::clone(&self.backup))),
             naming: History::open(
                 self.folder.path().join("naming.json"),
                 IndexNaming::new("n-{format}", Rotation::OneHour).unwrap(),
@@ -126,12 +133,17 @@ impl Machine {
         };
         let mut failed: Vec<String> = lines.map(id).collect();
         failed.sort();
-        let shards = self.stream.shards_now();
+        let copies = self.backup.objects().into_iter().flat_map(|(_, packed)| copies::read(&packed));
         Left {
             documents: documents.collect(),
+            copies: copies.map(|(_, copy)| copy).collect(),
             failed,
-            waiting: shards.iter().map(|shard| self.stream.waiting(&shard.id)).sum(),
+            waiting: self.waiting(),
         }
+    }
+
+    fn waiting(&self) -> u64 {
+        self.stream.shards_now().iter().map(|shard| self.stream.waiting(&shard.id)).sum()
     }
 }
 
@@ -163,9 +175,9 @@ fn plan(random: &mut Random) -> Vec<Step> {
 }
 
 /// What is left when delivery is killed `deaths` times while the plan is carried out.
-async fn tell(seed: u64, deaths: u64) -> Left {
+async fn tell(seed: u64, deaths: u64, faults: Faults) -> Left {
     let mut random = Random::new(seed);
-    let machine = Machine::new(&mut random);
+    let machine = Machine::new(&mut random, faults);
     let plan = plan(&mut random);
     let done = CancellationToken::new();
     let producing = async {
@@ -190,6 +202,7 @@ async fn tell(seed: u64, deaths: u64) -> Left {
             }
             machine.index.crash();
             machine.failed.crash();
+            machine.backup.crash();
             tokio::time::sleep(Duration::from_millis(chance.below(2_000))).await;
         }
         let delivery = machine.delivery();
@@ -201,28 +214,65 @@ async fn tell(seed: u64, deaths: u64) -> Left {
     machine.left()
 }
 
-fn run(seed: u64, deaths: u64) -> Left {
+fn run(seed: u64, deaths: u64, faults: Faults) -> Left {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(tell(seed, deaths))
+    runtime.block_on(tell(seed, deaths, faults))
 }
 
 #[test]
-fn deaths_change_no_document_of_joined_entries() {
+fn neither_deaths_nor_outages_change_a_document_of_joined_entries() {
+    let slow = Faults { slow: 300, step: 500, ..Faults::default() };
+    let broken = Faults { unavailable: 200, lost_reply: 200, item_retry: 200, ..slow };
+
     let (mut joined, mut failed) = (0, 0);
     for seed in 0..200 {
-        let undisturbed = run(seed, 0);
+        let undisturbed = run(seed, 0, Faults::default());
         assert_eq!(undisturbed.waiting, 0, "seed {seed}");
+        let Left { documents, copies, .. } = &undisturbed;
+        assert_eq!(copies.len(), documents.len() + undisturbed.failed.len(), "seed {seed}: all are offered");
+        let ids: BTreeSet<&str> = copies.iter().map(|copy| copy.id.as_str()).collect();
+        assert!(documents.iter().all(|(_, id, _)| ids.contains(id.as_str())), "seed {seed}");
         joined += undisturbed.documents.iter().filter(|(_, _, source)| source.contains("\\n  and-")).count();
         failed += undisturbed.failed.len();
-        let disturbed = run(seed, 1 + seed % 7);
-        assert_eq!(disturbed, undisturbed, "seed {seed}");
+        for (deaths, faults) in [(1 + seed % 7, Faults::default()), (0, slow), (seed % 3, broken)] {
+            assert_eq!(run(seed, deaths, faults), undisturbed, "seed {seed}, {deaths} deaths, {faults:?}");
+        }
     }
     assert!(joined > 100 && failed > 20, "{joined} {failed}");
 }
 
+/// The first is on its way when the clock ends the second, and both begin at the same place.
+#[tokio::test(start_paused = true)]
+async fn what_fails_of_entries_that_the_clock_has_ended_one_after_the_other_stays_in_failed() {
+    const INDEX: &str = "n-json-2026-11-23-23";
+    let machine = Machine::new(&mut Random::new(1), Faults::default());
+    let (delivery, stop) = (machine.delivery(), CancellationToken::new());
+    machine.index.damage(INDEX, true);
+    let others = async {
+        for (number, stream) in (1..).zip(["a", "b"]) {
+            let poison = (format!("{number:056}"), r#"{"poison":1}"#.to_owned());
+            machine.append("/lines/a", stream, &[poison]).await;
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+        }
+        // Both have been quiet for long enough.
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert!(machine.waiting() > 0 && machine.left().failed.is_empty());
+        machine.index.damage(INDEX, false);
+        while machine.waiting() > 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        stop.cancel();
+    };
+    join(delivery.run(&stop, Mode::Follow), others).await.0.unwrap();
+    let Left { documents, copies, failed, .. } = machine.left();
+    let ids: BTreeSet<&str> = copies.iter().map(|copy| copy.id.as_str()).collect();
+    assert_eq!((documents.len(), copies.len(), failed.len()), (0, 2, 2));
+    assert_eq!(ids, failed.iter().map(String::as_str).collect());
+}
+
 #[tokio::test(start_paused = true)]
 async fn lines_over_records_are_one_document_under_the_name_of_the_first() {
-    let machine = Machine::new(&mut Random::new(1));
+    let machine = Machine::new(&mut Random::new(1), Faults::default());
     let id = |number: u32| format!("{number:056}");
     let header = "2026-11-23T23:58:00.000001Z\t    9 Query\tselect";
     machine.append("/lines/a", "s", &[(id(1), header.into()), (id(2), "  1".into())]).await;
@@ -246,4 +296,48 @@ async fn lines_over_records_are_one_document_under_the_name_of_the_first() {
         (id(9), "other".to_owned(), false),
     ];
     assert_eq!(told, expected.into());
+}
+
+/// A stay that was longer than the retention: of what the checkpoint says, a part or nothing is there any more.
+#[tokio::test(start_paused = true)]
+async fn what_the_stream_has_trimmed_of_unfinished_entries_is_lost_and_delivery_goes_on() {
+    let header = "2026-11-23T23:58:00.000001Z\t    9 Query\tselect 1";
+    for (trimmed, expected) in [
+        (0, &["plain 1", "plain 2", "select 1\n  , 2"][..]),
+        (1, &["  , 2", "plain 1", "plain 2"]),
+        (2, &["  , 2", "plain 1", "plain 2"]),
+        (3, &["plain 1", "plain 2"]),
+        (4, &["plain 1"]),
+    ] {
+        let machine = Machine::new(&mut Random::new(1), Faults::default());
+        let shard = machine.stream.shards_now()[0].id.clone();
+        machine.append("/lines/a", "s", &[(format!("{:056}", 1), header.into())]).await;
+        machine.append("/plain", "p", &[(format!("{:056}", 2), "plain 1".into())]).await;
+        let stop = CancellationToken::new();
+        let stopping = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            stop.cancel();
+        };
+        let delivery = machine.delivery();
+        join(delivery.run(&stop, Mode::Follow), stopping).await.0.unwrap();
+        // The second record is delivered; the checkpoint stands before the first one, which waits for its end.
+        assert_eq!((machine.left().documents.len(), machine.left().waiting), (1, 2), "{trimmed}");
+        machine.append("/lines/a", "s", &[(format!("{:056}", 3), "  , 2".into())]).await;
+        machine.append("/plain", "p", &[(format!("{:056}", 4), "plain 2".into())]).await;
+        machine.stream.expire(trimmed);
+        machine.delivery().run(&CancellationToken::new(), Mode::Drain).await.unwrap();
+        machine.append("/plain", "p", &[(format!("{:056}", 5), "later".into())]).await;
+        machine.delivery().run(&CancellationToken::new(), Mode::Drain).await.unwrap();
+        let left = machine.left();
+        let text = |(_, _, source): &(String, String, String)| {
+            let source: serde_json::Value = serde_json::from_str(source).unwrap();
+            source.get("Statement").or(source.get("message")).unwrap().as_str().unwrap().to_owned()
+        };
+        let mut told: Vec<String> = left.documents.iter().map(text).collect();
+        told.sort();
+        let mut expected: Vec<&str> = expected.iter().copied().chain(["later"]).collect();
+        expected.sort_unstable();
+        assert_eq!(told, expected, "{trimmed}");
+        assert_eq!((left.waiting, left.failed.len()), (0, 0), "{trimmed}");
+    }
 }

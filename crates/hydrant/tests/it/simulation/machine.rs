@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hydrant::clock::Clock;
+use hydrant::deliver::backup::Backup;
 use hydrant::deliver::naming::History;
 use hydrant::deliver::{Cores, Delivery, Limits, Settings, failed};
 use hydrant::index;
@@ -18,6 +19,7 @@ use hydrant_transform::record::Options;
 use tokio::sync::watch;
 
 use super::check::{Invariant, Ledger, Violation, rule};
+use super::copies::Copies;
 use super::plan::{BASE_MS, Envelope, plan};
 use super::planted::{self, Bug};
 use crate::model::cluster::Cluster;
@@ -44,6 +46,8 @@ pub(super) struct Machine {
     pub(super) setting: Setting,
     pub(super) stream: Arc<Stream>,
     pub(super) failed: Arc<Failed>,
+    /// Half of the seeds have one.
+    pub(super) backup: Option<Arc<Failed>>,
     pub(super) index: Arc<Index>,
     pub(super) cluster: Arc<Cluster>,
     pub(super) producers: Vec<Vec<Envelope>>,
@@ -56,7 +60,11 @@ pub(super) struct Machine {
     /// What was broken so far.
     pub(super) violations: Arc<Mutex<Vec<Violation>>>,
     /// Of every process that ever was.
-    pub(super) metrics: Mutex<Vec<Metrics>>,
+    pub(super) metrics: Arc<Mutex<Vec<Metrics>>>,
+    /// How many entries each process has committed, by its number.
+    pub(super) committed: Arc<Mutex<BTreeMap<usize, u64>>>,
+    /// Nothing that is asked of the index stays without an answer.
+    pub(super) always_answers: bool,
     pub(super) appended_in: Mutex<BTreeMap<String, u64>>,
     clock: Clock,
     leases: Arc<Leases>,
@@ -70,7 +78,8 @@ pub(super) struct Machine {
 impl Machine {
     pub(super) fn new(seed: u64, bug: Option<Bug>, random: &mut Random, world: &Arc<World>) -> Machine {
         let setting = [Setting::Embedded, Setting::Cluster, Setting::Shared][pick(random, 3)];
-        world.note(format!("{setting:?} {:?}", world.set_faults(faults(setting, random))));
+        let faults = world.set_faults(faults(setting, random));
+        world.note(format!("{setting:?} {faults:?}"));
         let clock = Clock::starting_at(BASE_MS);
         let n_producers = 1 + random.below(3);
         let clustered = setting != Setting::Embedded;
@@ -83,6 +92,7 @@ impl Machine {
             seed,
             setting,
             failed: Arc::new(Failed::new(Arc::clone(world))),
+            backup: (random.below(2) == 0).then(|| Arc::new(Failed::backup(Arc::clone(world)))),
             cluster: Cluster::new(Arc::clone(world), Arc::clone(&index)),
             leases: Leases::new(Arc::clone(world), Arc::clone(&stream), bug != Some(Bug::StaleCommitTaken)),
             stream,
@@ -93,7 +103,9 @@ impl Machine {
             reshards: random.below(2) * random.below(6),
             renames: random.below(2) == 0,
             violations: Arc::default(),
-            metrics: Mutex::default(),
+            metrics: Arc::default(),
+            committed: Arc::default(),
+            always_answers: faults == Faults { slow: faults.slow, step: faults.step, ..Faults::default() },
             appended_in: Mutex::default(),
             limits: Limits {
                 documents_max: 1 + pick(random, 30),
@@ -138,7 +150,7 @@ impl Machine {
             stream: planted::stream(self.bug, stream),
             index: planted::index(self.bug, self.index()),
             failed: failed::Store::new(planted::failed(self.bug, failed)),
-            backup: None,
+            backup: self.backup.clone().map(|backup| Backup::new(planted::backup(self.bug, backup))),
             naming: History::open(self.folder.path().join("naming.json"), naming).unwrap(),
             settings: Settings {
                 transform: Options::default(),
@@ -169,9 +181,10 @@ impl Machine {
     /// Checks every commit: what it acknowledges has to be durable.
     pub(super) fn watch(&self) {
         let (index, failed, found) = (Arc::clone(&self.index), Arc::clone(&self.failed), Arc::clone(&self.violations));
+        let (backup, processes, committed) = (self.backup.clone(), self.metrics.clone(), self.committed.clone());
         let envelopes: Vec<Envelope> = self.envelopes().cloned().collect();
         let mut rules: BTreeMap<ShardId, u64> = BTreeMap::new();
-        let mut ledger = Ledger::default();
+        let (mut ledger, mut copies) = (Ledger::default(), Copies::default());
         self.stream.watch(Box::new(move |commit| {
             let Commit { shard, parents_waiting, goes_back, records } = commit;
             let mut found = found.lock().unwrap();
@@ -186,11 +199,17 @@ impl Machine {
                 broke(Invariant::ParentsFirst, format!("{parents_waiting} records of its parents wait"));
             }
             let (documents, objects) = (index.documents(), failed.objects());
+            let backup = backup.as_ref().map(|backup| backup.objects());
             for record in *records {
                 let envelope = envelopes.iter().find(|envelope| envelope.data == record.data).unwrap();
                 for problem in ledger.not_durable(&envelope.events, &documents, &objects) {
                     broke(Invariant::CheckpointBehind, format!("{}: {problem}", record.sequence_number));
                 }
+                for problem in backup.iter().flat_map(|backup| copies.lacking(&envelope.events, backup)) {
+                    broke(Invariant::BackedUp, format!("{}: {problem}", record.sequence_number));
+                }
+                let process = processes.lock().unwrap().len();
+                *committed.lock().unwrap().entry(process).or_default() += envelope.events.len() as u64;
                 let rule = rules.entry((*shard).clone()).or_default();
                 for problem in ledger.goes_back(&envelope.events, &documents, rule) {
                     broke(Invariant::NothingChanged, format!("{}: {problem}", record.sequence_number));
@@ -210,6 +229,9 @@ impl Machine {
     pub(super) fn crash(&self) {
         self.world.note("crash");
         self.failed.crash();
+        if let Some(backup) = &self.backup {
+            backup.crash();
+        }
         match self.setting {
             Setting::Embedded => {
                 self.stream.crash();

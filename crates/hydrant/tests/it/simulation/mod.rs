@@ -14,6 +14,8 @@ mod cases;
 
 mod check;
 
+mod copies;
+
 mod joined;
 
 mod machine;
@@ -84,7 +86,30 @@ fn every_seed_delivers_every_entry_exactly_once() {
 
 /// The command that tells a seed's story again.
 fn replay(seed: u64) -> String {
-    format!("HYDRANT_SIM_SEED={seed} cargo test -p hydrant --test it every_seed_delivers -- --nocapture")
+    format!("HYDRANT_SIM_SEED={seed} {CARGO} --test it every_seed_delivers -- --nocapture")
+}
+
+/// With the feature that the tests ask for.
+const CARGO: &str = "cargo test --locked -p hydrant --features aws";
+
+/// What is printed is what CI runs and what the manual says.
+#[test]
+fn a_seed_is_replayed_by_a_command_that_builds_the_test() {
+    let read = |path: &str| {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        std::fs::read_to_string(root.join(path)).unwrap()
+    };
+    let manifest: toml::Table = read("crates/hydrant/Cargo.toml").parse().unwrap();
+    let tests = manifest["test"].as_array().unwrap().iter();
+    let required = tests.filter(|test| test["name"].as_str() == Some("it")).map(|test| &test["required-features"]);
+    let required: Vec<&str> =
+        required.flat_map(|names| names.as_array().unwrap()).filter_map(|name| name.as_str()).collect();
+    let asked = format!(" --features {} ", required.join(","));
+    assert!(!required.is_empty() && replay(17).contains(&asked), "{asked}: {}", replay(17));
+    assert!(read("docs/simulation.md").contains(&format!("\n{} ", replay(17))), "{}", replay(17));
+    let in_ci =
+        read("test").lines().any(|line| line.starts_with("sim)") && line.contains(&format!(" {CARGO} --test it ")));
+    assert!(in_ci, "{CARGO}");
 }
 
 #[test]
@@ -98,7 +123,7 @@ fn the_same_seed_tells_the_same_story() {
 }
 
 /// What stands in the log when each kind of fault has struck.
-const FAULTS: [&str; 42] = [
+const FAULTS: [&str; 44] = [
     "stream append unavailable",
     "stream append reply lost",
     "stream commit reply lost",
@@ -110,6 +135,8 @@ const FAULTS: [&str; 42] = [
     "cluster restarts",
     "failed/ disk full",
     "failed/ reply lost",
+    "backup disk full",
+    "backup reply lost",
     " Retry",
     "Duplicate",
     "Rejected(",

@@ -44,9 +44,15 @@ pub(super) struct Story {
     pub(super) appended_in: BTreeMap<String, u64>,
     pub(super) documents: Vec<(String, String, Vec<u8>)>,
     pub(super) objects: Vec<(String, Vec<u8>)>,
+    /// Of the backup, where there is one.
+    pub(super) copies: Option<Vec<(String, Vec<u8>)>>,
     pub(super) waiting: u64,
-    /// Of every process.
+    /// Of every process, the last one last.
     pub(super) metrics: Vec<Metrics>,
+    /// How many entries each process has committed, by its number, where one at a time delivers.
+    pub(super) committed: BTreeMap<usize, u64>,
+    /// Nothing that was asked of the index stayed without an answer.
+    pub(super) always_answers: bool,
     /// Several processes delivered it.
     pub(super) shared: bool,
 }
@@ -110,8 +116,11 @@ async fn tell(machine: &Machine, random: &mut Random) -> Story {
         appended_in: machine.appended_in.lock().unwrap().clone(),
         documents: machine.index.documents(),
         objects: machine.failed.objects(),
+        copies: machine.backup.as_ref().map(|backup| backup.objects()),
         waiting: shards.iter().map(|shard| machine.stream.waiting(&shard.id)).sum(),
         metrics: machine.metrics.lock().unwrap().clone(),
+        committed: machine.committed.lock().unwrap().clone(),
+        always_answers: machine.always_answers,
         shared,
     }
 }

@@ -16,7 +16,7 @@ const REGION: &str = "us-east-1";
 
 impl Bench<'_> {
     /// Makes a stream of one shard there, fills it, delivers it, and deletes it.
-    pub(super) async fn from_kinesis(&self, endpoint: &str, corpus: &Corpus) -> anyhow::Result<Value> {
+    pub(super) async fn beside_kinesis(&self, endpoint: &str, corpus: &Corpus) -> anyhow::Result<Value> {
         let client = Client::new(&crate::aws::config(Some(REGION), Some(endpoint)).await);
         let name = format!("hydrant-bench-{}", std::process::id());
         client.create_stream().stream_name(&name).shard_count(1).send().await.context("cannot make a stream")?;

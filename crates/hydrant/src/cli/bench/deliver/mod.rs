@@ -118,7 +118,7 @@ impl Bench<'_> {
         drop(bodies);
         #[cfg(feature = "aws")]
         let from_kinesis = match &self.arguments.kinesis {
-            Some(endpoint) => self.from_kinesis(endpoint, &corpus).await?,
+            Some(endpoint) => self.beside_kinesis(endpoint, &corpus).await?,
             None => Value::Null,
         };
         #[cfg(not(feature = "aws"))]

@@ -1,5 +1,10 @@
 //! What fails again: one line for each id, however often.
 
+use std::sync::Mutex;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+
 use super::*;
 
 /// An index in which `n` is a number.
@@ -95,4 +100,66 @@ async fn a_dry_run_writes_nothing() {
     let expected = Counts { objects: 1, read: 2, replayed: 1, failed_again: 1, documents: 1, ..Counts::default() };
     assert_eq!(counts, expected);
     assert_eq!((world.count("*").await, world.failed_lines()), (1, Vec::new()));
+}
+
+/// failed/ beside a run that adds a line to an object when that was read.
+struct Beside {
+    inner: Arc<dyn Objects>,
+    line: Mutex<Option<Vec<u8>>>,
+}
+
+impl Objects for Beside {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, io::Result<Option<Vec<u8>>>> {
+        async move {
+            let read = self.inner.get(key).await?;
+            let line = self.line.lock().unwrap().take();
+            if let Some(line) = line {
+                self.inner.put(key, [read.clone().unwrap_or_default(), line].concat()).await?;
+            }
+            Ok(read)
+        }
+        .boxed()
+    }
+
+    fn put<'a>(&'a self, key: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, io::Result<()>> {
+        self.inner.put(key, bytes)
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str, after: Option<&'a str>) -> BoxFuture<'a, io::Result<Vec<Listed>>> {
+        self.inner.list(prefix, after)
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_a_run_adds_meanwhile_stays() {
+    let world = world().await;
+    let (bad, added) = (ours("00bb", 0, &poison(1)), ours("00cc", 0, &poison(2)));
+    world.put("failed/processing-failed/2021/07/23/05/x", format!("{bad}\n"));
+    let mut replay = world.replay("failed", Options::default());
+    let line = Mutex::new(Some(format!("{added}\n").into_bytes()));
+    let beside = Arc::new(Beside { inner: replay.failed.objects(), line });
+    (replay.source.objects, replay.failed) = (beside.clone(), Store::new(beside));
+    let (counts, _) = run(&replay).await;
+    assert_eq!((counts.read, counts.failed_again), (1, 1));
+    let lines = world.failed_lines();
+    let told: Vec<_> = lines.iter().map(|(_, line)| (&line["esDocumentId"], &line["attemptsMade"])).collect();
+    assert_eq!(told, [(&json!("00bb"), &json!(2)), (&json!("00cc"), &json!(1))]);
+    assert_eq!(lines[1].1, serde_json::from_str::<Value>(&added).unwrap());
+}
+
+#[tokio::test]
+async fn an_object_that_is_damaged_stays_as_it_is_and_what_fails_again_stands_beside_it() {
+    let world = world().await;
+    let mut cut = gzip(format!("{}\n", ours("00bb", 0, &poison(1))).as_bytes());
+    cut.truncate(cut.len() - 4);
+    world.put("bucket/x", &cut);
+    let mut replay = world.replay("bucket", Options::default());
+    replay.source.is_failed = true;
+    replay.failed = Store::new(Arc::new(Directory::open(&world.folder.path().join("bucket")).unwrap()));
+    let (counts, unreadable) = run(&replay).await;
+    assert_eq!((counts.read, counts.failed_again, unreadable.len()), (2, 1, 1));
+    assert_eq!(std::fs::read(world.folder.path().join("bucket/x")).unwrap(), cut);
+    let mut lines = Vec::new();
+    collect(&world.folder.path().join("bucket/AmazonOpenSearchService-failed"), &mut lines);
+    assert_eq!((lines.len(), &lines[0].1["esDocumentId"]), (1, &json!("00bb")));
 }

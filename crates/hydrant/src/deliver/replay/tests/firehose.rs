@@ -1,6 +1,13 @@
 //! Failed objects of Firehose, on-failure records of Lambda, backups.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use hydrant_transform::document::Outcome;
+
 use super::*;
+use crate::index::{Engine, Error, IndexStatus, Scan, Scanned, SearchResult};
 
 /// As real objects have them, in both spellings of the function's name.
 fn processing_failed(spelling: &str, raw: &[u8]) -> String {
@@ -78,6 +85,74 @@ async fn finished_documents_go_as_they_are_where_firehose_has_not_indexed_them()
     let (counts, _) = run(&replay).await;
     assert_eq!((counts.already_there, counts.replayed), (6, 0));
     assert_eq!(world.count("*").await, 5);
+}
+
+/// Finds what was written only after a refresh, as a cluster does.
+struct Late {
+    inner: Arc<Embedded>,
+    is_stale: AtomicBool,
+}
+
+impl Engine for Late {
+    fn write<'a>(&'a self, documents: &'a [Addressed]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> {
+        self.is_stale.store(true, Ordering::Relaxed);
+        self.inner.write(documents)
+    }
+
+    fn search(&self, search: Search) -> BoxFuture<'_, Result<SearchResult, Error>> {
+        if self.is_stale.load(Ordering::Relaxed) {
+            return Box::pin(async { Err(Error::IndexNotFound("nothing is found yet".to_owned())) });
+        }
+        self.inner.search(search)
+    }
+
+    fn get<'a>(&'a self, index_name: &'a str, id: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, Error>> {
+        self.inner.get(index_name, id)
+    }
+
+    fn indices<'a>(&'a self, patterns: &'a [String]) -> BoxFuture<'a, Result<Vec<IndexStatus>, Error>> {
+        self.inner.indices(patterns)
+    }
+
+    fn refresh<'a>(&'a self, patterns: &'a [String]) -> BoxFuture<'a, Result<(), Error>> {
+        self.is_stale.store(false, Ordering::Relaxed);
+        self.inner.refresh(patterns)
+    }
+
+    fn scan(&self, scan: Scan) -> BoxStream<'_, Result<Vec<Scanned>, Error>> {
+        self.inner.scan(scan)
+    }
+}
+
+/// Firehose sends a record again, and the index rotates in between.
+#[tokio::test]
+async fn copies_that_failed_on_their_way_to_two_rotated_indices_are_one_document() {
+    let line = |day: u32, number: u32, n: &str| {
+        let document = json!({"event_id": event_id(number), "n": n});
+        index_failed("es", Some(&format!("496.{day}")), &format!("logs-2021-07-{day}"), &document)
+    };
+    // In one object; in two that are done one after the other; and where the first copy's index refuses it.
+    let world = World::new();
+    world.write("logs-2021-07-22", "first", &json!({"n": 1})).await;
+    world.write("logs-2021-07-23", "first", &json!({"n": "a word"})).await;
+    world.put("bucket/0000", [line(22, 1, "2"), line(23, 1, "2"), line(22, 3, "x"), line(23, 3, "x")].join("\n"));
+    world.put("bucket/0001", line(22, 2, "2"));
+    for number in 2..=CHUNK_OBJECTS {
+        world.put(&format!("bucket/{number:04}"), "\n");
+    }
+    world.put("bucket/9999", line(23, 2, "2"));
+    let mut replay = world.replay("bucket", Options::default());
+    replay.index = Arc::new(Late { inner: world.index.clone(), is_stale: AtomicBool::new(true) });
+    let (counts, _) = run(&replay).await;
+    assert_eq!((counts.read, counts.replayed, counts.already_there, counts.failed_again), (6, 3, 2, 1));
+    assert_eq!((world.count("logs-2021-07-22").await, world.count("logs-2021-07-23").await), (3, 2));
+    // An `event_id` that is somebody's own may be that of several documents.
+    let own = |n: u32| index_failed("es", Some(&format!("497.{n}")), "own", &json!({"event_id": "5", "n": n}));
+    world.put("other/x", [own(1), own(2)].join("\n"));
+    assert_eq!(run(&world.replay("other", Options::default())).await.0.replayed, 2);
+    assert_eq!(world.count("own").await, 2);
+    let refused: Vec<Value> = world.failed_lines().into_iter().map(|(_, line)| line).collect();
+    assert_eq!((refused.len(), &refused[0]["esIndexName"]), (1, &json!("logs-2021-07-22")));
 }
 
 #[tokio::test]

@@ -4,9 +4,12 @@
 //! `_source` and is not searched (`dynamic: false`); JSON lines and lines of a pattern bring fields of their own, which
 //! are mapped as they come, up to a bound. Statements and messages have the analyzer of [`crate::index::analyzer`].
 //!
+//! Patterns fit the names that Hydrant gives and as few others as wildcards allow: clusters are shared.
+//!
 //! A template carries that Hydrant made it ([`super::marked`]), so that one of somebody else is never overwritten.
 
-use hydrant_transform::document::{Field, Log, Profile};
+use hydrant_opensearch::Target;
+use hydrant_transform::document::{Field, Log, Profile, Rotation};
 use hydrant_transform::entry::Format;
 use serde_json::{Map, Value as Json, json};
 
@@ -21,6 +24,16 @@ const IGNORE_ABOVE: u32 = 8_191;
 
 /// Fields of an index whose documents bring their own, ours among them: OpenSearch's own bound.
 pub const DYNAMIC_FIELDS: u32 = 1_000;
+
+/// Dates behind a name, alike for all rotations, so that another one needs no other templates. The second `-` keeps out
+/// `NAME-2026.11.23`, as others write it.
+const DATES: [&str; 2] = ["-19*-*", "-2*-*"];
+
+/// Behind an alias a rollover counts, in six digits.
+const ROLLED_OVER: &str = "-0*";
+
+/// Placeholders of which nobody knows beforehand what will stand there.
+const UNKNOWN: [&str; 3] = ["{owner}", "{log_group}", "{log_stream}"];
 
 /// What depends on the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +75,10 @@ pub struct Wanted {
     pub replicas: Option<u32>,
     /// Serverless collections choose shards, copies and codec themselves.
     pub serverless: bool,
-    /// Names are those of data streams.
-    pub data_stream: bool,
+    /// What names are names of.
+    pub target: Target,
+    /// Counts for indices only: aliases and data streams have no dates in their names.
+    pub rotation: Rotation,
 }
 
 impl Wanted {
@@ -78,7 +93,8 @@ impl Wanted {
             shards: None,
             replicas: None,
             serverless: false,
-            data_stream: false,
+            target: Target::Index,
+            rotation: Rotation::OneDay,
         }
     }
 
@@ -90,19 +106,39 @@ impl Wanted {
     /// The templates, in the order of the formats. None where the name begins with a placeholder: they would be those of
     /// all indices of the cluster.
     pub fn templates(&self, shape: Shape) -> Vec<Template> {
-        let formats: &[Format] = if self.index_name.contains("{format}") { &self.formats } else { &[Format::General] };
-        let patterns = formats.iter().map(|format| (*format, pattern(&self.index_name, *format)));
-        patterns
-            .filter(|(_, pattern)| !pattern.starts_with('*'))
-            .map(|pair| self.template(pair.0, &pair.1, shape))
-            .collect()
+        self.stems().map(|(format, stem)| self.template(format, &stem, shape)).collect()
     }
 
-    /// The patterns of all indices.
+    /// The patterns of all indices, and of nothing else.
     pub fn patterns(&self) -> Vec<String> {
-        let templates = self.templates(Shape::of_nodes(1));
-        let patterns = templates.iter().filter_map(|template| template.body.pointer("/index_patterns/0"));
-        patterns.filter_map(Json::as_str).map(str::to_owned).collect()
+        self.stems().flat_map(|(_, stem)| self.patterns_of(&stem)).collect()
+    }
+
+    /// The names before their dates, with nothing where a placeholder stands.
+    pub fn names(&self) -> Vec<String> {
+        self.stems().map(|(_, stem)| stem.replace('*', "")).collect()
+    }
+
+    /// A placeholder for which others may have any name.
+    pub fn unknown(&self) -> Option<&'static str> {
+        UNKNOWN.into_iter().find(|placeholder| self.index_name.contains(placeholder))
+    }
+
+    /// For each name of its own the format, and the name before its date with `*` for what is not known beforehand.
+    fn stems(&self) -> impl Iterator<Item = (Format, String)> {
+        let formats: &[Format] = if self.index_name.contains("{format}") { &self.formats } else { &[Format::General] };
+        let stems = formats.iter().map(move |format| (*format, stem(&self.index_name, *format)));
+        stems.filter(|(_, stem)| !stem.starts_with('*'))
+    }
+
+    fn patterns_of(&self, stem: &str) -> Vec<String> {
+        let with = |ends: &[&str]| ends.iter().map(|end| format!("{stem}{end}")).collect();
+        match (self.target, self.rotation) {
+            // Those of a data stream's own indices are found by its name.
+            (Target::DataStream, _) | (Target::Index, Rotation::NoRotation) => with(&[""]),
+            (Target::Alias, _) => with(&["", ROLLED_OVER]),
+            (Target::Index, _) => with(&DATES),
+        }
     }
 
     /// Under which name everything else stands: what the index name begins with.
@@ -111,7 +147,7 @@ impl Wanted {
         if fixed.is_empty() { "hydrant".to_owned() } else { fixed.to_owned() }
     }
 
-    fn template(&self, format: Format, pattern: &str, shape: Shape) -> Template {
+    fn template(&self, format: Format, stem: &str, shape: Shape) -> Template {
         let is_own = self.index_name.contains("{format}") && matches!(format, Format::Json | Format::Pattern);
         let is_dynamic = match self.dynamic {
             Dynamic::Auto => is_own,
@@ -129,41 +165,32 @@ impl Wanted {
             index.insert("mapping.total_fields.limit".to_owned(), json!(self.dynamic_fields));
         }
         // Patterns with something unknown in the middle may meet each other, which one priority does not allow.
-        let is_open = pattern.trim_end_matches('*').contains('*');
+        let is_open = stem.contains('*');
         let place = Format::ALL.iter().position(|other| *other == format).and_then(|place| u32::try_from(place).ok());
         let priority = PRIORITY + place.filter(|_| is_open).unwrap_or(0);
         let mut body = json!({
-            "index_patterns": [pattern],
+            "index_patterns": self.patterns_of(stem),
             "priority": priority,
             "template": {
                 "settings": {"index": index, "analysis": analysis()},
                 "mappings": {"dynamic": is_dynamic, "properties": properties(self.profile)},
             },
         });
-        if let Some(body) = body.as_object_mut().filter(|_| self.data_stream) {
+        if let Some(body) = body.as_object_mut().filter(|_| self.target == Target::DataStream) {
             body.insert("data_stream".to_owned(), json!({}));
         }
         let mark = Mark::of(&essence(&body));
         if let Some(body) = body.as_object_mut() {
             body.insert("_meta".to_owned(), mark.json());
         }
-        let name = pattern.split('*').map(|part| part.trim_matches('-')).filter(|part| !part.is_empty());
+        let name = stem.split('*').map(|part| part.trim_matches('-')).filter(|part| !part.is_empty());
         Template { name: name.collect::<Vec<_>>().join("-"), body, mark }
     }
 }
 
-/// The names of the indices of a format, `*` for what is not known beforehand.
-fn pattern(index_name: &str, format: Format) -> String {
-    let name = index_name.replace("{format}", format.name());
-    let mut pattern = String::new();
-    let mut rest = name.as_str();
-    while let Some((fixed, placeholder)) = rest.split_once('{') {
-        pattern.push_str(fixed);
-        pattern.push('*');
-        rest = placeholder.split_once('}').map_or("", |(_, rest)| rest);
-    }
-    pattern.push_str(rest);
-    format!("{}*", pattern.trim_end_matches('*'))
+fn stem(index_name: &str, format: Format) -> String {
+    let stem = index_name.replace("{format}", format.name());
+    UNKNOWN.iter().fold(stem, |stem, placeholder| stem.replace(placeholder, "*")).replace("**", "*").replace("**", "*")
 }
 
 /// One template and its name.

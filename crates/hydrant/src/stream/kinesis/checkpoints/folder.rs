@@ -6,7 +6,9 @@
 //!
 //! `start` is the time to begin at where there is no position (`null`: the oldest record), `state` base64. A file is
 //! replaced whole: written beside, made durable, renamed, the folder made durable. `stream.json` names the stream and
-//! when it was created, since positions of one that was deleted and made anew mean nothing.
+//! when it was created, since positions of one that was deleted and made anew mean nothing, and says where its shards
+//! begin (`"start":"oldest"`, `"start":{"at":1795435200000}`), durable before the first of their files. Folders of before
+//! have no such word: shards that are not in them begin at their oldest record.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -35,14 +37,18 @@ const STATE_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
+    stream: Arc<Mutex<StreamFile>>,
     shards: Arc<Mutex<BTreeMap<ShardId, Stored>>>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct StreamFile {
     version: u32,
     name: String,
     created_ms: i64,
+    /// Where shards begin, once the first ones were seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start: Option<Start>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -59,17 +65,27 @@ impl Folder {
     /// Opens the folder of a stream, or makes it.
     pub(crate) fn open(path: &Path, name: &str, created_ms: i64) -> Result<Folder, Error> {
         fs::create_dir_all(path).map_err(|error| io_error("make", path, &error))?;
-        if !is_of_stream(path, name, created_ms)? {
-            write(&path.join(STREAM_FILE), &StreamFile { version: VERSION, name: name.to_owned(), created_ms })?;
-        }
-        Ok(Folder { path: path.into(), shards: Arc::new(Mutex::new(stored(path)?)) })
+        let stream = match of_stream(path, name, created_ms)? {
+            Some(found) => found,
+            None => {
+                let new = StreamFile { version: VERSION, name: name.to_owned(), created_ms, start: None };
+                write(&path.join(STREAM_FILE), &new)?;
+                new
+            }
+        };
+        let shards = Arc::new(Mutex::new(stored(path)?));
+        Ok(Folder { path: path.into(), stream: Arc::new(Mutex::new(stream)), shards })
     }
 
     pub(super) async fn sync(&self, listed: &[Listed], start: Start) -> Result<Vec<Standing>, Error> {
-        let start = if self.lock().is_empty() { start } else { Start::Oldest };
+        let is_new = |shard: &Listed| !self.lock().contains_key(&shard.id);
+        if listed.iter().any(is_new) {
+            self.begin(start).await?;
+        }
+        let begun = self.stream().start.unwrap_or(Start::Oldest);
         for shard in listed {
-            if !self.lock().contains_key(&shard.id) {
-                let stored = Stored { kept: Kept { start, checkpoint: None }, delivered: false };
+            if is_new(shard) {
+                let stored = Stored { kept: Kept { start: begun, checkpoint: None }, delivered: false };
                 self.put(&shard.id, stored).await?;
             }
         }
@@ -79,6 +95,20 @@ impl Folder {
             Some(Stored { delivered: false, .. }) | None => Standing::Mine { term: 0 },
         };
         Ok(listed.iter().map(standing).collect())
+    }
+
+    /// Settles where shards begin: else a crash behind the file of the first one would let the others begin elsewhere.
+    async fn begin(&self, start: Start) -> Result<(), Error> {
+        let stream = self.stream().clone();
+        if stream.start.is_some() || !self.lock().is_empty() {
+            return Ok(());
+        }
+        let begun = StreamFile { start: Some(start), ..stream };
+        let (path, file) = (self.path.join(STREAM_FILE), begun.clone());
+        let written = tokio::task::spawn_blocking(move || write(&path, &file)).await;
+        written.map_err(|error| Error::Retry(format!("writing where shards begin ended early: {error}")))??;
+        *self.stream() = begun;
+        Ok(())
     }
 
     pub(super) async fn load(&self, shard: &ShardId) -> Result<Kept, Error> {
@@ -112,6 +142,10 @@ impl Folder {
         Ok(())
     }
 
+    fn stream(&self) -> MutexGuard<'_, StreamFile> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ShardId, Stored>> {
         self.shards.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -124,17 +158,17 @@ pub(in crate::stream::kinesis) fn snapshot(
     created_ms: i64,
     start: Start,
 ) -> Result<Snapshot, Error> {
-    let shards = kept(path, name, created_ms)?;
-    let start = if shards.is_empty() { start } else { Start::Oldest };
+    let (begun, shards) = kept(path, name, created_ms)?;
+    let start = begun.unwrap_or(if shards.is_empty() { start } else { Start::Oldest });
     Ok(Snapshot { shards, start })
 }
 
-fn kept(path: &Path, name: &str, created_ms: i64) -> Result<BTreeMap<ShardId, Stored>, Error> {
+fn kept(path: &Path, name: &str, created_ms: i64) -> Result<(Option<Start>, BTreeMap<ShardId, Stored>), Error> {
     if !path.is_dir() {
-        return Ok(BTreeMap::new());
+        return Ok((None, BTreeMap::new()));
     }
-    is_of_stream(path, name, created_ms)?;
-    stored(path)
+    let stream = of_stream(path, name, created_ms)?;
+    Ok((stream.and_then(|stream| stream.start), stored(path)?))
 }
 
 /// The positions that a folder keeps, `None` for a shard that is delivered to its end; makes nothing.
@@ -144,7 +178,7 @@ pub(in crate::stream::kinesis) fn positions(
     created_ms: i64,
 ) -> Result<BTreeMap<ShardId, Option<Position>>, Error> {
     let position = |stored: Stored| stored.kept.checkpoint.and_then(|checkpoint| checkpoint.position);
-    let shards = kept(path, name, created_ms)?.into_iter();
+    let shards = kept(path, name, created_ms)?.1.into_iter();
     let begun = shards.filter_map(|(shard, stored)| {
         let delivered = stored.delivered;
         let position = position(stored);
@@ -153,15 +187,15 @@ pub(in crate::stream::kinesis) fn positions(
     Ok(begun.collect())
 }
 
-/// Whether the folder says that it is this stream's; it says nothing where it is new.
-fn is_of_stream(path: &Path, name: &str, created_ms: i64) -> Result<bool, Error> {
+/// What the folder says of its stream, which is this one; nothing where it is new.
+fn of_stream(path: &Path, name: &str, created_ms: i64) -> Result<Option<StreamFile>, Error> {
     match read::<StreamFile>(&path.join(STREAM_FILE))? {
         Some(found) if found.name != name || found.created_ms != created_ms => Err(Error::Fatal(format!(
             "the stream {name} was created anew since {} was written: its checkpoints mean nothing there; \
              move that folder away to begin from the start",
             path.display()
         ))),
-        found => Ok(found.is_some()),
+        found => Ok(found),
     }
 }
 
@@ -279,8 +313,8 @@ mod tests {
         assert_eq!(folder.sync(&both, Start::At(6)).await.unwrap(), [mine, mine]);
         let kept = folder.load(&first.id).await.unwrap();
         assert_eq!(kept, Kept { start: Start::At(5), checkpoint: Some(checkpoint("9:1", b"\x00state")) });
-        // A later shard holds what comes after its parents.
-        assert_eq!(folder.load(&child.id).await.unwrap(), Kept { start: Start::Oldest, checkpoint: None });
+        // A later shard begins where the first one did: what comes after its parents arrived later.
+        assert_eq!(folder.load(&child.id).await.unwrap(), Kept { start: Start::At(5), checkpoint: None });
         let back = folder.commit(&first.id, checkpoint("9:0", b"")).await.unwrap_err();
         assert_eq!(back.to_string(), "shard shardId-000000000000: a checkpoint goes back from 9:1 to 9:0");
         folder.finish(&first.id).await.unwrap();
@@ -289,6 +323,45 @@ mod tests {
             fs::read_to_string(root.path().join("shardId-000000000000.shard.json")).unwrap(),
             r#"{"version":1,"start":5,"position":"9:1","state":"AHN0YXRl","delivered":true}"#
         );
+    }
+
+    #[tokio::test]
+    async fn shards_begin_at_one_place_also_where_a_crash_came_between_their_files() {
+        let root = tempfile::tempdir().unwrap();
+        let open = || Folder::open(root.path(), "logs", 7).unwrap();
+        let all = ["shardId-0", "shardId-1", "shardId-2"].map(listed);
+        open().sync(&all[..1], Start::At(5)).await.unwrap();
+        let told = fs::read_to_string(root.path().join("stream.json")).unwrap();
+        assert_eq!(told, r#"{"version":1,"name":"logs","created_ms":7,"start":{"at":5}}"#);
+        open().sync(&all, Start::At(9)).await.unwrap();
+        let folder = open();
+        for shard in &all {
+            let expected = Kept { start: Start::At(5), checkpoint: None };
+            assert_eq!(folder.load(&shard.id).await.unwrap(), expected);
+            assert_eq!(snapshot(root.path(), "logs", 7, Start::At(9)).unwrap().load(&shard.id), expected);
+        }
+        // A crash before the first file of a shard.
+        for shard in &all {
+            fs::remove_file(root.path().join(format!("{}.shard.json", shard.id))).unwrap();
+        }
+        let folder = open();
+        folder.sync(&all, Start::Oldest).await.unwrap();
+        assert_eq!(folder.load(&all[2].id).await.unwrap().start, Start::At(5));
+    }
+
+    #[tokio::test]
+    async fn a_folder_of_before_that_says_nothing_of_the_begin_is_gone_on_with() {
+        let root = tempfile::tempdir().unwrap();
+        let before = r#"{"version":1,"name":"logs","created_ms":7}"#;
+        fs::write(root.path().join("stream.json"), before).unwrap();
+        let first = r#"{"version":1,"start":5,"position":null,"state":null,"delivered":false}"#;
+        fs::write(root.path().join("shardId-0.shard.json"), first).unwrap();
+        let folder = Folder::open(root.path(), "logs", 7).unwrap();
+        let all = ["shardId-0", "shardId-1"].map(listed);
+        folder.sync(&all, Start::At(9)).await.unwrap();
+        assert_eq!(folder.load(&all[0].id).await.unwrap().start, Start::At(5));
+        assert_eq!(folder.load(&all[1].id).await.unwrap().start, Start::Oldest);
+        assert_eq!(fs::read_to_string(root.path().join("stream.json")).unwrap(), before);
     }
 
     #[test]

@@ -8,6 +8,8 @@ pub(super) mod snapshot;
 
 pub(super) mod table;
 
+use serde::{Deserialize, Serialize};
+
 use super::position;
 use crate::stream::{Checkpoint, Error, ShardId, Standing};
 use folder::Folder;
@@ -24,7 +26,8 @@ pub(super) struct Listed {
 }
 
 /// Where a shard begins before its first position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Start {
     /// The oldest record that is kept.
     Oldest,
@@ -48,9 +51,9 @@ pub(super) enum Checkpoints {
 }
 
 impl Checkpoints {
-    /// Makes room for shards that were not seen before, and tells the standing of each, in order. Shards begin at
-    /// `start` where nothing at all is kept of the stream yet; later ones at their oldest record, since they hold what
-    /// comes after their parents.
+    /// Makes room for shards that were not seen before, and tells the standing of each, in order. All begin where the
+    /// first ones did, which is `start` where nothing at all is kept of the stream yet: what comes after its parents
+    /// arrived later.
     pub(super) async fn sync(&self, listed: &[Listed], start: Start) -> Result<Vec<Standing>, Error> {
         match self {
             Checkpoints::Folder(folder) => folder.sync(listed, start).await,
@@ -74,6 +77,14 @@ impl Checkpoints {
             Checkpoints::Folder(folder) => folder.commit(shard, checkpoint).await,
             Checkpoints::Table(table) => table.commit(shard, checkpoint).await,
             Checkpoints::Snapshot(_) => Err(snapshot::refused("keep a checkpoint")),
+        }
+    }
+
+    /// Leaves a shard to other processes.
+    pub(super) fn give_up(&self, shard: &ShardId) {
+        match self {
+            Checkpoints::Folder(_) | Checkpoints::Snapshot(_) => {}
+            Checkpoints::Table(table) => table.give_up(shard),
         }
     }
 

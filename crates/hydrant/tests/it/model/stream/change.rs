@@ -1,5 +1,7 @@
 //! What changes the model of a stream beside records: resharding, trimming, damage, and commits under a condition.
 
+use std::sync::atomic::Ordering;
+
 use hydrant::stream::{Checkpoint, Error, ShardId, Standing};
 
 use super::{ShardState, Stream, find, shard_id};
@@ -68,6 +70,14 @@ impl Stream {
         for state in self.lock().iter_mut() {
             let delivered = state.delivered();
             state.records.retain(|(number, _)| *number > delivered);
+        }
+    }
+
+    /// Forgets the first so many records of every shard, delivered or not.
+    pub(crate) fn expire(&self, upto: u64) {
+        self.expires.store(true, Ordering::Relaxed);
+        for state in self.lock().iter_mut() {
+            state.records.retain(|(number, _)| *number > upto);
         }
     }
 

@@ -6,6 +6,7 @@
 mod change;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ const STATE_BYTES_MAX: usize = 1024 * 1024;
 
 const MARK_BYTES_MAX: usize = 4096;
 
+/// What a stream says whose records expire.
+const KEPT_FOR: Duration = Duration::from_secs(24 * 3_600);
+
 /// The model's clock is never put back, but the loop should not rely on it.
 const CLOCK_MARGIN_MS: i64 = 1_000;
 
@@ -36,6 +40,8 @@ pub(crate) struct Stream {
     shards: Mutex<Vec<ShardState>>,
     appended: Notify,
     witness: Mutex<Option<Witness>>,
+    /// Records expire, delivered or not.
+    expires: AtomicBool,
 }
 
 /// Sees every commit before it is carried out.
@@ -86,6 +92,7 @@ impl Stream {
             shards: Mutex::new(shards.collect()),
             appended: Notify::new(),
             witness: Mutex::new(None),
+            expires: AtomicBool::new(false),
         }
     }
 
@@ -404,6 +411,10 @@ impl Engine for Stream {
         .boxed()
     }
 
+    fn give_up(&self, shard: &ShardId) {
+        self.world.note(format!("gave up {shard}"));
+    }
+
     fn end<'a>(&'a self, shard: &'a ShardId) -> BoxFuture<'a, Result<Option<Position>, Error>> {
         async move {
             self.world.step().await;
@@ -460,7 +471,7 @@ impl Engine for Stream {
                     shard: state.shard.id.clone(),
                     records_waiting: Some(state.durable - state.delivered()),
                     oldest_waiting_ms: oldest.map(|(_, record)| record.arrival_ms),
-                    kept_for: None,
+                    kept_for: self.expires.load(Ordering::Relaxed).then_some(KEPT_FOR),
                 }
             });
             Ok(status.collect())

@@ -1,4 +1,4 @@
-//! The folder failed/ as a loop with a mistake would use it.
+//! The folder failed/, or the backup, as a loop with a mistake would use it.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,10 +8,19 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hydrant::deliver::failed::{Listed, Objects};
 
-use super::Bug;
+/// What is done wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mistake {
+    /// Nothing is put.
+    Skipped,
+    /// An object is put when the next one should be.
+    OneLate,
+    UnwritableIgnored,
+    NewNames,
+}
 
 pub(super) struct Wrong {
-    bug: Bug,
+    mistake: Mistake,
     inner: Arc<dyn Objects>,
     /// What was said to be put.
     owed: Mutex<Option<(String, Vec<u8>)>>,
@@ -19,8 +28,8 @@ pub(super) struct Wrong {
 }
 
 impl Wrong {
-    pub(super) fn new(bug: Bug, inner: Arc<dyn Objects>) -> Wrong {
-        Wrong { bug, inner, owed: Mutex::default(), puts: AtomicU64::new(0) }
+    pub(super) fn new(mistake: Mistake, inner: Arc<dyn Objects>) -> Wrong {
+        Wrong { mistake, inner, owed: Mutex::default(), puts: AtomicU64::new(0) }
     }
 }
 
@@ -35,18 +44,18 @@ impl Objects for Wrong {
 
     fn put<'a>(&'a self, key: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, io::Result<()>> {
         async move {
-            if self.bug == Bug::FailedSkipped {
+            if self.mistake == Mistake::Skipped {
                 return Ok(());
             }
-            if self.bug == Bug::FailedAfterCommit {
+            if self.mistake == Mistake::OneLate {
                 let owed = self.owed.lock().unwrap().replace((key.to_owned(), bytes));
                 let Some((key, bytes)) = owed else { return Ok(()) };
                 return self.inner.put(&key, bytes).await;
             }
             let number = self.puts.fetch_add(1, Ordering::Relaxed);
-            let key = if self.bug == Bug::FailedUnderNewNames { format!("{key}-{number}") } else { key.to_owned() };
+            let key = if self.mistake == Mistake::NewNames { format!("{key}-{number}") } else { key.to_owned() };
             let put = self.inner.put(&key, bytes).await;
-            if self.bug == Bug::FailedUnwritableIgnored { Ok(()) } else { put }
+            if self.mistake == Mistake::UnwritableIgnored { Ok(()) } else { put }
         }
         .boxed()
     }

@@ -19,6 +19,7 @@ use hydrant_opensearch::Carry;
 
 use super::check::Invariant;
 use super::story;
+use failed::Mistake;
 
 /// No bug may hide longer.
 const SEEDS_MAX: u64 = 300;
@@ -89,6 +90,12 @@ bugs! {
     FailedUnwritableIgnored, an_unwritable_failed_folder_that_is_ignored_is_found => CheckpointBehind;
     /// A batch that is delivered again puts its objects under new names.
     FailedUnderNewNames, failed_objects_under_new_names_are_found => NothingTwice;
+    /// The backup is written after the checkpoint.
+    BackupAfterCommit, a_backup_written_after_the_commit_is_found => BackedUp;
+    /// That the backup cannot be written is ignored.
+    BackupUnwritableIgnored, an_unwritable_backup_that_is_ignored_is_found => BackedUp;
+    /// A repeat is counted as a new document.
+    DuplicateCountedAsDone, a_duplicate_counted_as_a_document_is_found => CountersReconcile;
 }
 
 /// The first seed whose story breaks the invariant.
@@ -125,7 +132,23 @@ pub(super) fn index(bug: Option<Bug>, inner: Arc<dyn hydrant::index::Engine>) ->
 }
 
 pub(super) fn failed(bug: Option<Bug>, inner: Arc<dyn Objects>) -> Arc<dyn Objects> {
-    bug.map_or_else(|| Arc::clone(&inner), |bug| Arc::new(failed::Wrong::new(bug, Arc::clone(&inner))))
+    let mistake = match bug {
+        Some(Bug::FailedSkipped) => Mistake::Skipped,
+        Some(Bug::FailedAfterCommit) => Mistake::OneLate,
+        Some(Bug::FailedUnwritableIgnored) => Mistake::UnwritableIgnored,
+        Some(Bug::FailedUnderNewNames) => Mistake::NewNames,
+        Some(_) | None => return inner,
+    };
+    Arc::new(failed::Wrong::new(mistake, inner))
+}
+
+pub(super) fn backup(bug: Option<Bug>, inner: Arc<dyn Objects>) -> Arc<dyn Objects> {
+    let mistake = match bug {
+        Some(Bug::BackupAfterCommit) => Mistake::OneLate,
+        Some(Bug::BackupUnwritableIgnored) => Mistake::UnwritableIgnored,
+        Some(_) | None => return inner,
+    };
+    Arc::new(failed::Wrong::new(mistake, inner))
 }
 
 pub(super) fn wire(bug: Option<Bug>, inner: Carry) -> Carry {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::plan::{Holder, Watch, to_take};
 use super::row::{self, Row};
-use super::{Held, Shared};
+use super::{Held, Shared, State};
 use crate::stream::kinesis::checkpoints::{Listed, Start};
 use crate::stream::{Error, ShardId};
 
@@ -56,14 +56,7 @@ impl Keeper {
         if stop.run_until_cancelled(kept).await.is_none() {
             // Nobody delivers any more, so nothing need be told.
             let held = std::mem::take(&mut shared.state().held);
-            let release = stream::iter(held).for_each_concurrent(REQUESTS_MAX, |(shard, Held { term, .. })| {
-                let shared = &shared;
-                async move {
-                    if let Err(problem) = shared.store.release(&shard, term).await {
-                        tracing::warn!(shard = shard.0, %problem, "others wait until the lease expires");
-                    }
-                }
-            });
+            let release = release(&shared, held.into_iter().map(|(shard, held)| (shard, held.term)));
             if tokio::time::timeout(RELEASE_TIME_MAX, release).await.is_err() {
                 tracing::warn!("not all leases could be given back: others wait until they expire");
             }
@@ -87,6 +80,7 @@ impl Keeper {
             let state = self.shared.state();
             (state.listed.clone(), state.start)
         };
+        self.give_back().await;
         // Before the first call nothing is known of the stream.
         let Some(start) = start else { return Ok(()) };
         let mut rows = self.rows(&listed).await?;
@@ -97,12 +91,13 @@ impl Keeper {
         let now = Instant::now();
         self.watch.observe(&rows, now);
         self.drop_lapsed(now);
-        let (delivered, open): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.delivered);
+        let (delivered, mut open): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.delivered);
         {
             // Never less: what was just finished may not have been read.
             let mut state = self.shared.state();
             state.delivered.extend(delivered.into_iter().map(|row| row.shard));
             state.delivered.retain(|shard| listed.iter().any(|other| other.id == *shard));
+            open.retain(|row| !state.given_up.contains(&row.shard));
         }
         let holders: Vec<Holder> = {
             let state = self.shared.state();
@@ -117,6 +112,16 @@ impl Keeper {
         let takes = wanted.into_iter().map(|row| take(&self.shared, row, start));
         let taken: Vec<Result<(), Error>> = stream::iter(takes).buffer_unordered(REQUESTS_MAX).collect().await;
         taken.into_iter().collect()
+    }
+
+    /// What cannot be delivered here goes to whoever can.
+    async fn give_back(&self) {
+        let given_up: Vec<(ShardId, u64)> = {
+            let mut state = self.shared.state();
+            let State { held, given_up, .. } = &mut *state;
+            given_up.iter().filter_map(|shard| Some((shard.clone(), held.remove(shard)?.term))).collect()
+        };
+        release(&self.shared, given_up.into_iter()).await;
     }
 
     /// Of the listed shards. Others are of shards that are gone, or no leases.
@@ -191,6 +196,17 @@ async fn renew(shared: &Shared) {
             })
             .await;
     }
+}
+
+/// Gives leases back, which are not renewed any more.
+async fn release(shared: &Shared, leases: impl Iterator<Item = (ShardId, u64)>) {
+    stream::iter(leases)
+        .for_each_concurrent(REQUESTS_MAX, |(shard, term)| async move {
+            if let Err(problem) = shared.store.release(&shard, term).await {
+                tracing::warn!(shard = shard.0, %problem, "others wait until the lease expires");
+            }
+        })
+        .await;
 }
 
 async fn take(shared: &Shared, row: Row, configured: Start) -> Result<(), Error> {

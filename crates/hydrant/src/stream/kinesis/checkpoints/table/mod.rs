@@ -78,6 +78,8 @@ struct State {
     asked: u64,
     held: BTreeMap<ShardId, Held>,
     delivered: BTreeSet<ShardId>,
+    /// Left to others until this process ends.
+    given_up: BTreeSet<ShardId>,
     /// Lost since the caller last asked for them.
     untold: BTreeSet<ShardId>,
 }
@@ -116,6 +118,12 @@ impl Table {
         self.stop.cancel();
         let mut tasks = self.tasks.lock().await;
         while tasks.join_next().await.is_some() {}
+    }
+
+    /// The keeper gives the lease back.
+    pub(super) fn give_up(&self, shard: &ShardId) {
+        self.shared.state().given_up.insert(shard.clone());
+        self.shared.look.notify_one();
     }
 
     /// Every shard begins where the first ones did, as the table tells: what comes after its parents arrived later.

@@ -104,6 +104,7 @@ async fn everything(mut peer: Peer) {
     Box::pin(what_a_client_library_moved_holds(&peer)).await;
     a_shard_that_was_lost_is_told_once(&peer).await;
     a_process_that_slept_holds_nothing(&peer).await;
+    a_shard_that_is_given_up_is_left_to_others(&peer).await;
     shards_begin_where_the_first_did(&peer).await;
     checkpoints_go_on_and_never_back(&peer).await;
     an_outage_is_one(&mut peer).await;
@@ -363,6 +364,25 @@ async fn a_process_that_slept_holds_nothing(peer: &Peer) {
     assert_eq!(table.sync(&one, Start::Oldest).await.unwrap(), [Standing::Elsewhere]);
     assert!(problem(table.load(&shard(0)).await).starts_with("lost: "));
     assert_eq!(peer.row("slept", &shard(0).0).await["checkpoint"], s("TRIM_HORIZON"));
+}
+
+async fn a_shard_that_is_given_up_is_left_to_others(peer: &Peer) {
+    let two = listed(2);
+    let first = open(peer, "given-up", "a", LONG).await;
+    assert_eq!(mine(&first, &two).await, BTreeMap::from([(shard(0), 1), (shard(1), 1)]));
+    first.give_up(&shard(0));
+    let is_free = async || (!peer.row("given-up", &shard(0).0).await.contains_key("leaseOwner")).then_some(());
+    until("a lease that is given back", is_free).await;
+    assert_eq!(mine(&first, &two).await, BTreeMap::from([(shard(1), 1)]));
+    assert!(problem(first.load(&shard(0)).await).starts_with("lost: "));
+    let second = open(peer, "given-up", "b", LONG).await;
+    assert_eq!(mine(&second, &two).await, BTreeMap::from([(shard(0), 2)]));
+    // Nobody has it any more, and still it is not taken again.
+    second.close().await;
+    for _ in 0..3 {
+        assert_eq!(mine(&first, &two).await, BTreeMap::from([(shard(1), 1)]));
+    }
+    assert!(is_free().await.is_some());
 }
 
 async fn shards_begin_where_the_first_did(peer: &Peer) {

@@ -1,12 +1,17 @@
 //! Offering documents: one outcome for each, in order.
 
+mod size;
+
+mod truncated;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::stream::{self, StreamExt};
 use hydrant_transform::document::{Outcome, Reason};
 use reqwest::Method;
-use serde_json::{Map, Value};
 
+use self::size::{BODY_BYTES_MIN, BodySize};
+use self::truncated::truncated;
 use crate::answer::{self, ErrorInfo, FILTER_PATH};
 use crate::bulk::{Action, Body, BodyLimits, Operation, Target, action_bytes, bodies, check, plan};
 use crate::class::{self, ItemClass, RequestClass};
@@ -23,9 +28,6 @@ pub const SIGN_IN: &str = "Hydrant.SignIn";
 
 /// Named where the type of the server's error is not known.
 const REFUSED: &str = "Hydrant.Refused";
-
-/// Below this a request is not halved further: no server is set so low.
-const BODY_BYTES_MIN: usize = 4 * 1024;
 
 /// Answers in a row after which one more connection is used.
 const WIDEN_AFTER: usize = 16;
@@ -71,8 +73,7 @@ impl Default for Limits {
 pub struct Writer {
     client: Client,
     limits: Limits,
-    /// What the server has taken of a body's size, as far as a 413 taught it.
-    body_bytes: AtomicUsize,
+    size: BodySize,
     /// Requests at a time: halved where the server is busy.
     width: AtomicUsize,
     answered: AtomicUsize,
@@ -90,7 +91,7 @@ impl Writer {
         Writer {
             client,
             limits,
-            body_bytes: AtomicUsize::new(limits.body_bytes),
+            size: BodySize::new(limits.body_bytes),
             width: AtomicUsize::new(width),
             answered: AtomicUsize::new(0),
         }
@@ -102,7 +103,7 @@ impl Writer {
 
     /// The largest body that is sent at present.
     pub fn body_bytes(&self) -> usize {
-        self.body_bytes.load(Ordering::Relaxed)
+        self.size.bytes()
     }
 
     /// Requests at a time at present.
@@ -144,15 +145,30 @@ impl Writer {
         while let Some(body) = waiting.pop() {
             let documents = body.documents.clone();
             let bytes = body.bytes.len();
-            match self.send(body).await {
-                Sent::Outcomes(outcomes) => told.extend(documents.into_iter().zip(outcomes)),
-                Sent::Halve(error, why) => {
-                    if why == RequestClass::Split {
-                        self.learn(bytes);
+            let (error, why) = match self.send(body).await {
+                Sent::Outcomes(outcomes) => {
+                    told.extend(documents.into_iter().zip(outcomes));
+                    continue;
+                }
+                Sent::Halve(error, why) => (error, why),
+            };
+            match (why, &documents[..]) {
+                (RequestClass::Split, [place]) => {
+                    self.size.refused(bytes);
+                    told.push((*place, self.too_large(actions, *place, bytes).await));
+                }
+                (_, [place]) => {
+                    let outcome = refused(&error);
+                    if matches!(outcome, Outcome::Paused(_)) {
+                        // Each of the others would be refused as well, one request after the other.
+                        let unsent = waiting.drain(..).flat_map(|body| body.documents);
+                        told.extend(unsent.map(|place| (place, outcome.clone())));
                     }
-                    if let [place] = documents[..] {
-                        told.push((place, self.alone(actions, place, bytes, &error, why).await));
-                        continue;
+                    told.push((*place, outcome));
+                }
+                (why, documents) => {
+                    if why == RequestClass::Split {
+                        self.size.refused(bytes);
                     }
                     let (first, second) = documents.split_at(documents.len() / 2);
                     let limits = BodyLimits { bytes: usize::MAX, documents: usize::MAX };
@@ -165,36 +181,8 @@ impl Writer {
         told
     }
 
-    /// A body of so many bytes was refused: none as large is sent again.
-    fn learn(&self, refused_bytes: usize) {
-        let learned = (refused_bytes / 2).max(BODY_BYTES_MIN);
-        let before = self.body_bytes.fetch_min(learned, Ordering::Relaxed);
-        if learned < before {
-            tracing::warn!(
-                refused_bytes,
-                body_bytes = learned,
-                "OpenSearch takes no requests as large: smaller ones are sent"
-            );
-        }
-    }
-
-    /// A request of one document that was refused whole.
-    async fn alone(
-        &self,
-        actions: &[Action<'_>],
-        place: usize,
-        bytes: usize,
-        error: &ErrorInfo,
-        why: RequestClass,
-    ) -> Outcome {
-        if why != RequestClass::Split {
-            let reason = reason(error, || "the request was refused".to_owned());
-            return if class::is_of_action(&error.kind, &error.reason) {
-                Outcome::Rejected(reason)
-            } else {
-                Outcome::Paused(reason)
-            };
-        }
+    /// A document whose request was refused for its size.
+    async fn too_large(&self, actions: &[Action<'_>], place: usize, bytes: usize) -> Outcome {
         let too_large = || {
             Outcome::Rejected(Reason::new(
                 TOO_LARGE,
@@ -225,7 +213,10 @@ impl Writer {
         let Body { bytes, documents } = body;
         let all = |outcome: Outcome| Sent::Outcomes(vec![outcome; documents.len()]);
         let require_alias = if self.limits.target == Target::Alias { "&require_alias=true" } else { "" };
-        let path = format!("/_bulk?filter_path={FILTER_PATH}{require_alias}");
+        // Else it waits a minute for a shard, and the client has given up when it tells why. Serverless takes this, too.
+        let timeout = self.client.timeout().as_millis() / 2;
+        let path = format!("/_bulk?filter_path={FILTER_PATH}&timeout={timeout}ms{require_alias}");
+        let sent_bytes = bytes.len();
         let Answer { status, body } = match self.client.send(Method::POST, &path, "application/x-ndjson", bytes).await {
             Ok(answer) => answer,
             // Nothing was sent: somebody has to mend the credentials.
@@ -241,7 +232,10 @@ impl Writer {
         let why = class::request(status, &error.kind, &error.reason);
         let said = || reason(&error, || format!("OpenSearch answers with HTTP status {status}"));
         match why {
-            RequestClass::Answered => self.outcomes(&body, documents.len()),
+            RequestClass::Answered => {
+                self.size.taken(sent_bytes);
+                self.outcomes(&body, documents.len())
+            }
             RequestClass::Retry => {
                 self.narrow();
                 all(Outcome::Retry(said()))
@@ -297,47 +291,20 @@ impl Writer {
     }
 }
 
-fn reason(error: &ErrorInfo, otherwise: impl FnOnce() -> String) -> Reason {
-    let code = if error.kind.is_empty() { REFUSED.to_owned() } else { error.kind.clone() };
-    Reason::new(code, if error.reason.is_empty() { otherwise() } else { error.reason.clone() })
+/// Of a request of one document, whatever its size.
+fn refused(error: &ErrorInfo) -> Outcome {
+    let reason = reason(error, || "the request was refused".to_owned());
+    if class::is_of_action(&error.kind, &error.reason) { Outcome::Rejected(reason) } else { Outcome::Paused(reason) }
 }
 
-/// The document with its longest text cut, so that it has at most so many bytes. `None`: no text is long enough.
-fn truncated(source: &[u8], bytes_max: usize) -> Option<Vec<u8>> {
-    let mut document: Map<String, Value> = serde_json::from_slice(source).ok()?;
-    document.insert("truncated".to_owned(), Value::Bool(true));
-    let longest = document.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.len())));
-    let (key, _) = longest.max_by_key(|(_, length)| *length)?;
-    let text = document.get(&key)?.as_str()?.to_owned();
-    // An escape may take six bytes for one, so the length that fits is searched for.
-    let mut keep = text.len();
-    loop {
-        let bytes = serde_json::to_vec(&document).ok()?;
-        let Some(excess) = bytes.len().checked_sub(bytes_max).filter(|excess| *excess > 0) else { return Some(bytes) };
-        keep = keep.checked_sub(excess.div_ceil(6)).filter(|keep| *keep > 0)?;
-        let end = (0..=keep).rev().find(|end| text.is_char_boundary(*end))?;
-        document.insert(key.clone(), Value::from(text.get(..end)?));
+fn reason(error: &ErrorInfo, otherwise: impl FnOnce() -> String) -> Reason {
+    let code = if error.kind.is_empty() { REFUSED.to_owned() } else { error.kind.clone() };
+    let mut message = if error.reason.is_empty() { otherwise() } else { error.reason.clone() };
+    if let Some(what_to_do) = class::remedy(&error.kind, &error.reason) {
+        message = format!("{message}. {what_to_do}");
     }
+    Reason::new(code, message)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::truncated;
-
-    #[test]
-    fn the_longest_text_is_cut_and_the_cut_is_said() {
-        let source = format!(r#"{{"Time":"t","Statement":"{}","PID":5}}"#, "é\\n".repeat(1_000));
-        let cut = truncated(source.as_bytes(), 500).expect("a document");
-        let document: serde_json::Value = serde_json::from_slice(&cut).expect("JSON");
-        assert!(cut.len() <= 500 && cut.len() > 400, "{}", cut.len());
-        assert_eq!(
-            (&document["Time"], &document["PID"], &document["truncated"]),
-            (&"t".into(), &5.into(), &true.into())
-        );
-        assert!(document["Statement"].as_str().expect("text").starts_with("é\né\n"));
-        assert_eq!(truncated(br#"{"a":5,"b":"x"}"#, 10), None);
-        assert_eq!(truncated(b"[]", 10), None);
-        let whole = truncated(br#"{"a":"x"}"#, 100).expect("a document");
-        assert_eq!(whole, br#"{"a":"x","truncated":true}"#);
-    }
-}
+mod tests;
