@@ -47,6 +47,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -286,13 +287,14 @@ impl Delivery {
     async fn deliver(&self, shard: &ShardId, batch: Batch, done: Done) -> Result<(), Error> {
         let Batch { records, documents, lost, earlier, begin, end, tally } = batch;
         let n_documents = documents.len();
+        let n_indices = tracing::enabled!(tracing::Level::DEBUG).then(|| count_indices(&documents));
         let copy = self.copy(shard, &begin, &documents).await?;
         // Every touched index is durable, and the backup.
         let (written, ()) = tokio::try_join!(self.write(shard, documents), self.put_copy(shard, copy))?;
         let failed = self.put_failed(shard, begin, earlier, records, lost, written.rejected).await?; // then failed/
         self.metrics.count(&tally, written.indexed, failed.added, written.duplicates + failed.repeated);
         self.commit(shard, &end.rules, done).await?; // only now is the batch done
-        tracing::debug!(%shard, documents = n_documents, duplicates = written.duplicates, "batch committed");
+        tracing::debug!(%shard, documents = n_documents, indices = n_indices, duplicates = written.duplicates, "batch committed");
         if let Some(newest_ms) = tally.newest_ms {
             let age_ms = self.clock.now_ms().saturating_sub(newest_ms);
             self.metrics
@@ -374,6 +376,11 @@ impl Delivery {
     fn outage(&self, shard: Option<&ShardId>, what: &'static str) -> retry::Outage {
         retry::Outage::new(self.settings.jitter_seed, shard, what, self.health.clone())
     }
+}
+
+/// How many indices a batch goes to.
+fn count_indices(documents: &[batch::Offered]) -> usize {
+    documents.iter().map(|offered| offered.addressed.index_name.as_str()).collect::<BTreeSet<_>>().len()
 }
 
 /// What [`Delivery::run`] waits for.

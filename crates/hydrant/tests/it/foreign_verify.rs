@@ -33,7 +33,8 @@ async fn what_was_deleted_or_doubled_by_hand_in_a_cluster_is_found() {
     assert_eq!((code, sums(&report)), (0, [0, 0, all, 0, 0]), "{report}");
     assert_eq!(report["hops"]["index"], json!({"documents": all, "indices": 2, "unreadable": [], "foreign_ids": 0}));
 
-    let query = json!({"size": 3, "sort": ["@timestamp"]});
+    // Many have the same millisecond.
+    let query = json!({"size": 3, "sort": ["@timestamp", "event_id.keyword"]});
     let (_, told) = server.ask(Method::POST, &format!("/{INDEX}/_search"), query).await;
     let id = |number: usize| told["hits"]["hits"][number]["_id"].as_str().unwrap().to_owned();
     let (deleted, doubled, copied) = (id(0), id(1), id(2));

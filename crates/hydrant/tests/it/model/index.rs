@@ -6,6 +6,7 @@
 //! is a bad request.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::FutureExt;
@@ -30,6 +31,8 @@ pub(crate) struct Index {
     folders: Mutex<BTreeMap<String, Folder>>,
     /// Names of indices that take nothing.
     damaged: Mutex<BTreeSet<String>>,
+    /// Documents that were taken under ids that were not there.
+    new: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +61,7 @@ enum Kind {
 
 impl Index {
     pub(crate) fn new(world: Arc<World>, clock: Clock) -> Index {
-        Index { world, clock, folders: Mutex::default(), damaged: Mutex::default() }
+        Index { world, clock, folders: Mutex::default(), damaged: Mutex::default(), new: AtomicU64::new(0) }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Folder>> {
@@ -83,6 +86,11 @@ impl Index {
         } else {
             names.remove(index_name);
         }
+    }
+
+    /// How many documents were new so far, durable or not.
+    pub(crate) fn new_documents(&self) -> u64 {
+        self.new.load(Ordering::Relaxed)
     }
 
     /// Every durable document: index name, id, source.
@@ -124,6 +132,7 @@ impl Index {
         let created_ms = self.clock.now_ms();
         let folder = folders.entry(name.clone()).or_insert_with(|| Folder { created_ms, ..Folder::default() });
         let outcome = folder.take(addressed, overwrites);
+        self.new.fetch_add(u64::from(outcome == Outcome::Indexed && !overwrites), Ordering::Relaxed);
         self.world.note(format!("{name} {} {outcome:?}", addressed.document.id));
         outcome
     }

@@ -274,7 +274,8 @@ fn check_counters(story: &Story) -> Vec<Violation> {
         bounds.push(("failed of all processes", sum(&|process| process.failed), 0..=failed));
         if story.always_answers {
             // Whoever finds a document knows that it is none of its own.
-            bounds.push(("documents of all processes", sum(&|process| process.documents), 0..=documents));
+            let new = counted.iter().zip(&story.new);
+            bounds.extend(new.map(|(process, new)| ("new documents of a process", process.documents, 0..=*new)));
         }
     }
     if let [process] = &counted[..] {

@@ -310,7 +310,6 @@ async fn what_the_stream_has_trimmed_of_unfinished_entries_is_lost_and_delivery_
         (4, &["plain 1"]),
     ] {
         let machine = Machine::new(&mut Random::new(1), Faults::default());
-        let shard = machine.stream.shards_now()[0].id.clone();
         machine.append("/lines/a", "s", &[(format!("{:056}", 1), header.into())]).await;
         machine.append("/plain", "p", &[(format!("{:056}", 2), "plain 1".into())]).await;
         let stop = CancellationToken::new();

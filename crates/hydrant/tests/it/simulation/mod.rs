@@ -173,7 +173,7 @@ const FAULTS: [&str; 44] = [
 #[test]
 fn the_seeds_of_ci_meet_every_fault() {
     let mut met = BTreeMap::new();
-    for seed in 0..250 {
+    for seed in 0..SEEDS {
         for line in story::run(seed, None).log {
             for kind in FAULTS.iter().filter(|kind| line.contains(**kind)) {
                 *met.entry(*kind).or_insert(0_u64) += 1;

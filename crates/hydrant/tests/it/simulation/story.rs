@@ -51,6 +51,8 @@ pub(super) struct Story {
     pub(super) metrics: Vec<Metrics>,
     /// How many entries each process has committed, by its number, where one at a time delivers.
     pub(super) committed: BTreeMap<usize, u64>,
+    /// How many documents were new to the index while each process lived, where one at a time delivers.
+    pub(super) new: Vec<u64>,
     /// Nothing that was asked of the index stayed without an answer.
     pub(super) always_answers: bool,
     /// Several processes delivered it.
@@ -108,6 +110,8 @@ async fn tell(machine: &Machine, random: &mut Random) -> Story {
     let shards = machine.stream.shards_now();
     let shared = machine.setting == Setting::Shared;
     let farewell = machine.farewell.iter().filter(|_| !shared);
+    let mut new = machine.new_before.lock().unwrap().clone();
+    new.push(machine.index.new_documents());
     Story {
         planned: machine.envelopes().flat_map(|envelope| envelope.events.clone()).collect(),
         farewell: farewell.flat_map(|envelope| envelope.events.iter().map(|event| event.id.clone())).collect(),
@@ -120,6 +124,7 @@ async fn tell(machine: &Machine, random: &mut Random) -> Story {
         waiting: shards.iter().map(|shard| machine.stream.waiting(&shard.id)).sum(),
         metrics: machine.metrics.lock().unwrap().clone(),
         committed: machine.committed.lock().unwrap().clone(),
+        new: new.windows(2).map(|pair| pair[1] - pair[0]).collect(),
         always_answers: machine.always_answers,
         shared,
     }

@@ -53,7 +53,6 @@ impl Wrong {
                 Outcome::Rejected(Reason::new("version_conflict_engine_exception", "document already exists"))
             }
             (Bug::DoneCountedAsDuplicate, Outcome::Indexed) => Outcome::Duplicate,
-            (Bug::DuplicateCountedAsDone, Outcome::Duplicate) => Outcome::Indexed,
             (_, outcome) => outcome,
         }
     }

@@ -94,8 +94,6 @@ bugs! {
     BackupAfterCommit, a_backup_written_after_the_commit_is_found => BackedUp;
     /// That the backup cannot be written is ignored.
     BackupUnwritableIgnored, an_unwritable_backup_that_is_ignored_is_found => BackedUp;
-    /// A repeat is counted as a new document.
-    DuplicateCountedAsDone, a_duplicate_counted_as_a_document_is_found => CountersReconcile;
 }
 
 /// The first seed whose story breaks the invariant.
