@@ -1,7 +1,7 @@
 //! The stages of the embedded chain, opened from a data folder, and the ports in front of them.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -176,7 +176,7 @@ async fn open_stream(config: &Config, data: &DataDir, clock: Clock) -> anyhow::R
 #[cfg(feature = "aws")]
 async fn open_kinesis(
     kinesis: &crate::config::Kinesis,
-    folder: PathBuf,
+    folder: std::path::PathBuf,
     clock: Clock,
 ) -> anyhow::Result<Arc<dyn stream::Engine>> {
     let settings = crate::cli::kinesis::settings(kinesis, folder);

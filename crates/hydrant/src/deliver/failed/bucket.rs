@@ -18,7 +18,8 @@ use object_store::path::Path;
 use object_store::{ClientOptions, CredentialProvider, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
 use tokio::sync::OnceCell;
 
-use super::{LISTED_MAX, Listed, Objects, check_version};
+use super::directory::{check_version, version_line};
+use super::{LISTED_MAX, Listed, Objects};
 
 const RETRIES_MAX: usize = 1;
 
@@ -93,7 +94,7 @@ impl Bucket {
                     check_version(&shown, &bytes).map_err(io::Error::other)?;
                 }
                 None => {
-                    let version = PutPayload::from(super::version_line());
+                    let version = PutPayload::from(version_line());
                     let put = store.put(&self.path(marker)?, version).await;
                     put.map_err(|error| self.failed("write to", &error))?;
                 }

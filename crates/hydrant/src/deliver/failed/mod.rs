@@ -45,7 +45,6 @@ use sha2::{Digest, Sha256};
 #[cfg(feature = "aws")]
 pub use bucket::{Bucket, BucketPlace};
 pub use directory::{Directory, OpenError};
-use directory::{check_version, version_line};
 
 use super::batch::{Begin, CameFrom};
 use super::write::Rejected;

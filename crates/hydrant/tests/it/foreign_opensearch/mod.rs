@@ -173,7 +173,7 @@ async fn the_analyzer_of_the_template_gives_the_tokens_of_the_embedded_engine() 
     for template in templates("hydrant-{format}", Profile::Classic, shape) {
         server.put(&format!("/_index_template/{}", template.name), template.body).await;
     }
-    server.put("/hydrant-general-x", json!({})).await;
+    server.put("/hydrant-general-2026-11-23", json!({})).await;
     for text in [
         "SELECT * FROM information_schema.tables WHERE `app_db`.`t` = 'O''Brien-7' AND x_y = 3.14",
         "INSERT INTO \"A\".\"B_c\" VALUES (0x1f, 'caf\u{e9} 数据库 テスト かな 한국어 \u{1F600}')",
@@ -181,7 +181,11 @@ async fn the_analyzer_of_the_template_gives_the_tokens_of_the_embedded_engine() 
         "SELECT\n\t1--2/*c*/@v:=5",
     ] {
         let (status, told) = server
-            .ask(Method::POST, "/hydrant-general-x/_analyze", json!({"analyzer": "hydrant_search", "text": text}))
+            .ask(
+                Method::POST,
+                "/hydrant-general-2026-11-23/_analyze",
+                json!({"analyzer": "hydrant_search", "text": text}),
+            )
             .await;
         assert_eq!(status, 200, "{told}");
         let theirs: Vec<&str> =
