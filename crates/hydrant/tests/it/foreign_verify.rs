@@ -33,11 +33,13 @@ async fn what_was_deleted_or_doubled_by_hand_in_a_cluster_is_found() {
     assert_eq!((code, sums(&report)), (0, [0, 0, all, 0, 0]), "{report}");
     assert_eq!(report["hops"]["index"], json!({"documents": all, "indices": 2, "unreadable": [], "foreign_ids": 0}));
 
-    // Many have the same millisecond.
-    let query = json!({"size": 3, "sort": ["@timestamp", "event_id.keyword"]});
-    let (_, told) = server.ask(Method::POST, &format!("/{INDEX}/_search"), query).await;
-    let id = |number: usize| told["hits"]["hits"][number]["_id"].as_str().unwrap().to_owned();
-    let (deleted, doubled, copied) = (id(0), id(1), id(2));
+    let id = async |number: usize| {
+        let query = json!({"query": {"term": {"Statement.keyword": format!("SELECT a FROM t WHERE b = {number}")}}});
+        let (_, told) = server.ask(Method::POST, &format!("/{INDEX}/_search"), query).await;
+        told["hits"]["hits"][0]["_id"].as_str().unwrap().to_owned()
+    };
+    // Every other entry is of that day.
+    let (deleted, doubled, copied) = (id(0).await, id(2).await, id(4).await);
     let (status, told) = server.ask(Method::DELETE, &format!("/{INDEX}/_doc/{deleted}"), Value::Null).await;
     assert_eq!(status, 200, "{told}");
     // Under its own id in another index, and under an id that the server makes in the same one.
