@@ -50,6 +50,8 @@ const IDS_REFUSED: &str = "Document ID is not supported";
 /// The class of an item.
 pub fn item(status: u16, kind: &str, reason: &str, operation: Operation) -> ItemClass {
     match (status, kind) {
+        // A document with this id was there, and is of this content now.
+        (200, _) if operation == Operation::Index => ItemClass::Duplicate,
         (200 | 201, _) => ItemClass::Done,
         (409, "version_conflict_engine_exception") if operation == Operation::Create => ItemClass::Duplicate,
         // Two writers of one document: the one that was answered is there.
@@ -143,6 +145,8 @@ mod tests {
         ] {
             assert_eq!(item(status, kind, reason, Operation::Create), class, "{status} {kind} {reason}");
         }
+        assert_eq!(item(200, "", "", Operation::Index), ItemClass::Duplicate);
+        assert_eq!(item(201, "", "", Operation::Index), ItemClass::Done);
         let conflict = item(409, "version_conflict_engine_exception", "", Operation::Index);
         assert_eq!(conflict, ItemClass::Retry);
     }

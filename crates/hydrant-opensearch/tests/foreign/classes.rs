@@ -69,9 +69,9 @@ async fn foreign_every_class_of_an_items_answer() {
     ];
     assert_eq!(write(&writer, &documents).await, expected);
     assert_eq!(server.count("a").await, 2);
-    // A document that is indexed again is overwritten.
+    // A document that is indexed again is overwritten, and counts as one that was there.
     let overwriting = writer_of(&server, Limits { operation: Operation::Index, ..Limits::default() });
-    assert_eq!(write(&overwriting, &[("a", "1", r#"{"n":7}"#)]).await, ["indexed"]);
+    assert_eq!(write(&overwriting, &[("a", "1", r#"{"n":7}"#)]).await, ["duplicate"]);
     let (_, found) = server.ask(Method::GET, "/a/_doc/1", Value::Null).await;
     assert_eq!((&found["_source"]["n"], &found["_version"]), (&json!(7), &json!(2)));
 

@@ -1,10 +1,10 @@
 //! A real OpenSearch as a child process: one node, on a free port of the loopback, in a folder of its own.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -113,13 +113,19 @@ fn client(url: &str) -> Client {
     Client::new(&Settings { endpoints: vec![url.to_owned()], ..Settings::default() }).unwrap()
 }
 
-/// The runner takes the next free port where its own is taken, so each server of a process begins behind the one before.
-static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
+/// Given to a server of this process, which may not listen yet. The runner takes the next free port where its own is
+/// taken, so a port is never given again.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
 fn free_port() -> u16 {
-    let first = u16::try_from(std::process::id() % 50).unwrap() + 3 * NEXT_PORT.fetch_add(1, Ordering::Relaxed);
-    let ports = PORTS.skip(usize::from(first) + 1).chain(PORTS.skip(1));
-    ports.into_iter().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    // Tests of another process begin elsewhere.
+    let first = usize::try_from(std::process::id() % 50).unwrap();
+    let ports = PORTS.skip(1).cycle().skip(first).take(PORTS.len() - 1);
+    let mut free = ports.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    let port = free.find(|port| !given.contains(port)).expect("a free port");
+    given.insert(port);
+    port
 }
 
 fn launch(folder: &Path, cluster: &str, port: u16) -> Child {

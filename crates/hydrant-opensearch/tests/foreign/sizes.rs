@@ -21,10 +21,11 @@ fn actions<'a>(index: &'a str, documents: &'a [(String, String)]) -> Vec<Action<
 async fn foreign_bodies_that_are_too_large_are_halved_and_the_limit_is_learned() {
     let server = Server::start("http.max_content_length: 1mb\n").await;
     let writer = writer_of(&server, Limits::default());
-    let many = documents(300, 20_000);
+    // Bodies of more than a megabyte, also where they are shared out over the connections.
+    let many = documents(1_000, 20_000);
     let outcomes = writer.write(&actions("a", &many)).await;
     assert_eq!(outcomes.iter().find(|outcome| **outcome != Outcome::Indexed), None);
-    assert_eq!(server.count("a").await, 300);
+    assert_eq!(server.count("a").await, 1_000);
     assert!(writer.body_bytes() <= 1024 * 1024, "{}", writer.body_bytes());
     // The next call sends nothing that is refused.
     let before = writer.body_bytes();

@@ -111,7 +111,8 @@ fn every_line_of_the_log_is_json_where_that_is_asked_for_and_holds_no_payload() 
     run.arg(folder.path().join("data")).arg("--tail").arg(&log).arg("--config").arg(&config);
     let mut child = run.stdout(Stdio::null()).stderr(fs::File::create(&errors).unwrap()).spawn().unwrap();
     let said = |what: &str| fs::read_to_string(&errors).unwrap().contains(what).then_some(());
-    until("the outage to be said", || said("delivery waits"));
+    // Of a document: without one there is no batch to wait for, and one interrupt ends all.
+    until("the outage to be said", || said("cannot write to the index"));
     let interrupt = || Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success();
     interrupt();
     until("the end to be said", || said("stopping"));
@@ -126,8 +127,8 @@ fn every_line_of_the_log_is_json_where_that_is_asked_for_and_holds_no_payload() 
         assert!(line["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{line}");
     }
     let of = |what: &str| lines.iter().find(|line| line["message"].as_str().unwrap().contains(what)).unwrap();
-    assert_eq!(of("delivery waits")["level"], "WARN");
-    assert!(of("delivery waits")["fields"]["problem"].as_str().unwrap().contains("127.0.0.1:1"));
+    assert_eq!(of("cannot write to the index")["level"], "WARN");
+    assert!(of("cannot write to the index")["fields"]["problem"].as_str().unwrap().contains("127.0.0.1:1"));
     assert_eq!((&of("stopping")["level"], &of("stopping")["fields"]), (&"INFO".into(), &serde_json::json!({})));
 }
 

@@ -83,6 +83,10 @@ ranges! {
 }
 
 /// What is one token, as a regular expression of Java.
+///
+/// Java's engine calls itself once for each turn of a repeated group, and a stack that ends takes the server's thread
+/// with it. So what repeats is a class of characters, or possessive, which it walks in a loop; no turn is ever given
+/// back, since nothing stands behind the last one.
 pub fn token_pattern() -> String {
     let class = |all: &[&[(char, char)]]| {
         let ranges = all.iter().flat_map(|ranges| ranges.iter());
@@ -93,6 +97,7 @@ pub fn token_pattern() -> String {
     let (ideographs, katakana, pictographs) = (class(&[IDEOGRAPHS]), class(&[KATAKANA]), class(&[PICTOGRAPHS]));
     let apart = class(&[IDEOGRAPHS, KATAKANA, PICTOGRAPHS]);
     let letter = format!("[\\p{{IsAlphabetic}}\\p{{N}}{}&&[^{apart}]]", class(&[MARKS]));
-    let name = format!("_*{letter}(?:{letter}|_)*");
-    format!("[{ideographs}]|[{katakana}]+|[{pictographs}]|{name}(?:\\.{name})*")
+    let name = format!("_*+{letter}[_{letter}]*+");
+    // Not from within a run of `_`: where no letter follows, each of its places would be a search to its end.
+    format!("[{ideographs}]|[{katakana}]++|[{pictographs}]|(?<!_){name}(?:\\.{name})*+")
 }

@@ -13,7 +13,7 @@
 //!
 //!    Everything else separates.
 //! 3. *Case.* Tokens are lower-cased, one character for one character.
-//! 4. *Length.* Only the first [`TOKEN_CHARS_MAX`] characters of a token count.
+//! 4. *Length.* Only the first [`TOKEN_CHARS_MAX`] characters of a token count (OpenSearch counts units of UTF-16).
 //! 5. *Parts*, when documents are written only: beside the whole, at its position, stand each name between dots, the
 //!    name without its first and without its last dotted part, and each piece between underscores; each once.
 //!
@@ -40,7 +40,7 @@
 //!
 //! with `"analyzer":"hydrant","search_analyzer":"hydrant_search"` on the field. `TOKEN` is
 //! `H|K+|E|N(?:\.N)*` with `H` the ranges of [`is_ideograph`], `K` of [`is_katakana`], `E` of [`is_pictograph`], and
-//! `N` = `_*L[L_]*`, where `L` is `[\p{IsAlphabetic}\p{N}]` or a mark of [`is_mark`], less the first three classes.
+//! `N` = `_*L[L_]*`, all of it possessive (in a loop, not on the stack), where `L` is `[\p{IsAlphabetic}\p{N}]` or a mark of [`is_mark`], less the first three classes.
 //!
 //! It does not stem, drop stop words, or fold accents.
 

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 /// Enters the mark; a change of what Hydrant puts into a cluster needs a new one.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 
 /// Half of a byte in hexadecimal.
 const DIGEST_CHARS: usize = 16;

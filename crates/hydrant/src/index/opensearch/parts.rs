@@ -239,7 +239,7 @@ mod tests {
             }})
         };
         assert_eq!(ours.standing(&answer(30)), Standing::Current);
-        assert_eq!(ours.standing(&answer(7)), Standing::Outdated { version: 2 });
+        assert_eq!(ours.standing(&answer(7)), Standing::Outdated { version: 3 });
         assert_eq!(ours.condition(&answer(7)), "?if_seq_no=7&if_primary_term=2");
         let mut changed = answer(30);
         changed["policy"]["states"][0]["transitions"][0]["conditions"]["min_index_age"] = json!("90d");
@@ -292,7 +292,7 @@ mod tests {
             "description": one.body["description"]}});
         assert_eq!(one.standing(&there), Standing::Current);
         let other = Object::role_mapping("hydrant_writer", &arns(&["arn:aws:iam::1:role/b"]));
-        assert_eq!(other.standing(&there), Standing::Outdated { version: 2 });
+        assert_eq!(other.standing(&there), Standing::Outdated { version: 3 });
         let both = other.with_those_of(&there);
         assert_eq!(both.body["backend_roles"], json!(["arn:aws:iam::1:role/a", "arn:aws:iam::1:role/b"]));
         assert_eq!(both.body["users"], json!(["arn:aws:iam::1:user/u"]));

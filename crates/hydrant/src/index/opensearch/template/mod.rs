@@ -16,6 +16,10 @@ use serde_json::{Map, Value as Json, json};
 use super::marked::{Essence, Mark, Standing, flatten, judge};
 use crate::index::analyzer;
 
+/// Characters of a text that the server marks in what it found. With its own million, one longer statement among the
+/// results fails the whole search of OpenSearch Dashboards; no entry is longer than this (`join.entry_size`).
+const HIGHLIGHT_CHARS: u32 = 16 << 20;
+
 /// Templates of others with the same patterns stand below or above, never beside.
 const PRIORITY: u32 = 150;
 
@@ -160,6 +164,7 @@ impl Wanted {
             index.insert("number_of_replicas".to_owned(), json!(shape.replicas));
             index.insert("refresh_interval".to_owned(), json!("30s"));
             index.insert("codec".to_owned(), json!("best_compression"));
+            index.insert("highlight.max_analyzed_offset".to_owned(), json!(HIGHLIGHT_CHARS));
         }
         if is_dynamic {
             index.insert("mapping.total_fields.limit".to_owned(), json!(self.dynamic_fields));

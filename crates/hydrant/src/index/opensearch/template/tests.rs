@@ -79,8 +79,8 @@ fn dynamic_fields_shards_and_copies_are_as_configured() {
     let asked = Wanted { shards: Some(5), replicas: Some(2), ..wanted.clone() };
     assert_eq!(asked.shape(1), Shape { shards: 5, replicas: 2 });
     let index = of(&wanted, 2)[0].body.pointer("/template/settings/index").cloned().unwrap();
-    let expected =
-        json!({"number_of_shards": 1, "number_of_replicas": 1, "refresh_interval": "30s", "codec": "best_compression"});
+    let expected = json!({"number_of_shards": 1, "number_of_replicas": 1, "refresh_interval": "30s",
+        "codec": "best_compression", "highlight.max_analyzed_offset": 16 * 1024 * 1024});
     assert_eq!(index, expected);
     let serverless = Wanted { serverless: true, ..wanted };
     assert_eq!(of(&serverless, 2)[0].body.pointer("/template/settings/index"), Some(&json!({})));
@@ -150,7 +150,7 @@ fn a_template_knows_itself_and_what_was_done_to_it() {
     let two = &templates("hydrant-{format}", Profile::Classic, Shape::of_nodes(2))[0];
     let answer = |body: &Json| json!({"index_templates": [{"name": "hydrant-general", "index_template": body}]});
     assert_eq!(one.standing(&answer(&one.body)), Standing::Current);
-    assert_eq!(two.standing(&answer(&one.body)), Standing::Outdated { version: 2 });
+    assert_eq!(two.standing(&answer(&one.body)), Standing::Outdated { version: 3 });
     let mut changed = one.body.clone();
     changed["template"]["settings"]["index"]["refresh_interval"] = json!("1s");
     assert_eq!(one.standing(&answer(&changed)), Standing::Changed);
