@@ -151,7 +151,7 @@ async fn what_the_server_has_room_for_is_put_and_what_it_lacks_is_said() {
         ),
         "{third:?}"
     );
-    assert!(third.contains(&"index template hydrant-slow: replaced that of version 2".to_owned()), "{third:?}");
+    assert!(third.contains(&"index template hydrant-slow: replaced that of version 3".to_owned()), "{third:?}");
     let (_, slow) = server.ask(Method::GET, "/_index_template/hydrant-slow", Value::Null).await;
     let settings = slow.pointer("/index_templates/0/index_template/template/settings/index").unwrap();
     assert_eq!((&settings["number_of_shards"], &settings["number_of_replicas"]), (&json!("2"), &json!("1")));
