@@ -1,7 +1,7 @@
 //! Index names: a pattern of the log event's own facts, and its own time in UTC, in Firehose's five rotations.
 //!
 //! Weeks are ISO 8601 weeks with the week's own year, as Firehose's example has it (2016-02-25 is in w08); its prose
-//! has another rule that contradicts the example. Values are made legal, and long names cut ([`legal`]), so that every
+//! has another rule that contradicts the example. Values are made legal, and long ones cut ([`legal`]), so that every
 //! log event has a name that OpenSearch takes.
 
 mod legal;
@@ -13,7 +13,7 @@ use std::fmt;
 use jiff::{Timestamp, tz::Offset};
 
 use crate::entry::Format;
-use legal::{cut, push_legal};
+use legal::{CUT_BYTES_MIN, NAME_BYTES_MAX, cut, push_legal};
 pub use period::period_end_ms;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -213,15 +213,20 @@ impl IndexNaming {
     /// for every number.
     pub fn name(&self, source: &NameSource<'_>) -> String {
         let mut name = String::with_capacity(self.pattern.len() + self.rotation.suffix_bytes());
+        let mut values = Vec::new();
         for part in &self.parts {
             match part {
                 Part::Text(text) => name.push_str(text),
                 Part::Mark(Mark::Format) => name.push_str(source.format.name()),
-                Part::Mark(mark) => push_legal(mark.value(source), &mut name),
+                Part::Mark(mark) => {
+                    let from = name.len();
+                    push_legal(mark.value(source), &mut name);
+                    values.push(from..name.len());
+                }
             }
         }
-        if self.parts.iter().any(Part::is_unbounded) {
-            cut(&mut name, self.rotation.suffix_bytes().max(DATA_STREAM_BYTES));
+        if !values.is_empty() {
+            cut(&mut name, &values, NAME_BYTES_MAX.saturating_sub(self.rotation.suffix_bytes().max(DATA_STREAM_BYTES)));
         }
         self.push_suffix(self.time_ms(source), &mut name);
         name
@@ -341,8 +346,9 @@ fn problem_of(pattern: &str, parts: &[Part], rotation: Rotation) -> Option<&'sta
     let marks = || parts.iter().filter(|part| !matches!(part, Part::Text(_)));
     let format_bytes_max = Format::ALL.iter().map(|format| format.name().len()).max().unwrap_or(0);
     // Values of log streams are cut where they are too long.
-    let bytes = |part: &Part| if part.is_unbounded() { 1 } else { format_bytes_max };
-    let longest = plain.len() + marks().map(bytes).sum::<usize>() + rotation.suffix_bytes();
+    let bytes = |part: &Part| if part.is_unbounded() { CUT_BYTES_MIN } else { format_bytes_max };
+    let suffix = rotation.suffix_bytes().max(if parts.iter().any(Part::is_unbounded) { DATA_STREAM_BYTES } else { 0 });
+    let longest = plain.len() + marks().map(bytes).sum::<usize>() + suffix;
     if pattern.is_empty() {
         Some("is empty")
     } else if marks().any(|mark| marks().filter(|other| *other == mark).count() > 1) {
@@ -359,8 +365,8 @@ fn problem_of(pattern: &str, parts: &[Part], rotation: Rotation) -> Option<&'sta
         Some("starts with - _ or +")
     } else if pattern == "." || pattern == ".." {
         Some("is `.` or `..`")
-    } else if longest > legal::NAME_BYTES_MAX {
-        Some("is longer than 255 bytes with format and date")
+    } else if longest > NAME_BYTES_MAX {
+        Some("is longer than 255 bytes with format, date and 16 bytes for each other name in braces")
     } else {
         None
     }

@@ -116,11 +116,32 @@ fn long_names_are_cut_and_stay_distinct() {
     assert_ne!(one, other);
     // 11 bytes are left for what a data stream adds.
     assert_eq!((one.len(), other.len()), (244, 244));
-    // By Python: hashlib.sha256(("x-" + "g" * 300 + "1").encode()).hexdigest()[:16]
-    assert_eq!(one, format!("x-{}-903dee78eabe5253", "g".repeat(225)));
+    // By Python: hashlib.sha256(("g" * 300 + "1").encode()).hexdigest()[:16]
+    assert_eq!(one, format!("x-{}-6648f678946d474b", "g".repeat(225)));
     // Cut between characters.
     let wide = of_group("{log_group}", &"\u{65e5}".repeat(100));
     assert!(wide.len() <= 244 && wide.starts_with(&"\u{65e5}".repeat(75)), "{wide}");
+    // What the pattern says stands behind it all the same, and short values stay.
+    assert_eq!(
+        of_group("{log_group}-{format}", &format!("{long}1")),
+        format!("{}-6648f678946d474b-general", "g".repeat(219))
+    );
+    let naming = IndexNaming::new("{owner}-{log_group}-{log_stream}-{format}", Rotation::OneDay).unwrap();
+    let source = NameSource {
+        owner: "123456789012",
+        log_group: &format!("{long}1"),
+        log_stream: &long,
+        ..source(Format::Slow, 1_795_392_000_000)
+    };
+    let name = naming.name(&source);
+    assert!(
+        name.starts_with("123456789012-ggg")
+            && name.contains("g-6648f678946d474b-ggg")
+            && name.ends_with("-slow-2026-11-23"),
+        "{name}"
+    );
+    // Of 244 bytes, less twelve, three dashes and `slow`, a half each.
+    assert_eq!(name.len(), 12 + 2 * 112 + 3 + 4 + "-2026-11-23".len());
     // The pattern's own text is not cut, nor what just fits.
     let whole = "g".repeat(255);
     assert_eq!(of_group(&whole, ""), whole);
@@ -216,7 +237,7 @@ fn names_that_opensearch_refuses_are_refused_with_the_rule() {
         ("{format}-{format}", "holds a name in braces more than once"),
         ("{log_group}-{owner}{log_group}", "holds a name in braces more than once"),
         ("a-{formt}", "holds a brace that does not belong to `{format}`, `{owner}`, `{log_group}` or `{log_stream}`"),
-        (&long, "is longer than 255 bytes with format and date"),
+        (&long, "is longer than 255 bytes with format, date and 16 bytes for each other name in braces"),
     ] {
         let error = IndexNaming::new(pattern, Rotation::OneHour).unwrap_err();
         assert_eq!(error.to_string(), format!("index name `{pattern}`: {problem}"));

@@ -155,6 +155,7 @@ impl Kinesis {
                     worker: worker.clone(),
                     stream: format!("{name} {created_ms}"),
                     lease: table::LEASE_DEFAULT,
+                    gone_for: table::GONE_FOR_DEFAULT,
                 };
                 let client = aws_sdk_dynamodb::Client::new(&config);
                 match what_for {

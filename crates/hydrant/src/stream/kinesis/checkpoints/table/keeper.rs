@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::gone::Gone;
 use super::plan::{Holder, Watch, to_take};
 use super::row::{self, Row};
 use super::{Held, Shared, State};
@@ -17,6 +18,9 @@ use crate::stream::kinesis::checkpoints::{Listed, Start};
 use crate::stream::{Error, ShardId};
 
 const REQUESTS_MAX: usize = 16;
+
+/// Rows that one look removes: the rest of them has time.
+const FORGOTTEN_MAX: usize = 64;
 
 /// How long leases are given back, at the end.
 const RELEASE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -41,12 +45,13 @@ pub(super) enum Outcome {
 pub(super) struct Keeper {
     shared: Arc<Shared>,
     watch: Watch,
+    gone: Gone,
     looks: watch::Sender<Looked>,
 }
 
 impl Keeper {
     pub(super) fn new(shared: Arc<Shared>, looks: watch::Sender<Looked>) -> Keeper {
-        Keeper { shared, watch: Watch::default(), looks }
+        Keeper { shared, watch: Watch::default(), gone: Gone::default(), looks }
     }
 
     /// Until `stop`; then leases are given back.
@@ -83,10 +88,11 @@ impl Keeper {
         self.give_back().await;
         // Before the first call nothing is known of the stream.
         let Some(start) = start else { return Ok(()) };
-        let mut rows = self.rows(&listed).await?;
+        let (mut rows, unlisted) = self.rows(&listed).await?;
+        self.forget(&unlisted).await;
         if listed.iter().any(|shard| !rows.iter().any(|row| row.shard == shard.id)) {
             self.insert(&listed, &rows, start).await?;
-            rows = self.rows(&listed).await?;
+            (rows, _) = self.rows(&listed).await?;
         }
         let now = Instant::now();
         self.watch.observe(&rows, now);
@@ -124,12 +130,27 @@ impl Keeper {
         release(&self.shared, given_up.into_iter()).await;
     }
 
-    /// Of the listed shards. Others are of shards that are gone, or no leases.
-    async fn rows(&self, listed: &[Listed]) -> Result<Vec<Row>, Error> {
+    /// Of the listed shards, and the others: of shards that are gone, or no leases.
+    async fn rows(&self, listed: &[Listed]) -> Result<(Vec<Row>, Vec<Row>), Error> {
         let mut rows = self.shared.store.rows().await?;
-        rows.retain(|row| listed.iter().any(|shard| shard.id == row.shard));
         rows.sort_by(|one, other| one.shard.cmp(&other.shard));
-        Ok(rows)
+        Ok(rows.into_iter().partition(|row| listed.iter().any(|shard| shard.id == row.shard)))
+    }
+
+    /// Nothing waits for it: a row that stays is looked at again.
+    async fn forget(&mut self, unlisted: &[Row]) {
+        let Some(listed_at) = self.shared.state().listed_at else { return };
+        let gone = self.gone.observe(unlisted, listed_at, self.shared.gone_for);
+        let store = &self.shared.store;
+        let forget = |shard: ShardId| async move {
+            match store.forget(&shard).await {
+                Ok(()) => {
+                    tracing::info!(shard = shard.0, "its records have expired: its row is removed from the table")
+                }
+                Err(problem) => tracing::debug!(shard = shard.0, %problem, "the row of a shard that is gone stays"),
+            }
+        };
+        stream::iter(gone.into_iter().take(FORGOTTEN_MAX)).for_each_concurrent(REQUESTS_MAX, forget).await;
     }
 
     async fn insert(&self, listed: &[Listed], rows: &[Row], configured: Start) -> Result<(), Error> {

@@ -8,6 +8,8 @@
 //!
 //! A caller hears [`Error::Lost`] once for every time that a lease was lost, also where it was taken again since.
 
+mod gone;
+
 mod keeper;
 
 mod plan;
@@ -45,10 +47,15 @@ pub(crate) struct Settings {
     /// Tells the stream from one of its name that was deleted: name, and when it was made.
     pub(crate) stream: String,
     pub(crate) lease: Duration,
+    /// How long listings lack a shard that was delivered until its row is removed.
+    pub(crate) gone_for: Duration,
 }
 
 /// What a lease lasts unless configured.
 pub(crate) const LEASE_DEFAULT: Duration = Duration::from_secs(10);
+
+/// How long a shard is gone before its row is removed, unless configured.
+pub(crate) const GONE_FOR_DEFAULT: Duration = gone::GONE_FOR;
 
 /// Leases on the shards of one stream. Given back by [`close`](Table::close), or when it is dropped, as far as the
 /// runtime lives on.
@@ -64,6 +71,7 @@ pub(crate) struct Table {
 struct Shared {
     store: Store,
     lease: Duration,
+    gone_for: Duration,
     /// Wakes the keeper to look at the table.
     look: Notify,
     state: Mutex<State>,
@@ -73,6 +81,7 @@ struct Shared {
 struct State {
     /// By the last call, with where to begin.
     listed: Vec<Listed>,
+    listed_at: Option<Instant>,
     start: Option<Start>,
     /// Counts the calls that wait for a look.
     asked: u64,
@@ -96,10 +105,10 @@ struct Held {
 impl Table {
     /// Makes the table if it is not there; needs no right to do so where it is.
     pub(crate) async fn open(client: Client, settings: Settings) -> Result<Table, Error> {
-        let Settings { table, worker, stream, lease } = settings;
+        let Settings { table, worker, stream, lease, gone_for } = settings;
         let store = Store { client, table, worker, stream };
         store.make_ready().await?;
-        let shared = Arc::new(Shared { store, lease, look: Notify::new(), state: Mutex::default() });
+        let shared = Arc::new(Shared { store, lease, gone_for, look: Notify::new(), state: Mutex::default() });
         let (looks, looked) = watch::channel(Looked::default());
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -109,7 +118,7 @@ impl Table {
 
     /// What the table keeps, as somebody without a lease sees it.
     pub(crate) async fn snapshot(client: Client, settings: Settings, start: Start) -> Result<Snapshot, Error> {
-        let Settings { table, worker, stream, lease: _ } = settings;
+        let Settings { table, worker, stream, .. } = settings;
         Store { client, table, worker, stream }.snapshot(start).await
     }
 
@@ -131,6 +140,7 @@ impl Table {
         let asked = {
             let mut state = self.shared.state();
             state.listed = listed.to_vec();
+            state.listed_at = Some(Instant::now());
             state.start = Some(start);
             state.asked += 1;
             state.asked

@@ -249,6 +249,18 @@ impl Store {
         Ok(self.get(shard).await?.as_ref().and_then(Row::of).is_some_and(|row| row.delivered))
     }
 
+    /// Removes the row of a shard that was delivered to its end.
+    pub(super) async fn forget(&self, shard: &ShardId) -> Result<(), Error> {
+        let condition = "#checkpoint = :end";
+        let request = self.client.delete_item().table_name(&self.table).key("leaseKey", s(&shard.0));
+        let request = request
+            .condition_expression(condition)
+            .set_expression_attribute_names(names(&[condition]))
+            .expression_attribute_values(":end", s(row::SHARD_END));
+        bounded(&self.of("remove", shard), request.send()).await?;
+        Ok(())
+    }
+
     /// Whether the row was ours, in this term, and so is changed.
     async fn of_ours(
         &self,

@@ -47,7 +47,8 @@ fn checkpoint(position: &str, state: &'static [u8]) -> Checkpoint {
 }
 
 async fn open(peer: &Peer, table: &str, worker: &str, lease: Duration) -> Table {
-    let settings = Settings { table: table.into(), worker: worker.into(), stream: "logs 7".into(), lease };
+    let settings =
+        Settings { table: table.into(), worker: worker.into(), stream: "logs 7".into(), lease, gone_for: LONG };
     Table::open(peer.client(), settings).await.unwrap()
 }
 
@@ -107,6 +108,7 @@ async fn everything(mut peer: Peer) {
     a_shard_that_is_given_up_is_left_to_others(&peer).await;
     shards_begin_where_the_first_did(&peer).await;
     checkpoints_go_on_and_never_back(&peer).await;
+    rows_of_shards_that_are_gone_are_removed(&peer).await;
     an_outage_is_one(&mut peer).await;
 }
 
@@ -123,7 +125,8 @@ async fn the_table_is_made_once_and_another_is_refused(peer: &Peer) {
     let column = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S);
     let request = peer.client().create_table().table_name("orders").billing_mode(BillingMode::PayPerRequest);
     request.key_schema(key).attribute_definitions(column.build().unwrap()).send().await.unwrap();
-    let settings = Settings { table: "orders".into(), worker: "a".into(), stream: "logs 7".into(), lease: LONG };
+    let settings =
+        Settings { table: "orders".into(), worker: "a".into(), stream: "logs 7".into(), lease: LONG, gone_for: LONG };
     let refused = problem(Table::open(peer.client(), settings).await);
     assert_eq!(refused, "fatal: the table orders has the key `id`, one of leases has `leaseKey`: name another");
 }
@@ -414,6 +417,37 @@ async fn checkpoints_go_on_and_never_back(peer: &Peer) {
     let third = open(peer, "forward", "c", LONG).await;
     assert_eq!(mine(&third, &one).await.len(), 1);
     assert_eq!(third.load(&shard(0)).await.unwrap().checkpoint, Some(large));
+}
+
+/// A stream's rows stay as few as its shards, however often it is split.
+async fn rows_of_shards_that_are_gone_are_removed(peer: &Peer) {
+    let settings = Settings {
+        table: "gone".into(),
+        worker: "a".into(),
+        stream: "logs 7".into(),
+        lease: LONG,
+        gone_for: Duration::ZERO,
+    };
+    let all = listed(3);
+    let table = Table::open(peer.client(), settings).await.unwrap();
+    assert_eq!(mine(&table, &all).await.len(), 3);
+    table.commit(&shard(1), checkpoint("7", b"")).await.unwrap();
+    table.finish(&shard(0)).await.unwrap();
+    table.finish(&shard(2)).await.unwrap();
+    // 0 was delivered, and so was 2, which the stream still lists; of 1 something is left, and it was lost.
+    let kept = async || {
+        mine(&table, &all[2..]).await;
+        let rows = table.shared.store.rows().await.unwrap();
+        let mut shards: Vec<ShardId> = rows.into_iter().map(|row| row.shard).collect();
+        shards.sort();
+        shards
+    };
+    until("the row to go", async || (kept().await == [shard(1), shard(2)]).then_some(())).await;
+    assert_eq!(kept().await, [shard(1), shard(2)]);
+    let refused = problem(table.shared.store.forget(&shard(1)).await);
+    assert!(refused.contains("ConditionalCheckFailedException"), "{refused}");
+    assert_eq!(kept().await, [shard(1), shard(2)]);
+    table.close().await;
 }
 
 async fn an_outage_is_one(peer: &mut Peer) {
