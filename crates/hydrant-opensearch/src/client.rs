@@ -146,6 +146,26 @@ pub struct Client {
     headers: Vec<(&'static str, &'static str)>,
 }
 
+/// Whether an address is one of an endpoint.
+///
+/// # Errors
+/// Why it is none, without what may be a password in it.
+pub fn check_endpoint(text: &str) -> Result<(), String> {
+    Endpoint::new(text).map(drop).map_err(|error| error.to_string())
+}
+
+/// Whether an address is one of a proxy.
+///
+/// # Errors
+/// Why it is none.
+pub fn check_proxy(text: &str) -> Result<(), String> {
+    let why = "`http://HOST:PORT` or `https://HOST:PORT` is expected";
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => Ok(()),
+        Ok(_) | Err(_) => Err(why.to_owned()),
+    }
+}
+
 impl Client {
     /// # Errors
     /// No endpoint, an address that is none, files that cannot be read or hold no certificate.

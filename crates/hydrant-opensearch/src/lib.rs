@@ -24,6 +24,8 @@ mod writer;
 
 pub use answer::{ErrorInfo, error as error_of};
 pub use bulk::Target;
-pub use client::{Auth, Carry, Client, ClientError, Endpoint, Method, Request, Service, Settings};
+pub use client::{
+    Auth, Carry, Client, ClientError, Endpoint, Method, Request, Service, Settings, check_endpoint, check_proxy,
+};
 pub use sign_in::PasswordFile;
 pub use writer::{Limits, NO_ANSWER, Oversize, SIGN_IN, TOO_LARGE, Writer};

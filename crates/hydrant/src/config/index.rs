@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hydrant_opensearch::bulk::Operation;
-use hydrant_opensearch::{Auth, Limits, Oversize, PasswordFile, Service, Settings, Target};
+use hydrant_opensearch::{
+    Auth, Limits, Oversize, PasswordFile, Service, Settings, Target, check_endpoint, check_proxy,
+};
 use toml::de::DeTable;
 
 use super::describe::shown;
@@ -118,6 +120,11 @@ const BODY_BYTES_MAX: u64 = 100 * 1024 * 1024;
 
 const CONNECTIONS_MAX: usize = 64;
 
+/// Below this a healthy cluster looks like one that is away.
+const TIMEOUT_MIN: Duration = Duration::from_secs(1);
+
+const TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
+
 /// What only a cluster has.
 const KEYS: [&str; 23] = [
     "endpoint",
@@ -163,14 +170,24 @@ impl Reader<'_> {
         let mut found = OpenSearch::default();
         let text = |value: &Value<'_>| string(value).map(|text| Some(text.to_owned()));
         let path = |value: &Value<'_>| string(value).map(|text| Some(PathBuf::from(text)));
-        self.set(table, "endpoint", &mut found.endpoints, texts);
+        self.set(table, "endpoint", &mut found.endpoints, |value| {
+            let endpoints = texts(value)?;
+            endpoints.iter().try_for_each(|endpoint| check_endpoint(endpoint)).map(|()| endpoints)
+        });
         self.set(table, "user", &mut found.user, text);
         self.set(table, "password_file", &mut found.password_file, path);
         self.set(table, "ca_file", &mut found.ca_file, path);
         self.set(table, "identity_file", &mut found.identity_file, path);
-        self.set(table, "proxy", &mut found.proxy, text);
+        self.set(table, "proxy", &mut found.proxy, |value| {
+            let proxy = string(value)?;
+            check_proxy(proxy).map(|()| Some(proxy.to_owned()))
+        });
         self.set(table, "gzip", &mut found.gzip, boolean);
-        self.set(table, "timeout", &mut found.timeout, |value| units::duration(string(value)?));
+        self.set(table, "timeout", &mut found.timeout, |value| {
+            let timeout = units::duration(string(value)?)?;
+            let fits = Some(timeout).filter(|timeout| (TIMEOUT_MIN..=TIMEOUT_MAX).contains(timeout));
+            fits.ok_or_else(|| "a time from 1s to 1h is expected".to_owned())
+        });
         let limits = &mut found.limits;
         self.set(table, "body_size", &mut limits.body_bytes, |value| {
             let bytes = units::bytes(string(value)?)?;

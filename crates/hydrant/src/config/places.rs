@@ -39,7 +39,12 @@ impl Place {
     /// # Errors
     /// The address is none of a bucket, or this build cannot reach one.
     pub fn parse(text: &str) -> Result<Place, String> {
-        let Some(rest) = text.strip_prefix(SCHEME) else { return Ok(Place::Folder(PathBuf::from(text))) };
+        let Some(rest) = text.strip_prefix(SCHEME) else {
+            return match text.split_once("://") {
+                Some(_) => Err(format!("`{text}` is neither a folder nor s3://BUCKET/PREFIX")),
+                None => Ok(Place::Folder(PathBuf::from(text))),
+            };
+        };
         if !cfg!(feature = "aws") {
             return Err(NEEDS_AWS.to_owned());
         }

@@ -28,7 +28,7 @@ fn no_file_at_all_is_the_embedded_chain() {
 fn no_password_of_an_address_is_shown() {
     let text = "[stream]\nengine = \"kinesis\"\nname = \"s\"\nendpoint = \"http://u:hunter2@a:1\"\n\
         checkpoints = \"dynamodb://table\"\ncheckpoints_endpoint = \"http://u:hunter2@b:2/\"\n\
-        [index]\nengine = \"opensearch\"\nendpoint = [\"https://u:hunter2@c\", \"https://d:9200\"]\n\
+        [index]\nengine = \"opensearch\"\nendpoint = [\"https://c\", \"https://d:9200\"]\n\
         proxy = \"http://u:hun@ter/hunter2@proxy:3128\"\n\
         [failed]\nto = \"s3://bucket\"\nendpoint = \"http://hunter2@e\"\n\
         [backup]\nto = \"s3://bucket\"\nendpoint = \"u:hunter2@f\"\n";
@@ -37,7 +37,7 @@ fn no_password_of_an_address_is_shown() {
     for line in [
         "endpoint = \"http://***@a:1\"",
         "checkpoints_endpoint = \"http://***@b:2/\"",
-        "endpoint = [\"https://***@c\", \"https://d:9200\"]",
+        "endpoint = [\"https://c\", \"https://d:9200\"]",
         "proxy = \"http://***@proxy:3128\"",
         "endpoint = \"http://***@e\"",
         "endpoint = \"***@f\"",
@@ -170,6 +170,23 @@ fn keys_whose_feature_is_missing_are_refused_as_such() {
         ["line 2: `redact`: `all` is none of `secrets`, `literals`, `off`"]
     );
     assert_eq!(problems("[failed]\nto = \"s3://B/p\"\n").len(), 1);
+    for (line, problem) in [
+        ("[failed]\nto = \"gs://b/p\"", "`gs://b/p` is neither a folder nor s3://BUCKET/PREFIX"),
+        ("[backup]\nto = \"S3://b/p\"", "`S3://b/p` is neither a folder nor s3://BUCKET/PREFIX"),
+    ] {
+        let said = problems(line).concat();
+        assert!(said.contains(problem), "{said}");
+    }
+    for (line, problem) in [
+        ("endpoint = \"ftp://x\"", "endpoint `ftp://x`: `http://HOST:PORT` or `https://HOST:PORT` is expected"),
+        ("endpoint = \"http://a:99999\"", "endpoint `http://a:99999`: invalid port number"),
+        ("endpoint = [\"http://a\", \"http://u:hunter2@b\"]", "a user belongs into the sign-in's settings"),
+        ("endpoint = \"http://a\"\ntimeout = \"0s\"", "`timeout`: a time from 1s to 1h is expected"),
+        ("endpoint = \"http://a\"\nproxy = \"nope\"", "`proxy`: `http://HOST:PORT` or `https://HOST:PORT` is expected"),
+    ] {
+        let said = problems(&format!("[index]\nengine = \"opensearch\"\n{line}\n")).concat();
+        assert!(said.contains(problem) && !said.contains("hunter2"), "{said}");
+    }
 }
 
 #[test]

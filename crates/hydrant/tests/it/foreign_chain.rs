@@ -32,6 +32,9 @@ const ROUNDS: u32 = 30;
 /// Rounds that must have been killed with a batch under way, for the run to prove anything.
 const ROUNDS_THAT_COUNT: u32 = 6;
 
+/// So many times the rounds, at most, until enough have met it.
+const ROUNDS_MORE: u32 = 4;
+
 /// 2026-11-23T23:30:00Z.
 const BASE_MS: i64 = 1_795_476_600_000;
 
@@ -205,7 +208,12 @@ async fn every_event_of_the_stream_is_in_its_index_once_however_often_the_progra
     refuse_words(&server).await;
     let mut log = Log::new(seed | 1);
     let mut cut_off = 0;
-    for round in 0..rounds {
+    // On a busy machine the program may be killed too late more often: then there are more rounds.
+    let needed = ROUNDS_THAT_COUNT.min(rounds / 3);
+    for round in 0..ROUNDS_MORE * rounds {
+        if round >= rounds && cut_off >= needed {
+            break;
+        }
         cut_off += u32::from(live_and_die(round, &server, &client, &stream, &data, &start, &mut log).await);
     }
     let program = start();
@@ -229,8 +237,8 @@ async fn every_event_of_the_stream_is_in_its_index_once_however_often_the_progra
     assert_eq!((code, sums(&report)), (1, [1, 0, all - 1, n_failed, 0]), "{report}");
     let finding = &report["findings"][0];
     assert_eq!((&finding["what"], &finding["id"]), (&json!("missing"), id), "{report}");
-    println!("{rounds} rounds, {} events, {cut_off} killed with a batch under way", log.written.len());
-    assert!(cut_off >= ROUNDS_THAT_COUNT.min(rounds / 3), "only {cut_off} rounds were killed with a batch under way");
+    println!("{rounds} rounds or more, {} events, {cut_off} killed with a batch under way", log.written.len());
+    assert!(cut_off >= needed, "only {cut_off} rounds were killed with a batch under way");
 }
 
 /// One life of the program. Whether documents were written and no batch was committed: the next one finds them again.

@@ -368,6 +368,37 @@ async fn of_an_append_only_what_was_refused_is_answered_so_and_marks_wait_for_it
     assert_eq!(texts(&read(&engine, &shard, None).await), ["first", "third", "second"]);
 }
 
+/// The server says that the tip is reached with each answer; only one that is not full has nothing behind it.
+#[tokio::test]
+async fn the_end_is_that_of_all_records_however_many_answers_they_take() {
+    let peer = Peer::kinesalite().await;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = peer.stream(1, folder.path()).await;
+    let client = peer.client();
+    for first in [0, 500, 1_000] {
+        let entry = |number: u32| {
+            let entry = aws_sdk_kinesis::types::PutRecordsRequestEntry::builder().partition_key("k");
+            entry.data(Blob::new(number.to_string().into_bytes())).build().unwrap()
+        };
+        let put = client.put_records().stream_name(&settings.stream);
+        let put = put.set_records(Some((first..(first + 500).min(1_100)).map(entry).collect()));
+        assert_eq!(put.send().await.unwrap().failed_record_count, Some(0));
+    }
+    let engine = open(&settings).await;
+    let shard = ShardId("shardId-000000000000".into());
+    let end = engine.end(&shard).await.unwrap();
+    let mut all: Vec<Record> = Vec::new();
+    while all.len() < 1_100 {
+        let after = all.last().map(|record| record.position.clone());
+        let read = engine.read(&shard, after.as_ref(), ALL).await.unwrap();
+        // Whoever waits for the tip has not reached it.
+        assert_eq!(read.behind.is_zero(), all.len() + read.records.len() == 1_100, "{}", all.len());
+        all.extend(read.records);
+    }
+    assert_eq!(texts(&all)[1_099], "1099");
+    assert_eq!(end, Some(all[1_099].position.clone()));
+}
+
 #[tokio::test]
 async fn a_record_of_ten_mebibytes_is_read_whole_and_the_next_read_waits_as_aws_asks() {
     let peer = Peer::kinesalite().await;

@@ -8,6 +8,7 @@ use hydrant_opensearch::{Method, Target};
 use hydrant_transform::document::{Profile, Rotation};
 use serde_json::{Value, json};
 
+use crate::operate::connect;
 use crate::program::{BINARY, Program};
 use crate::server::Server;
 
@@ -177,4 +178,38 @@ async fn run_puts_templates_that_are_absent_and_warns_of_those_that_differ() {
     let (_, general) = server.ask(Method::GET, GENERAL, Value::Null).await;
     assert_eq!(general.pointer("/index_templates/0/index_template/_meta"), None);
     assert_eq!(server.count("hydrant-general-2021-07-23").await, 1);
+}
+
+/// Of templates that fit a name the server takes one, and says nothing of the others.
+#[tokio::test]
+async fn a_template_that_stands_before_ours_is_said() {
+    let server = Server::start("").await;
+    let before = json!({"index_patterns": ["hydrant-sl*"], "priority": 200, "template": {}});
+    server.put("/_index_template/before", before).await;
+    let output = setup(&["--endpoint", &server.url]);
+    let told = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(lines(&output).contains(&"index template hydrant-slow: created".to_owned()), "{output:?}");
+    let about = |told: &str| told.lines().filter(|line| line.contains("stands before it")).map(str::to_owned).collect();
+    let sentence = "another index template with a higher priority stands before it";
+    let of_setup: Vec<String> = about(&told);
+    assert_eq!(of_setup, [format!("index template hydrant-slow: {sentence}; no index gets it")], "{told}");
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "data = {:?}\n[index]\nengine = \"opensearch\"\nendpoint = {:?}\n",
+        folder.path().join("data"),
+        server.url
+    );
+    let (_, checked, _) = connect(folder.path(), &text);
+    let of_check: Vec<String> = about(&checked.join("\n"));
+    assert_eq!(of_check.len(), 1, "{checked:?}");
+    assert!(of_check[0].starts_with(&format!("warning  index templates: hydrant-slow: {sentence}")), "{checked:?}");
+    let log = folder.path().join("general.log");
+    std::fs::write(&log, "2021-07-23T05:45:52.000001Z\t  199 Query\tSELECT 1\n").unwrap();
+    let config = folder.path().join("hydrant.toml");
+    let arguments = ["--config", config.to_str().unwrap(), "--tail", log.to_str().unwrap()];
+    let (summary, said) = Program::once(&folder.path().join("data"), &arguments, "warn");
+    assert_eq!(summary["documents"], 1, "{summary}");
+    let of_run: Vec<String> = about(&said);
+    assert_eq!(of_run.len(), 1, "{said}");
+    assert!(of_run[0].contains(sentence) && of_run[0].contains("hydrant-slow"), "{said}");
 }

@@ -14,7 +14,8 @@ use crate::cli::cluster;
 use crate::clock::Clock;
 use crate::config::{Config, OpenSearch};
 use crate::index::opensearch::marked::Standing;
-use crate::index::opensearch::template::Wanted;
+use crate::index::opensearch::overruled;
+use crate::index::opensearch::template::{Template, Wanted};
 use crate::index::opensearch::version::{Server, Support};
 
 const INDEX: &str = "index";
@@ -160,6 +161,11 @@ impl Cluster<'_> {
         Some(health)
     }
 
+    async fn is_overruled(&self, template: &Template) -> bool {
+        let told = ask(&self.client, Method::POST, &overruled::question(&template.body), "").await;
+        matches!(told, Told::Yes(answer) if overruled::is_overruled(&template.name, &answer))
+    }
+
     async fn templates(&self, health: Option<&Json>, report: &mut Report) {
         let nodes = health.and_then(|health| health.get("number_of_data_nodes")?.as_u64()).unwrap_or(1);
         if !self.found.templates {
@@ -181,6 +187,11 @@ impl Cluster<'_> {
                 }
             };
             match standing {
+                Standing::Current if self.is_overruled(&template).await => {
+                    let advice =
+                        "give that one a lower priority than 150, or patterns that do not meet Hydrant's names";
+                    report.warning(TEMPLATES, format!("{}: {}", template.name, overruled::SENTENCE), advice);
+                }
                 Standing::Current => current += 1,
                 Standing::Absent => absent += 1,
                 Standing::Outdated { .. } => report.warning(

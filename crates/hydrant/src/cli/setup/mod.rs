@@ -16,10 +16,11 @@ use hydrant_transform::entry::Format;
 use serde_json::{Value as Json, json};
 
 use super::{cluster, output};
-use crate::config::{self, Config, ConfigError, FormatChoice, IndexEngine};
+use crate::config::{self, Config, ConfigError, IndexEngine};
 use crate::index::opensearch::apply::{self, Applied, Done};
 use crate::index::opensearch::dashboards;
 use crate::index::opensearch::files;
+use crate::index::opensearch::overruled;
 use crate::index::opensearch::parts::Object;
 use crate::index::opensearch::template::Wanted;
 use crate::index::opensearch::version::{Server, Support};
@@ -62,10 +63,8 @@ pub(super) struct Opensearch {
 }
 
 fn format(name: &str) -> Result<Format, String> {
-    match FormatChoice::from_name(name)? {
-        FormatChoice::Fixed(format) => Ok(format),
-        FormatChoice::Auto => Err(format!("`auto` is no format of its own: name some of {}", config::format_names())),
-    }
+    let found = Format::ALL.into_iter().find(|format| format.name() == name);
+    found.ok_or_else(|| format!("`{name}` is none of {}", config::format_names()))
 }
 
 fn arn(text: &str) -> Result<String, String> {
@@ -202,7 +201,13 @@ async fn apply(plan: &Plan, dashboards: Option<&str>) -> Result<Vec<Applied>> {
     let nodes = data_nodes(&client).await?;
     let mut applied = Vec::new();
     for object in plan.objects(nodes) {
-        applied.push(apply::object(&client, &object).await);
+        let part = apply::object(&client, &object).await;
+        if matches!(part.done, Done::Created | Done::Current | Done::Updated { .. })
+            && apply::is_overruled(&client, &object).await
+        {
+            output::notice(&format!("{} {}: {}; no index gets it", part.kind, part.name, overruled::SENTENCE));
+        }
+        applied.push(part);
     }
     if let Some(url) = dashboards {
         // Dashboards takes requests of programs only with this header.

@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::dashboards::Saved;
 use super::marked::Standing;
+use super::overruled;
 use super::parts::{Kind, Object};
 
 /// What became of one part.
@@ -92,6 +93,15 @@ async fn put_object(client: &Client, object: &Object) -> Result<Done, String> {
     };
     let put = ask(client, Method::PUT, &format!("{}{condition}", object.path()), Some(&wanted.body)).await?;
     if (200..300).contains(&put.status) { Ok(done) } else { Err(put.error) }
+}
+
+/// Whether another index template stands before this one, which is there. A server that does not tell has none.
+pub async fn is_overruled(client: &Client, object: &Object) -> bool {
+    if object.kind != Kind::IndexTemplate {
+        return false;
+    }
+    let told = ask(client, Method::POST, &overruled::question(&object.body), None).await;
+    told.is_ok_and(|told| overruled::is_overruled(&object.name, &told.json))
 }
 
 /// Where names are only added, and all are there, nothing is to be done.

@@ -10,6 +10,8 @@ pub mod files;
 
 pub mod marked;
 
+pub mod overruled;
+
 pub mod parts;
 
 mod scan;
@@ -146,6 +148,14 @@ impl OpenSearch {
         Ok(left)
     }
 
+    /// Says so where indices get another template than ours. Whether the server tells changes nothing for documents.
+    async fn tell_if_overruled(&self, template: &Template) {
+        let told = self.told(Method::POST, &overruled::question(&template.body), None).await;
+        if told.is_ok_and(|told| overruled::is_overruled(&template.name, &told.json)) {
+            tracing::warn!(template = template.name, "indices do not get Hydrant's template: {}", overruled::SENTENCE);
+        }
+    }
+
     /// Answers why the template could not be looked at or put.
     async fn put_or_tell(&self, template: &Template) -> Result<Option<Told>, Unready> {
         let path = format!("/_index_template/{}", names(std::slice::from_ref(&template.name)));
@@ -163,8 +173,9 @@ impl OpenSearch {
                     return Ok(Some(put));
                 }
                 tracing::info!(template = template_name, "put an index template");
+                self.tell_if_overruled(template).await;
             }
-            Standing::Current => {}
+            Standing::Current => self.tell_if_overruled(template).await,
             Standing::Outdated { version } => tracing::warn!(
                 template = template_name,
                 version,

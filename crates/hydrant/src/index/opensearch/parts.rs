@@ -113,6 +113,7 @@ impl Object {
                 "indices:data/write/bulk",
                 "indices:admin/index_template/get",
                 "indices:admin/index_template/put",
+                "indices:admin/index_template/simulate_index",
             ],
             "index_permissions": [{
                 "index_patterns": patterns,

@@ -59,6 +59,7 @@ async fn the_first_documents_find_their_template() {
         "GET /_cluster/health",
         &format!("GET {template}"),
         &format!("PUT {template}"),
+        "POST /_index_template/_simulate_index/hydrant-slow-20-0",
         "POST /_bulk",
         "POST /_bulk",
     ];
@@ -166,7 +167,7 @@ async fn a_template_that_the_server_refuses_for_good_is_tried_once() {
 async fn what_is_wrong_is_told_without_a_document() {
     let (engine, asked) = cluster(usual);
     assert_eq!(engine.prepare().await.unwrap(), None);
-    assert_eq!(asked.lock().unwrap().last().unwrap(), "PUT /_index_template/hydrant-slow");
+    assert!(asked.lock().unwrap().contains(&"PUT /_index_template/hydrant-slow".to_owned()));
     let (engine, asked) = cluster(|_, _| (401, json!("Unauthorized")));
     let reason = engine.prepare().await.unwrap().unwrap();
     assert_eq!(reason.message, "OpenSearch answers with HTTP status 401");

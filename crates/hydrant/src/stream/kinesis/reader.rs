@@ -237,11 +237,14 @@ impl Reading {
         let bytes: usize = answer.records.iter().map(|record| record.data.as_ref().len()).sum();
         self.is_ended = answer.next_shard_iterator.is_none();
         self.iterator = answer.next_shard_iterator;
+        let is_full = i32::try_from(answer.records.len()).is_ok_and(|n_records| n_records >= RECORDS_MAX);
         let records = answer.records.into_iter().flat_map(records).filter(|record| {
             // An aggregated record is read again for the parts that are left of it.
             place.as_ref().is_none_or(|place| Place::parse(&record.position).is_ok_and(|of| of > *place))
         });
-        let behind = Duration::from_millis(u64::try_from(answer.millis_behind_latest.unwrap_or(0)).unwrap_or(0));
+        // Servers that speak as Kinesis does may say 0 although a full answer has more behind it.
+        let behind_ms = u64::try_from(answer.millis_behind_latest.unwrap_or(0)).unwrap_or(0);
+        let behind = Duration::from_millis(behind_ms.max(u64::from(is_full)));
         Ok((records.collect(), u32::try_from(bytes).unwrap_or(u32::MAX), behind))
     }
 

@@ -202,7 +202,7 @@ async fn a_server_that_is_too_old_is_refused_and_others_are_told_of() {
 async fn what_cannot_be_is_said_before_any_request() {
     for (arguments, sentence) in [
         (&[][..], "no cluster is configured: give --endpoint URL"),
-        (&["--endpoint", "http://127.0.0.1:1", "--formats", "auto"][..], "`auto` is no format of its own"),
+        (&["--endpoint", "http://127.0.0.1:1", "--formats", "auto"][..], "`auto` is none of general, "),
         (&["--role-arn", "me"][..], "an ARN of a role or user of IAM is expected"),
         (&["--retention-days", "0"][..], "0 is not in 1..=36500"),
     ] {
