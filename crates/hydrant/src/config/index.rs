@@ -168,26 +168,7 @@ impl Reader<'_> {
             return;
         }
         let mut found = OpenSearch::default();
-        let text = |value: &Value<'_>| string(value).map(|text| Some(text.to_owned()));
-        let path = |value: &Value<'_>| string(value).map(|text| Some(PathBuf::from(text)));
-        self.set(table, "endpoint", &mut found.endpoints, |value| {
-            let endpoints = texts(value)?;
-            endpoints.iter().try_for_each(|endpoint| check_endpoint(endpoint)).map(|()| endpoints)
-        });
-        self.set(table, "user", &mut found.user, text);
-        self.set(table, "password_file", &mut found.password_file, path);
-        self.set(table, "ca_file", &mut found.ca_file, path);
-        self.set(table, "identity_file", &mut found.identity_file, path);
-        self.set(table, "proxy", &mut found.proxy, |value| {
-            let proxy = string(value)?;
-            check_proxy(proxy).map(|()| Some(proxy.to_owned()))
-        });
-        self.set(table, "gzip", &mut found.gzip, boolean);
-        self.set(table, "timeout", &mut found.timeout, |value| {
-            let timeout = units::duration(string(value)?)?;
-            let fits = Some(timeout).filter(|timeout| (TIMEOUT_MIN..=TIMEOUT_MAX).contains(timeout));
-            fits.ok_or_else(|| "a time from 1s to 1h is expected".to_owned())
-        });
+        self.index_connection(table, &mut found);
         let limits = &mut found.limits;
         self.set(table, "body_size", &mut limits.body_bytes, |value| {
             let bytes = units::bytes(string(value)?)?;
@@ -239,6 +220,30 @@ fn on_or_off(text: &str, on: &str) -> Result<bool, String> {
 }
 
 impl Reader<'_> {
+    /// How the cluster is reached.
+    fn index_connection(&mut self, table: &DeTable<'_>, found: &mut OpenSearch) {
+        let text = |value: &Value<'_>| string(value).map(|text| Some(text.to_owned()));
+        let path = |value: &Value<'_>| string(value).map(|text| Some(PathBuf::from(text)));
+        self.set(table, "endpoint", &mut found.endpoints, |value| {
+            let endpoints = texts(value)?;
+            endpoints.iter().try_for_each(|endpoint| check_endpoint(endpoint)).map(|()| endpoints)
+        });
+        self.set(table, "user", &mut found.user, text);
+        self.set(table, "password_file", &mut found.password_file, path);
+        self.set(table, "ca_file", &mut found.ca_file, path);
+        self.set(table, "identity_file", &mut found.identity_file, path);
+        self.set(table, "proxy", &mut found.proxy, |value| {
+            let proxy = string(value)?;
+            check_proxy(proxy).map(|()| Some(proxy.to_owned()))
+        });
+        self.set(table, "gzip", &mut found.gzip, boolean);
+        self.set(table, "timeout", &mut found.timeout, |value| {
+            let timeout = units::duration(string(value)?)?;
+            let fits = Some(timeout).filter(|timeout| (TIMEOUT_MIN..=TIMEOUT_MAX).contains(timeout));
+            fits.ok_or_else(|| "a time from 1s to 1h is expected".to_owned())
+        });
+    }
+
     fn index_mapping(&mut self, table: &DeTable<'_>, mapping: &mut Mapping) {
         self.set(table, "dynamic", &mut mapping.dynamic, |value| match string(value)? {
             "auto" => Ok(Dynamic::Auto),
