@@ -159,11 +159,13 @@ pub fn check_endpoint(text: &str) -> Result<(), String> {
 /// # Errors
 /// Why it is none.
 pub fn check_proxy(text: &str) -> Result<(), String> {
-    let why = "`http://HOST:PORT` or `https://HOST:PORT` is expected";
-    match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => Ok(()),
-        Ok(_) | Err(_) => Err(why.to_owned()),
-    }
+    if Url::parse(text).is_ok_and(|url| is_address(&url)) { Ok(()) } else { Err(ADDRESS_EXPECTED.to_owned()) }
+}
+
+const ADDRESS_EXPECTED: &str = "`http://HOST:PORT` or `https://HOST:PORT` is expected";
+
+fn is_address(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.host_str().is_some()
 }
 
 impl Client {
@@ -315,8 +317,8 @@ impl Endpoint {
         let shown = without_user(text);
         let wrong = |why: &dyn std::fmt::Display| ClientError::Settings(format!("endpoint `{shown}`: {why}"));
         let url = Url::parse(text).map_err(|error| wrong(&error))?;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err(wrong(&"`http://HOST:PORT` or `https://HOST:PORT` is expected"));
+        if !is_address(&url) {
+            return Err(wrong(&ADDRESS_EXPECTED));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(wrong(&"a user belongs into the sign-in's settings, not into the address"));

@@ -131,7 +131,7 @@ pub(super) const KEYS: &[Key] = &[
     key("index.external_id", "", "What the role's owner asks for."),
     key("index.ca_file", "", "Certificates in PEM that are trusted beside the system's."),
     key("index.identity_file", "", "A certificate and its key in PEM, for servers that ask for one."),
-    key("index.proxy", "`HTTPS_PROXY` and its kin", "Address of a proxy."),
+    key("index.proxy", "`HTTPS_PROXY` and its kin", "Address of a proxy, with `http://` or `https://`."),
     key("index.gzip", "false", "`true` gzips what is sent: a fifth of the bytes, some more work for the server."),
     key("index.timeout", "\"60s\"", "Of a request, 1s to 1h. Afterwards it is sent again, under the same ids."),
     key("index.body_size", "\"5MiB\"", "Of a request, 4KiB to 100MiB. Where the server takes less, less is sent."),

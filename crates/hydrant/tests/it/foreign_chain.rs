@@ -30,7 +30,7 @@ use crate::verify::verified;
 const ROUNDS: u32 = 30;
 
 /// Rounds that must have been killed with a batch under way, for the run to prove anything.
-const ROUNDS_THAT_COUNT: u32 = 3;
+const ROUNDS_THAT_COUNT: u32 = 6;
 
 /// So many times the rounds, at most, until enough have met it.
 const ROUNDS_MORE: u32 = 4;

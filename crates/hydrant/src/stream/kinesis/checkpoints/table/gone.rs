@@ -12,9 +12,6 @@ use tokio::time::Instant;
 use super::row::Row;
 use crate::stream::ShardId;
 
-/// Unless configured: much longer than a listing is believed.
-pub(super) const GONE_FOR: Duration = Duration::from_secs(3_600);
-
 /// Since when listings lack shards that were delivered.
 #[derive(Debug, Default)]
 pub(super) struct Gone {
@@ -22,7 +19,8 @@ pub(super) struct Gone {
 }
 
 impl Gone {
-    /// Takes in the rows of shards that a listing lacks, and tells which of them nobody needs.
+    /// Takes in the rows of shards that a listing lacks, and tells which of them nobody needs. One that stays all the same,
+    /// since the right to remove it lacks, is told again as long after.
     /// `listed`: when the stream gave that listing.
     pub(super) fn observe<'a>(
         &mut self,
@@ -34,8 +32,12 @@ impl Gone {
         let delivered = unlisted.into_iter().filter(|row| row.delivered);
         let since = |row: &Row| (row.shard.clone(), before.get(&row.shard).copied().unwrap_or(listed));
         self.since = delivered.map(since).collect();
-        let is_long = |(_, since): &(&ShardId, &Instant)| listed.duration_since(**since) >= gone_for;
-        self.since.iter().filter(is_long).map(|(shard, _)| shard.clone()).collect()
+        let is_long = |(_, since): &(&ShardId, &mut Instant)| listed.duration_since(**since) >= gone_for;
+        let tell = |(shard, since): (&ShardId, &mut Instant)| {
+            *since = listed;
+            shard.clone()
+        };
+        self.since.iter_mut().filter(is_long).map(tell).collect()
     }
 }
 
@@ -63,5 +65,8 @@ mod tests {
         assert_eq!(after(&[&done, &other], 200), ["c"]);
         assert_eq!(after(&[&done], 299), [""; 0]);
         assert_eq!(after(&[&done], 300), ["a"]);
+        // It could not be removed.
+        assert_eq!(after(&[&done], 399), [""; 0]);
+        assert_eq!(after(&[&done], 400), ["a"]);
     }
 }

@@ -89,7 +89,6 @@ impl Keeper {
         // Before the first call nothing is known of the stream.
         let Some(start) = start else { return Ok(()) };
         let (mut rows, unlisted) = self.rows(&listed).await?;
-        self.forget(&unlisted).await;
         if listed.iter().any(|shard| !rows.iter().any(|row| row.shard == shard.id)) {
             self.insert(&listed, &rows, start).await?;
             (rows, _) = self.rows(&listed).await?;
@@ -117,6 +116,8 @@ impl Keeper {
         let wanted: Vec<Row> = wanted.collect();
         let takes = wanted.into_iter().map(|row| take(&self.shared, row, start));
         let taken: Vec<Result<(), Error>> = stream::iter(takes).buffer_unordered(REQUESTS_MAX).collect().await;
+        // Leases first: a row too many harms nobody.
+        self.forget(&unlisted).await;
         taken.into_iter().collect()
     }
 

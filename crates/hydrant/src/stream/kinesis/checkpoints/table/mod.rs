@@ -54,8 +54,8 @@ pub(crate) struct Settings {
 /// What a lease lasts unless configured.
 pub(crate) const LEASE_DEFAULT: Duration = Duration::from_secs(10);
 
-/// How long a shard is gone before its row is removed, unless configured.
-pub(crate) const GONE_FOR_DEFAULT: Duration = gone::GONE_FOR;
+/// Much longer than a listing is believed.
+pub(crate) const GONE_FOR_DEFAULT: Duration = Duration::from_secs(3_600);
 
 /// Leases on the shards of one stream. Given back by [`close`](Table::close), or when it is dropped, as far as the
 /// runtime lives on.
