@@ -3,6 +3,7 @@
 //! One bad action refuses a whole body, so each is checked before it goes into one: the id's length, the index's name, a
 //! source on one line. A body is full by its real bytes, or by count.
 
+use bytes::{BufMut, BytesMut};
 use hydrant_transform::document::Reason;
 
 /// The server refuses a longer id, and with it the whole request.
@@ -86,7 +87,7 @@ pub struct BodyLimits {
 /// Some documents of a call, ready to be sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
-    pub bytes: Vec<u8>,
+    pub bytes: BytesMut,
     /// Places of its documents in the call, in the order of the body.
     pub documents: Vec<usize>,
 }
@@ -164,12 +165,14 @@ fn even_bytes(sizes: &[(usize, usize)], limits: BodyLimits, connections: usize) 
 }
 
 impl Planned {
-    pub(crate) fn body(self, actions: &[Action<'_>], operation: Operation) -> Body {
-        let mut bytes = Vec::with_capacity(self.bytes);
+    /// In memory that is free again, whose pages are there already.
+    pub(crate) fn body(self, actions: &[Action<'_>], operation: Operation, mut bytes: BytesMut) -> Body {
+        bytes.clear();
+        bytes.reserve(self.bytes);
         for action in self.documents.iter().filter_map(|place| actions.get(*place)) {
             write_action_line(&mut bytes, action, operation);
-            bytes.extend_from_slice(action.source);
-            bytes.push(b'\n');
+            bytes.put_slice(action.source);
+            bytes.put_u8(b'\n');
         }
         Body { bytes, documents: self.documents }
     }
@@ -182,20 +185,21 @@ pub fn bodies(
     operation: Operation,
     limits: BodyLimits,
 ) -> Vec<Body> {
-    plan(actions, places, operation, limits, 1).into_iter().map(|planned| planned.body(actions, operation)).collect()
+    let planned = plan(actions, places, operation, limits, 1).into_iter();
+    planned.map(|planned| planned.body(actions, operation, BytesMut::new())).collect()
 }
 
 /// `{"create":{"_index":"…","_id":"…"}}` and its newline.
-fn write_action_line(out: &mut Vec<u8>, action: &Action<'_>, operation: Operation) {
-    out.extend_from_slice(b"{\"");
-    out.extend_from_slice(operation.name().as_bytes());
-    out.extend_from_slice(b"\":{\"_index\":");
+fn write_action_line(out: &mut BytesMut, action: &Action<'_>, operation: Operation) {
+    out.put_slice(b"{\"");
+    out.put_slice(operation.name().as_bytes());
+    out.put_slice(b"\":{\"_index\":");
     write_string(out, action.index);
     if let Some(id) = action.id {
-        out.extend_from_slice(b",\"_id\":");
+        out.put_slice(b",\"_id\":");
         write_string(out, id);
     }
-    out.extend_from_slice(b"}}\n");
+    out.put_slice(b"}}\n");
 }
 
 /// Whether a text stands in JSON as it is.
@@ -208,13 +212,13 @@ fn string_bytes(text: &str) -> usize {
     if is_plain(text) { text.len() + 2 } else { serde_json::Value::from(text).to_string().len() }
 }
 
-fn write_string(out: &mut Vec<u8>, text: &str) {
+fn write_string(out: &mut BytesMut, text: &str) {
     if is_plain(text) {
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
+        out.put_u8(b'"');
+        out.put_slice(text.as_bytes());
+        out.put_u8(b'"');
     } else {
-        out.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
+        out.put_slice(serde_json::Value::from(text).to_string().as_bytes());
     }
 }
 
@@ -249,7 +253,7 @@ mod tests {
         let bytes: usize = actions.iter().map(|action| action_bytes(action, Operation::Create)).sum();
         assert_eq!(whole[0].bytes.len(), bytes);
         let again = bodies(&actions, [4], Operation::Index, BodyLimits { bytes: 9, documents: 1 });
-        assert_eq!(again[0].bytes, b"{\"index\":{\"_index\":\"a\",\"_id\":\"5\"}}\n{}\n");
+        assert_eq!(&again[0].bytes[..], b"{\"index\":{\"_index\":\"a\",\"_id\":\"5\"}}\n{}\n");
     }
 
     #[test]
@@ -273,7 +277,7 @@ mod tests {
         assert_eq!(planned(3_000, 5_000_000, 5_000, 2), [751, 751, 751, 747]);
         assert_eq!(planned(0, 5_000_000, 5_000, 2), [0_usize; 0]);
         let body = plan(&actions, 0..7, Operation::Create, BodyLimits { bytes: 9_999, documents: 9 }, 2).remove(0);
-        let (bytes, body) = (body.bytes, body.body(&actions, Operation::Create));
+        let (bytes, body) = (body.bytes, body.body(&actions, Operation::Create, BytesMut::new()));
         assert_eq!((body.bytes.len(), body.bytes.capacity()), (bytes, bytes));
     }
 

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use reqwest::{Certificate, Identity, Proxy, Url};
@@ -204,10 +205,10 @@ impl Client {
         method: Method,
         path: &str,
         content_type: &'static str,
-        body: Vec<u8>,
+        body: impl Into<Bytes>,
     ) -> Result<Answer, ClientError> {
         let endpoint = self.pick();
-        let request = self.request(endpoint, method, path, content_type, body);
+        let request = self.request(endpoint, method, path, content_type, body.into());
         #[cfg(feature = "aws")]
         let request = match &self.auth {
             Auth::SigV4(signer) => signer.sign(request).await.map_err(ClientError::SignIn)?,
@@ -239,7 +240,7 @@ impl Client {
         method: Method,
         path: &str,
         content_type: &'static str,
-        body: Vec<u8>,
+        body: Bytes,
     ) -> Request {
         let mut url = endpoint.url.clone();
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
@@ -263,7 +264,7 @@ impl Client {
             request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
             let body = if self.gzip {
                 request.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-                gzip(&body)
+                gzip(&body).into()
             } else {
                 body
             };

@@ -2,6 +2,8 @@
 
 mod size;
 
+mod spare;
+
 mod truncated;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,6 +13,7 @@ use hydrant_transform::document::{Outcome, Reason};
 use reqwest::Method;
 
 use self::size::{BODY_BYTES_MIN, BodySize};
+use self::spare::Spare;
 use self::truncated::truncated;
 use crate::answer::{self, ErrorInfo, FILTER_PATH};
 use crate::bulk::{Action, Body, BodyLimits, Operation, Target, action_bytes, bodies, check, plan};
@@ -77,6 +80,7 @@ pub struct Writer {
     /// Requests at a time: halved where the server is busy.
     width: AtomicUsize,
     answered: AtomicUsize,
+    spare: Spare,
 }
 
 /// What one request says of its documents.
@@ -94,6 +98,7 @@ impl Writer {
             size: BodySize::new(limits.body_bytes),
             width: AtomicUsize::new(width),
             answered: AtomicUsize::new(0),
+            spare: Spare::new(width, limits.body_bytes),
         }
     }
 
@@ -120,8 +125,10 @@ impl Writer {
         let (operation, width) = (self.limits.operation, self.width());
         let planned = plan(actions, sound, operation, self.body_limits(), width);
         // A body is made when it is sent, so that there are no more than connections.
-        let sending =
-            planned.into_iter().map(|body| async { self.settle(actions, body.body(actions, operation)).await });
+        let sending = planned.into_iter().map(|planned| async {
+            let body = planned.body(actions, operation, self.spare.take());
+            self.settle(actions, body).await
+        });
         let mut sent = stream::iter(sending).buffer_unordered(width);
         while let Some(told) = sent.next().await {
             for (place, outcome) in told {
@@ -216,8 +223,10 @@ impl Writer {
         // Else it waits a minute for a shard, and the client has given up when it tells why. Serverless takes this, too.
         let timeout = self.client.timeout().as_millis() / 2;
         let path = format!("/_bulk?filter_path={FILTER_PATH}&timeout={timeout}ms{require_alias}");
-        let sent_bytes = bytes.len();
-        let Answer { status, body } = match self.client.send(Method::POST, &path, "application/x-ndjson", bytes).await {
+        let (sent_bytes, bytes) = (bytes.len(), bytes.freeze());
+        let answer = self.client.send(Method::POST, &path, "application/x-ndjson", bytes.clone()).await;
+        self.spare.give(bytes);
+        let Answer { status, body } = match answer {
             Ok(answer) => answer,
             // Nothing was sent: somebody has to mend the credentials.
             Err(error @ ClientError::SignIn(_)) => {

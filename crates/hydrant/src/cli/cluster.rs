@@ -1,14 +1,19 @@
 //! A cluster's client from its configuration: what the sign-in needs is fetched here, and what its templates say.
 
 use anyhow::Result;
-use hydrant_opensearch::{Service, Settings};
+use hydrant_opensearch::{Client, Service, Settings};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigError};
 use crate::index::opensearch::template::{Dynamic, Wanted};
 
 /// What the client needs.
 pub(super) async fn settings(cluster: &config::OpenSearch) -> Result<Settings> {
-    let settings = cluster.settings().map_err(anyhow::Error::msg)?;
+    let wrong = |problem: String| ConfigError { problems: vec![problem] };
+    let settings = cluster.settings().map_err(wrong)?;
+    if settings.ca_file.is_some() || settings.identity_file.is_some() {
+        // Made to be told what is wrong with the files.
+        Client::new(&settings).map_err(|error| wrong(error.to_string()))?;
+    }
     #[cfg(feature = "aws")]
     let settings = match &cluster.sign {
         Some(sign) => {

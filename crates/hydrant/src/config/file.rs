@@ -12,7 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{KEYS, nearest};
-use super::{Config, ConfigError, FormatChoice, Tail, default_naming};
+use super::{Config, ConfigError, FormatChoice, Listen, Tail, default_naming};
 
 pub(super) fn read(text: &str) -> Result<Config, ConfigError> {
     let mut config = Config::default_with(default_naming()?);
@@ -118,10 +118,10 @@ impl Reader<'_> {
         }
         if let Some(backup) = table(root, "backup") {
             self.place(backup, &mut config.backup);
+            self.backup_apart(backup, config);
         }
         if let Some(listen) = table(root, "listen") {
-            self.set(listen, "rest", &mut config.listen.rest, address);
-            self.set(listen, "page", &mut config.listen.page, address);
+            self.listen(listen, config);
         }
         if let Some(log) = table(root, "log") {
             self.set(log, "format", &mut config.log.format, |value| super::log::format(string(value)?));
@@ -148,6 +148,25 @@ impl Reader<'_> {
         let mut formats = formats.chain(config.transform.format);
         if formats.any(|format| format == Format::Pattern) && config.transform.patterns.is_empty() {
             self.problem(0, "the format `pattern` needs a `[[pattern]]` table");
+        }
+    }
+
+    /// Both keep their objects in folders of one layout, and `replay` would take each for the other's.
+    fn backup_apart(&mut self, backup: &DeTable<'_>, config: &Config) {
+        if config.backup.as_ref().is_some_and(|place| *place == config.failed_place()) {
+            let at = backup.get("to").map_or(0, |value| value.span().start);
+            self.problem(at, "`to`: failed documents are kept there");
+        }
+    }
+
+    fn listen(&mut self, listen: &DeTable<'_>, config: &mut Config) {
+        self.set(listen, "rest", &mut config.listen.rest, address);
+        self.set(listen, "page", &mut config.listen.page, address);
+        let Listen { rest, page } = config.listen;
+        if rest == page && page.port() != 0 {
+            let key = if listen.get("page").is_some() { "page" } else { "rest" };
+            let at = listen.get(key).map_or(0, |value| value.span().start);
+            self.problem(at, format_args!("`rest` and `page` are both {page}"));
         }
     }
 

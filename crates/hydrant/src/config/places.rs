@@ -146,6 +146,20 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_backup_is_kept_apart_from_failed_documents() {
+        for text in [
+            "[failed]\nto = \"x\"\n[backup]\nto = \"x\"",
+            "[backup]\nto = \"d/failed\"\n[failed]\nto = \"d/failed/\"",
+            "data = \"d\"\n\n[backup]\nto = \"d/failed\"",
+        ] {
+            let error = Config::parse(text).unwrap_err();
+            let line = 1 + text[..text.rfind("[backup]").unwrap()].matches('\n').count() + 1;
+            assert_eq!(error.problems, [format!("line {line}: `to`: failed documents are kept there")]);
+        }
+        assert!(Config::parse("data = \"d\"\n[backup]\nto = \"d/backup\"").is_ok());
+    }
+
     #[cfg(feature = "aws")]
     #[test]
     fn buckets() {

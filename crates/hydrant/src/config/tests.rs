@@ -145,6 +145,10 @@ fn an_address_that_is_not_loopback_is_refused_with_its_line() {
         ]
     );
     assert!(problems("[listen]\nrest = \"127.0.0.2:0\"\npage = \"[::1]:0\"\n").is_empty());
+    assert!(problems("[listen]\nrest = \"127.0.0.1:0\"\npage = \"127.0.0.1:0\"\n").is_empty());
+    let both = "`rest` and `page` are both 127.0.0.1:";
+    assert_eq!(problems("[listen]\n\npage = \"127.0.0.1:9200\"\n"), [format!("line 3: {both}9200")]);
+    assert_eq!(problems("[listen]\nrest = \"127.0.0.1:5601\"\n"), [format!("line 2: {both}5601")]);
 }
 
 #[test]

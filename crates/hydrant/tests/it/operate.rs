@@ -151,6 +151,27 @@ fn the_command_line_goes_before_the_file_and_the_end_is_said_in_the_same_form() 
     assert!(code == Some(2) && stderr.contains("`loud` is none of"), "{stderr}");
 }
 
+#[test]
+fn a_file_that_the_configuration_names_and_that_is_not_there_is_a_problem_of_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("hydrant.toml");
+    let empty = folder.path().join("empty.pem");
+    fs::write(&empty, "").unwrap();
+    let cluster = "[index]\nengine = \"opensearch\"\nendpoint = \"https://127.0.0.1:1\"\n";
+    for (keys, says) in [
+        ("user = \"u\"\npassword_file = \"/no/such/password\"\n".to_owned(), "the password file /no/such/password"),
+        (format!("ca_file = {empty:?}\n"), "the file holds no certificate"),
+        ("identity_file = \"/no/such/identity\"\n".to_owned(), "client certificate /no/such/identity"),
+    ] {
+        fs::write(&config, format!("{cluster}{keys}")).unwrap();
+        for command_line in [&["run"][..], &["setup", "opensearch"]] {
+            let output = command().args(command_line).arg("--config").arg(&config).output().unwrap();
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            assert!(output.status.code() == Some(2) && stderr.contains(says), "{command_line:?}: {stderr}");
+        }
+    }
+}
+
 /// The failure table of docs/operate.md: what it says is proved by tests that are there.
 #[test]
 fn each_row_of_the_failure_table_names_a_test_that_exists() {

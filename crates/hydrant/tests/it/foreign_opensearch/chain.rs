@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use hydrant_opensearch::Method;
 use serde_json::{Value, json};
 
-use super::{LOOK, page, until};
+use super::{LOOK, page};
 use crate::program::{PATIENCE, Program};
 use crate::server::Server;
 
@@ -84,7 +84,11 @@ impl Chain {
 
     /// Waits until delivery pauses and says this on `/health`.
     pub(super) async fn pauses(&self, says: &str) {
-        until(says, async || self.metric("paused") == 1 && page(&self.program, "health").contains(says)).await;
+        let start = tokio::time::Instant::now();
+        while !(self.metric("paused") == 1 && page(&self.program, "health").contains(says)) {
+            assert!(start.elapsed() < 3 * PATIENCE, "waited in vain for {says:?}: {}", self.state());
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Waits until every entry is delivered, and nothing is said to be wrong any more.
@@ -97,10 +101,17 @@ impl Chain {
                 && !page(&self.program, "health").contains("cannot ")
         };
         while !is_settled() {
-            let state = || format!("{}\n{}", page(&self.program, "health"), page(&self.program, "metrics"));
-            assert!(start.elapsed() < 3 * PATIENCE, "waited in vain for the end of {entries} entries: {}", state());
+            assert!(
+                start.elapsed() < 3 * PATIENCE,
+                "waited in vain for the end of {entries} entries: {}",
+                self.state()
+            );
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    fn state(&self) -> String {
+        format!("{}\n{}", page(&self.program, "health"), page(&self.program, "metrics"))
     }
 
     /// One number of `/metrics`.
