@@ -48,6 +48,12 @@ impl Service {
             Service::Aoss => "aoss",
         }
     }
+
+    /// How its requests are signed.
+    #[cfg(feature = "aws")]
+    pub fn signing(self) -> hydrant_aws::Service {
+        hydrant_aws::Service { names_digest: self == Service::Aoss, ..hydrant_aws::Service::usual(self.name()) }
+    }
 }
 
 /// How a request is signed.
@@ -61,7 +67,7 @@ pub enum Auth {
     File(Arc<PasswordFile>),
     /// As Amazon's services ask for it.
     #[cfg(feature = "aws")]
-    SigV4(std::sync::Arc<crate::sigv4::Signer>),
+    SigV4(Arc<hydrant_aws::Signer>),
 }
 
 /// How a cluster is reached.

@@ -17,8 +17,9 @@ pub mod client;
 
 mod sign_in;
 
+#[cfg(test)]
 #[cfg(feature = "aws")]
-pub mod sigv4;
+mod sigv4;
 
 mod writer;
 

@@ -24,6 +24,8 @@ pub mod record;
 
 pub mod carrier;
 
+pub mod failed;
+
 pub mod firehose;
 
 mod blocks;

@@ -56,6 +56,15 @@ impl<D> Result<D> {
     }
 }
 
+/// Bytes of the response, at most.
+pub fn serialized_bytes(answers: &[Answer]) -> usize {
+    let bytes = |answer: &Answer| match &answer.result {
+        Result::Ok(data) => entry_bytes(&answer.record_id) + data_bytes(data),
+        Result::Dropped | Result::ProcessingFailed => entry_bytes(&answer.record_id),
+    };
+    FRAME_BYTES + answers.iter().map(bytes).sum::<usize>()
+}
+
 /// The response of the function.
 pub fn serialize(answers: &[Answer]) -> Vec<u8> {
     let bytes = |answer: &Answer| match &answer.result {

@@ -21,6 +21,6 @@ pub mod marked;
 
 mod plan;
 
-pub use answer::{ANSWER_BYTES_MAX, Answer, Result, serialize};
+pub use answer::{ANSWER_BYTES_MAX, Answer, Result, serialize, serialized_bytes};
 pub use event::{Event, EventError, InputRecord, read_event};
 pub use plan::{Again, Destination, Failed, Plan, PlanError, Planner, Settings, Target, batches, plan};

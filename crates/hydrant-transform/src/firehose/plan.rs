@@ -62,6 +62,8 @@ pub struct Plan<A = Vec<Answer>> {
 /// A finished document, in a record of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Again {
+    /// The record of the event that it came from.
+    pub record_idx: usize,
     /// The document's id, so that documents spread over shards.
     pub partition_key: String,
     pub data: Vec<u8>,
@@ -69,6 +71,8 @@ pub struct Again {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
+    /// The record of the event that it came from.
+    pub record_idx: usize,
     pub failure: Failure,
     /// An envelope of just the log event that it came from.
     pub raw: Vec<u8>,
@@ -97,6 +101,7 @@ pub struct Planner<'s> {
     lines: LineTransformer<'s>,
     /// Of the answer so far, with an entry for each record.
     bytes: usize,
+    record_idx: usize,
     /// A record, decoded.
     decoded: Vec<u8>,
     /// What it is answered with.
@@ -107,7 +112,15 @@ pub struct Planner<'s> {
 impl<'s> Planner<'s> {
     pub fn new(settings: &'s Settings) -> Planner<'s> {
         let lines = LineTransformer::new(&settings.options);
-        Planner { settings, lines, bytes: 0, decoded: Vec::new(), answer: Vec::new(), plan: Plan::default() }
+        Planner {
+            settings,
+            lines,
+            bytes: 0,
+            record_idx: 0,
+            decoded: Vec::new(),
+            answer: Vec::new(),
+            plan: Plan::default(),
+        }
     }
 
     /// Plans the answer to an event.
@@ -146,7 +159,7 @@ impl<'s> Planner<'s> {
         if bytes > max {
             return Err(PlanError::AnswerLimit { records: event.records.len(), bytes, max });
         }
-        self.bytes = bytes;
+        (self.bytes, self.record_idx) = (bytes, 0);
         Ok(())
     }
 
@@ -158,6 +171,7 @@ impl<'s> Planner<'s> {
             None => Result::ProcessingFailed,
         };
         self.decoded = decoded;
+        self.record_idx += 1;
         result
     }
 
@@ -290,7 +304,7 @@ impl<'s> Planner<'s> {
     }
 
     fn again(&mut self, id: &str, data: Vec<u8>) {
-        self.plan.again.push(Again { partition_key: id.to_owned(), data });
+        self.plan.again.push(Again { record_idx: self.record_idx, partition_key: id.to_owned(), data });
     }
 
     fn fail(&mut self, record: &InputRecord<'_>, transformed: &Transformed, failure: Failure) {
@@ -298,7 +312,8 @@ impl<'s> Planner<'s> {
             .event_idx
             .map(|event_idx| raw_envelope(transformed, event_idx, failure.ordinal))
             .unwrap_or_default();
-        self.plan.failed.push(Failed { failure, raw, arrival_ms: record.arrival_ms });
+        let (record_idx, arrival_ms) = (self.record_idx, record.arrival_ms);
+        self.plan.failed.push(Failed { record_idx, failure, raw, arrival_ms });
     }
 }
 

@@ -192,7 +192,7 @@ fn finished_documents_that_share_a_record_or_are_gzipped_are_not_lost() {
 
 #[test]
 fn calls_keep_to_count_and_bytes() {
-    let of = |bytes: usize| Again { partition_key: "k".into(), data: vec![0; bytes] };
+    let of = |bytes: usize| Again { record_idx: 0, partition_key: "k".into(), data: vec![0; bytes] };
     let small: Vec<Again> = (0..1_200).map(|_| of(9)).collect();
     for target in [Target::Firehose, Target::Kinesis] {
         let calls = batches(small.clone(), target);

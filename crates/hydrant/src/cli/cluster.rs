@@ -50,8 +50,8 @@ mod signed {
     use aws_config::sts::AssumeRoleProvider;
     use aws_credential_types::provider::SharedCredentialsProvider;
     use aws_smithy_http_client::proxy::ProxyConfig;
+    use hydrant_aws::Signer;
     use hydrant_opensearch::Auth;
-    use hydrant_opensearch::sigv4::Signer;
 
     use crate::aws;
     use crate::config::Sign;
@@ -81,6 +81,6 @@ mod signed {
             }
             None => config.credentials_provider().ok_or_else(|| anyhow!("AWS's SDK has no credentials provider"))?,
         };
-        Ok(Auth::SigV4(Arc::new(Signer::new(*service, region, provider))))
+        Ok(Auth::SigV4(Arc::new(Signer::new(service.signing(), region, provider))))
     }
 }

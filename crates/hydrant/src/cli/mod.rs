@@ -11,7 +11,16 @@ mod cluster;
 
 mod connect;
 
+mod cost;
+
 mod digest;
+
+#[cfg(feature = "aws")]
+mod doctor;
+
+#[cfg(not(feature = "aws"))]
+#[path = "doctor/lacking.rs"]
+mod doctor;
 
 mod explain;
 
@@ -23,6 +32,8 @@ mod input;
 
 #[cfg(feature = "aws")]
 mod kinesis;
+
+mod lambda;
 
 mod log;
 
@@ -98,6 +109,10 @@ enum Command {
     Explain(Explain),
     /// Offer what failed to the index once more, by the present rules
     Replay(Box<replay::Arguments>),
+    /// Look at every hop of the chain on AWS, and say what is wrong, why it matters and which command mends it
+    Doctor(Box<doctor::Arguments>),
+    /// Say what both chains of AWS cost a month, hop by hop, by a price table of your own if you like
+    Cost(Box<cost::Arguments>),
     /// Put what Hydrant needs into other programs
     #[command(subcommand)]
     Setup(SetupCommand),
@@ -237,6 +252,9 @@ enum ConfigCommand {
         /// Ask stream, index and failed/ too, before the first record is read, and change nothing there
         #[arg(long)]
         connect: bool,
+        /// Check the HYDRANT_ variables of the environment, as the Lambda function reads them, and print what they come to
+        #[arg(long, conflicts_with_all = ["config", "connect"])]
+        lambda: bool,
     },
     /// Print every key with its default
     Reference,
@@ -340,6 +358,11 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
         }
     };
+    if let Command::Doctor(asked) = &arguments.command {
+        // Its exit code goes by what it finds.
+        log::start(arguments.log(Log::default()));
+        return doctor::main(asked);
+    }
     match dispatch(&arguments) {
         Ok(Ended::Done) => ExitCode::SUCCESS,
         Ok(Ended::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
@@ -361,7 +384,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<Ended> {
     }
     log::start(log);
     match &arguments.command {
-        Command::Run(_) => {}
+        Command::Run(_) | Command::Doctor(_) => {}
         Command::Transform(arguments) => transform::transform(arguments)?,
         Command::Digest(arguments) => digest::digest(arguments)?,
         Command::Test(arguments) => cases::test(&arguments.folder, arguments.update)?,
@@ -369,8 +392,10 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<Ended> {
         Command::Explain(arguments) => explain::explain(arguments)?,
         Command::Setup(SetupCommand::Opensearch(arguments)) => setup::opensearch(arguments)?,
         Command::Replay(arguments) => return replay::replay(arguments),
-        Command::Config(ConfigCommand::Check { config, connect: true }) => connect::connect(config.as_deref())?,
-        Command::Config(ConfigCommand::Check { config, connect: false }) => {
+        Command::Cost(arguments) => cost::cost(arguments)?,
+        Command::Config(ConfigCommand::Check { lambda: true, .. }) => lambda::check()?,
+        Command::Config(ConfigCommand::Check { config, connect: true, .. }) => connect::connect(config.as_deref())?,
+        Command::Config(ConfigCommand::Check { config, .. }) => {
             let config = Config::load(config.as_deref())?;
             output::line(&config.describe())?;
         }

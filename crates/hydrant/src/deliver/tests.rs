@@ -25,7 +25,6 @@ fn a_slice_is_bounded_by_what_its_records_inflate_to() {
     let record = |data: &bytes::Bytes| stream::Record {
         position: stream::Position(String::new()),
         sequence_number: String::new(),
-        sub_sequence_number: 0,
         arrival_ms: 0,
         partition_key: String::new(),
         explicit_hash_key: None,

@@ -154,9 +154,8 @@ pub struct Appended {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     pub position: Position,
+    /// Its own in its shard: a record of several that one record of Kinesis holds has its place in it behind a slash.
     pub sequence_number: String,
-    /// Place within an aggregated Kinesis record, 0 elsewhere.
-    pub sub_sequence_number: u64,
     /// When the stream took it, milliseconds since 1970 UTC.
     pub arrival_ms: i64,
     pub partition_key: String,

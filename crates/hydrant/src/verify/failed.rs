@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::entry::{Hop, State};
 use super::ledger::At;
 use super::{Error, Ledger, Patience, fields};
-use crate::deliver::failed::{Listed, PREFIXES, Store};
+use crate::deliver::failed::{INDEX, Listed, PROCESSING, Store};
 use crate::deliver::replay::OBJECT_BYTES_MAX;
 
 /// What failed/ held.
@@ -38,7 +38,7 @@ pub async fn take(
     progress: &mut dyn FnMut(&FailedAccount),
 ) -> Result<FailedAccount, Error> {
     let mut account = FailedAccount::default();
-    for prefix in PREFIXES {
+    for prefix in [PROCESSING, INDEX] {
         let table = ledger.table(Hop::Failed, prefix);
         let mut after: Option<String> = None;
         loop {

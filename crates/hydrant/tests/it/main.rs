@@ -9,7 +9,13 @@ mod bad_input;
 mod conformance;
 
 #[cfg(test)]
+mod cost;
+
+#[cfg(test)]
 mod crash;
+
+#[cfg(test)]
+mod doctor;
 
 #[cfg(test)]
 mod end;

@@ -13,12 +13,13 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use futures_util::future::BoxFuture;
 use futures_util::stream::{StreamExt, TryStreamExt};
 use futures_util::{FutureExt, TryFutureExt};
+use hydrant_transform::failed::version_line;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential};
 use object_store::path::Path;
 use object_store::{ClientOptions, CredentialProvider, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
 use tokio::sync::OnceCell;
 
-use super::directory::{check_version, version_line};
+use super::directory::check_version;
 use super::{LISTED_MAX, Listed, Objects};
 
 const RETRIES_MAX: usize = 1;

@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use hydrant_transform::failed::{VERSION, version_line};
 use serde::Deserialize;
 
 use super::{LISTED_MAX, Listed, MARKER, Objects};
-
-const VERSION: u32 = 1;
 
 const TEMPORARY: &str = ".tmp";
 
@@ -158,10 +157,6 @@ fn make_folders(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-pub(super) fn version_line() -> Vec<u8> {
-    format!("{{\"version\":{VERSION}}}\n").into_bytes()
 }
 
 pub(super) fn check_version(marker: &Path, bytes: &[u8]) -> Result<(), OpenError> {

@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hydrant_transform::document::{DocumentId, Reason};
 use hydrant_transform::entry::Format;
+use hydrant_transform::failed::{LineParts, write_line};
 use hydrant_transform::record::{Failure, Options, Transformed, joined_envelope, raw_envelope, transform};
-use serde::Serialize;
 
 use super::Kind;
 use crate::deliver::batch::CameFrom;
@@ -52,99 +52,6 @@ impl Loss {
 
     pub(super) fn kind(&self) -> Kind {
         if self.refused.is_some() { Kind::Index } else { Kind::Processing }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ProcessingLine<'a> {
-    raw_data: &'a str,
-    error_code: &'a str,
-    error_message: &'a str,
-    attempts_made: u32,
-    arrival_timestamp: i64,
-    attempt_ending_timestamp: i64,
-    es_document_id: &'a str,
-    ordinal: u32,
-    format: Option<&'static str>,
-    reason_code: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct IndexLine<'a> {
-    attempts_made: u32,
-    arrival_timestamp: i64,
-    error_code: &'a str,
-    error_message: &'a str,
-    attempt_ending_timestamp: i64,
-    es_document_id: &'a str,
-    es_index_name: &'a str,
-    es_type_name: &'a str,
-    raw_data: &'a str,
-    ordinal: u32,
-    format: Option<&'static str>,
-    reason_code: &'a str,
-}
-
-/// `errorCode` of what could not become a document.
-pub(in crate::deliver) const TRANSFORM_FAILED: &str = "Hydrant.TransformFailed";
-
-/// What a line says.
-pub(in crate::deliver) struct LineParts<'a> {
-    /// In base64.
-    pub(in crate::deliver) raw_data: &'a str,
-    pub(in crate::deliver) reason: &'a Reason,
-    pub(in crate::deliver) arrival_ms: i64,
-    pub(in crate::deliver) now_ms: i64,
-    pub(in crate::deliver) id: &'a DocumentId,
-    pub(in crate::deliver) ordinal: u32,
-    pub(in crate::deliver) format: Option<Format>,
-    /// Where the index refused it: the name of the index, and how often it was offered.
-    pub(in crate::deliver) refused: Option<(&'a str, u32)>,
-}
-
-/// Adds a line.
-pub(in crate::deliver) fn write_line(out: &mut Vec<u8>, parts: &LineParts<'_>) {
-    let LineParts { raw_data, reason, arrival_ms, now_ms, id, ordinal, format, refused } = *parts;
-    let format = format.map(Format::name);
-    let line = match refused {
-        None => serde_json::to_writer(
-            &mut *out,
-            &ProcessingLine {
-                raw_data,
-                error_code: TRANSFORM_FAILED,
-                error_message: &reason.message,
-                attempts_made: 1,
-                arrival_timestamp: arrival_ms,
-                attempt_ending_timestamp: now_ms,
-                es_document_id: id.as_str(),
-                ordinal,
-                format,
-                reason_code: &reason.code,
-            },
-        ),
-        Some((es_index_name, attempts_made)) => serde_json::to_writer(
-            &mut *out,
-            &IndexLine {
-                attempts_made,
-                arrival_timestamp: arrival_ms,
-                error_code: "400",
-                error_message: &reason.message,
-                attempt_ending_timestamp: now_ms,
-                es_document_id: id.as_str(),
-                es_index_name,
-                es_type_name: "",
-                raw_data,
-                ordinal,
-                format,
-                reason_code: &reason.code,
-            },
-        ),
-    };
-    match line {
-        Ok(()) => out.push(b'\n'),
-        Err(error) => unreachable!("plain strings and numbers are JSON: {error}"),
     }
 }
 

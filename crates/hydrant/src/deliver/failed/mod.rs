@@ -36,11 +36,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use hydrant_transform::failed::timed_name;
+pub use hydrant_transform::failed::{INDEX, MARKER, PROCESSING};
 use hydrant_transform::record::Failure;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 #[cfg(feature = "aws")]
 pub use bucket::{Bucket, BucketPlace};
@@ -51,10 +50,6 @@ use super::write::Rejected;
 use super::{Delivery, Error};
 use crate::stream::{Record, ShardId};
 use line::Loss;
-pub(super) use line::{LineParts, TRANSFORM_FAILED, write_line};
-
-/// Names the object that says which version failed/ has.
-pub const MARKER: &str = "hydrant-failed.json";
 
 /// How many keys one call of [`Objects::list`] answers at most.
 pub const LISTED_MAX: usize = 1000;
@@ -93,14 +88,11 @@ pub(super) enum Kind {
     Index,
 }
 
-/// What the keys of both kinds of objects begin with, before a slash.
-pub const PREFIXES: [&str; 2] = ["processing-failed", "AmazonOpenSearchService-failed"];
-
 impl Kind {
     pub(super) fn prefix(self) -> &'static str {
         match self {
-            Kind::Processing => PREFIXES[0],
-            Kind::Index => PREFIXES[1],
+            Kind::Processing => PROCESSING,
+            Kind::Index => INDEX,
         }
     }
 }
@@ -264,24 +256,4 @@ fn key(kind: Kind, shard: &ShardId, begin: &Begin) -> String {
 pub(super) fn object_name(shard: &ShardId, begin: &Begin) -> String {
     let after = begin.after.as_ref().map_or("", |position| position.0.as_str());
     timed_name(begin.arrival_ms, [&shard.0, after, &begin.sequence_number], begin.term)
-}
-
-/// A name in Firehose's layout: its time, and a uuid made of the parts.
-/// `term`: of its holder; 0 where it has none.
-pub(super) fn timed_name(time_ms: i64, parts: [&str; 3], term: u64) -> String {
-    let arrival = Timestamp::from_millisecond(time_ms).unwrap_or_default().to_zoned(TimeZone::UTC);
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    if term > 0 {
-        hash.update(term.to_be_bytes());
-    }
-    let digest: [u8; 32] = hash.finalize().into();
-    let mut bytes = [0; 16];
-    bytes.iter_mut().zip(digest).for_each(|(byte, hashed)| *byte = hashed);
-    let uuid = uuid::Builder::from_custom_bytes(bytes).into_uuid();
-    let (folder, second) = (arrival.strftime("%Y/%m/%d/%H"), arrival.strftime("%Y-%m-%d-%H-%M-%S"));
-    format!("{folder}/hydrant-1-{second}-{uuid}")
 }

@@ -31,7 +31,6 @@ fn record(data: Vec<u8>) -> Record {
     Record {
         position: Position("8".into()),
         sequence_number: "8".into(),
-        sub_sequence_number: 0,
         arrival_ms: ARRIVAL_MS,
         partition_key: "key".into(),
         explicit_hash_key: None,

@@ -13,7 +13,7 @@ use hydrant_transform::entry::Format;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::deliver::failed::{LineParts, TRANSFORM_FAILED, write_line};
+use hydrant_transform::failed::{LineParts, TRANSFORM_FAILED, write_line};
 
 /// An entry that failed again.
 pub(super) struct Again {

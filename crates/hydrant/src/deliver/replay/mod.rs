@@ -35,7 +35,7 @@ use hydrant_transform::document::Reason;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::failed::{self, Kind, Listed, Objects, timed_name};
+use super::failed::{self, Kind, Listed, Objects};
 use super::{backup, retry};
 use crate::clock::Clock;
 use crate::index;
@@ -45,6 +45,7 @@ pub use entries::Rules;
 use entries::{Entry, Lost, Part};
 pub use filter::Filter;
 use hydrant_transform::envelope::gzip::Compressor;
+use hydrant_transform::failed::timed_name;
 pub use object::OBJECT_BYTES_MAX;
 use object::{Content, Object, Text};
 pub use progress::{Counts, Progress, ProgressError, ProgressFile};

@@ -126,7 +126,6 @@ pub(super) fn decode(frame: &Bytes, head: &Head, shard_idx: u32) -> Option<(Reco
     let record = Record {
         position: sequence::position(shard_idx, head.counter),
         sequence_number: sequence::write(shard_idx, head.counter),
-        sub_sequence_number: 0,
         arrival_ms: head.arrival_ms,
         partition_key,
         explicit_hash_key,

@@ -2,13 +2,11 @@
 //!
 //! Limits that are kept, from AWS's pages on quotas and on `GetRecords` and `PutRecords`: five reads a second and 2 MB/s
 //! for each shard, 500 records and 10 MiB an append, a record as large as the stream says. Records of the Kinesis
-//! Producer Library are taken apart ([`aggregated`]); where each part lies is [`position`]. How far shards are delivered,
+//! Producer Library are taken apart ([`hydrant_aws::aggregated`]); where each part lies is [`position`]. How far shards are delivered,
 //! and which are ours, is told by [`checkpoints`].
 //!
 //! Kinesis trims by time, delivered or not; [`ShardStatus::kept_for`](super::ShardStatus) says after how long.
 //! Not here: enhanced fan-out.
-
-mod aggregated;
 
 mod append;
 

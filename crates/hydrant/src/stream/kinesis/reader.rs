@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::ShardIteratorType;
+use hydrant_aws::aggregated::{part_number, unpack};
 use tokio::time::{Instant, sleep_until};
 
-use super::aggregated::unpack;
 use super::checkpoints::Start;
 use super::failure::Failure;
 use super::position::Place;
@@ -299,17 +299,15 @@ fn records(record: aws_sdk_kinesis::types::Record) -> Vec<Record> {
         return vec![Record {
             position: Place::position(&sequence_number, None),
             sequence_number,
-            sub_sequence_number: 0,
             arrival_ms,
             partition_key: record.partition_key.unwrap_or_default(),
             explicit_hash_key: None,
             data,
         }];
     };
-    let parts = packed.into_iter().zip(0_u64..).map(|(part, sub_sequence_number)| Record {
-        position: Place::position(&sequence_number, Some(sub_sequence_number)),
-        sequence_number: sequence_number.clone(),
-        sub_sequence_number,
+    let parts = packed.into_iter().zip(0_u64..).map(|(part, sub)| Record {
+        position: Place::position(&sequence_number, Some(sub)),
+        sequence_number: part_number(&sequence_number, sub),
         arrival_ms,
         partition_key: part.partition_key,
         explicit_hash_key: part.explicit_hash_key,
@@ -347,13 +345,37 @@ pub(super) async fn end(stream: &Stream, shard: &ShardId, clock: Clock) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use hydrant_transform::record::{Options, RecordSource, transform};
+
     use super::*;
+
+    /// Two lines without an id of their own, as a producer packs them: `messages.proto`, its bytes by hand.
+    #[test]
+    fn packed_lines_are_documents_of_their_own() {
+        use md5::{Digest, Md5};
+        let message = b"\x0a\x01k\x1a\x08\x08\x00\x1a\x04same\x1a\x08\x08\x00\x1a\x04same";
+        let packed = [&[0xf3, 0x89, 0x9a, 0xc2], &message[..], &Md5::digest(message)[..]].concat();
+        let record = aws_sdk_kinesis::types::Record::builder()
+            .sequence_number("49")
+            .partition_key("p")
+            .data(aws_sdk_kinesis::primitives::Blob::new(packed));
+        let records = records(record.build().unwrap());
+        let numbers: Vec<&str> = records.iter().map(|record| record.sequence_number.as_str()).collect();
+        assert_eq!(numbers, ["49", "49/1"]);
+        let ids = records.iter().flat_map(|record| {
+            let source = RecordSource { shard: "s", sequence_number: &record.sequence_number, arrival_ms: 1 };
+            transform(&record.data, source, &Options::default()).documents
+        });
+        let ids: HashSet<String> = ids.map(|document| document.id.as_str().to_owned()).collect();
+        assert_eq!(ids.len(), 2);
+    }
 
     fn record(position: &str, arrival_ms: i64, bytes: usize) -> Record {
         Record {
             position: Position(position.into()),
             sequence_number: position.into(),
-            sub_sequence_number: 0,
             arrival_ms,
             partition_key: "k".into(),
             explicit_hash_key: None,

@@ -80,7 +80,8 @@ async fn cluster(server: &Server, chain: &mut Chain) {
     for (day, key, value, says) in [
         (23, "cluster.blocks.read_only_allow_delete", json!(true), "cluster read-only / allow delete (api)"),
         (24, "action.auto_create_index", json!(false), "no such index [hydrant-general-2021-07-24]"),
-        (25, "cluster.max_shards_per_node", json!(1), "maximum shards open"),
+        // OpenSearch 3 speaks of "maximum LOCAL_ONLY shards open" behind it.
+        (25, "cluster.max_shards_per_node", json!(1), "this action would add [1] total"),
     ] {
         set(server, key, value).await;
         chain.append_general(ENTRIES, day);

@@ -284,7 +284,6 @@ impl ShardState {
             Record {
                 position: self.position(number),
                 sequence_number: sequence_number(number),
-                sub_sequence_number: 0,
                 arrival_ms,
                 partition_key: record.partition_key,
                 explicit_hash_key: record.explicit_hash_key,

@@ -14,10 +14,10 @@ const MD5_BYTES: usize = 16;
 
 /// One record of those that were packed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Packed {
-    pub(super) partition_key: String,
-    pub(super) explicit_hash_key: Option<u128>,
-    pub(super) data: Bytes,
+pub struct Packed {
+    pub partition_key: String,
+    pub explicit_hash_key: Option<u128>,
+    pub data: Bytes,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -40,8 +40,13 @@ struct Part {
     data: Bytes,
 }
 
+/// What a packed record is known by in its shard. The first one has the number of its record, as others call it.
+pub fn part_number(sequence_number: &str, place: u64) -> String {
+    if place == 0 { sequence_number.to_owned() } else { format!("{sequence_number}/{place}") }
+}
+
 /// The records that were packed into `data`, `None` where it is an ordinary one.
-pub(super) fn unpack(data: &Bytes) -> Option<Vec<Packed>> {
+pub fn unpack(data: &Bytes) -> Option<Vec<Packed>> {
     let message_end = data.len().checked_sub(MD5_BYTES)?;
     if !data.starts_with(&MAGIC) || message_end < MAGIC.len() {
         return None;

@@ -2,16 +2,19 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::future;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use futures_util::FutureExt as _;
 use hydrant_transform::document::Outcome;
-use reqwest::Method;
+use reqwest::{Method, Request};
 
-use super::*;
+use hydrant_aws::{KEPT_AT_MOST, RENEWED_AT_MOST_EVERY, RENEWED_BEFORE, Signer};
+
 use crate::bulk::Action;
-use crate::client::{Answer, Auth, Client, Settings};
+use crate::client::{Answer, Auth, Client, Service, Settings};
 use crate::{Limits, SIGN_IN, Writer};
 
 /// 2026-11-27T10:20:30Z.
@@ -48,7 +51,7 @@ fn signer(
 ) -> (Arc<Signer>, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let provider = SharedCredentialsProvider::new(Provider { asked: asked.clone(), answer });
-    let signer = Signer { now: at, ..Signer::new(service, "eu-central-1".to_owned(), provider) };
+    let signer = Signer::new(service.signing(), "eu-central-1".to_owned(), provider).with_clock(at);
     (Arc::new(signer), asked)
 }
 

@@ -1,0 +1,157 @@
+//! Failed documents in a bucket of S3, in the layout of `hydrant_transform::failed`.
+//!
+//! The name of an object is a pure function of the event's records, so an invocation that is repeated puts the same
+//! object again. Ids tell what is in several.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hydrant_aws::{CallError, Client, Connection, Method, Service};
+use hydrant_transform::document::{DocumentId, Reason};
+use hydrant_transform::entry::Format;
+use hydrant_transform::failed::{INDEX, LineParts, MARKER, PROCESSING, timed_name, version_line, write_line};
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::deadline::BackOff;
+use crate::settings::Bucket;
+
+const S3: Service = Service { name: "s3", names_digest: true, path_as_it_is: true };
+
+/// An entry that is lost to the index.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    /// The record of the event that it came from.
+    pub(crate) record_idx: usize,
+    pub(crate) raw: Vec<u8>,
+    pub(crate) arrival_ms: i64,
+    pub(crate) id: DocumentId,
+    pub(crate) ordinal: u32,
+    pub(crate) format: Option<Format>,
+    pub(crate) reason: Reason,
+    /// Where the index refused it: the name of the index, and how often it was offered.
+    pub(crate) refused: Option<(String, u32)>,
+}
+
+/// The bucket of failed documents.
+pub(crate) struct FailedStore {
+    client: Client,
+    /// Of all paths: the bucket, where its name is not in the address, and the prefix. Ends with a slash.
+    root: String,
+    is_marked: OnceCell<()>,
+}
+
+impl FailedStore {
+    pub(crate) fn new(bucket: &Bucket, connection: &Connection) -> Result<FailedStore, CallError> {
+        let region = bucket.region.as_deref().unwrap_or(connection.region());
+        // A name with a dot is in no certificate.
+        let is_host = !bucket.name.contains('.');
+        let host = if is_host { format!("{}.s3", bucket.name) } else { "s3".to_owned() };
+        let client = connection.service_in(S3, &host, region)?;
+        let name = if is_host && !client.is_given() { String::new() } else { format!("/{}", bucket.name) };
+        let prefix = if bucket.prefix.is_empty() { String::new() } else { format!("/{}", bucket.prefix) };
+        Ok(FailedStore { client, root: format!("{name}{prefix}/"), is_marked: OnceCell::new() })
+    }
+
+    /// Puts what was lost, in one object of each kind. `batch` tells the records of the event.
+    ///
+    /// # Errors
+    /// The first call that did not succeed in time: nothing is known to be kept.
+    pub(crate) async fn put(
+        &self,
+        lost: &[Lost],
+        batch: [&str; 3],
+        now_ms: i64,
+        until: Instant,
+    ) -> Result<(), CallError> {
+        let mut back_off = BackOff::new(batch[1]);
+        self.is_marked.get_or_try_init(|| self.mark(&mut back_off, until)).await?;
+        for kind in [PROCESSING, INDEX] {
+            let of_kind: Vec<&Lost> = lost.iter().filter(|lost| lost.kind() == kind).collect();
+            let Some(first) = of_kind.first() else { continue };
+            let key = format!("{}{kind}/{}", self.root, timed_name(first.arrival_ms, batch, 0));
+            let lines = lines(&of_kind, now_ms);
+            self.object(&key, &[], lines, &mut BackOff::new(batch[1]), until).await?;
+        }
+        Ok(())
+    }
+
+    /// Says which version the layout has, where nobody has said so yet.
+    async fn mark(&self, back_off: &mut BackOff, until: Instant) -> Result<(), CallError> {
+        let key = format!("{}{MARKER}", self.root);
+        match self.object(&key, &[("if-none-match", "*")], version_line(), back_off, until).await {
+            Err(CallError::Refused { status: 412 | 409, .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn object(
+        &self,
+        key: &str,
+        headers: &[(&'static str, &str)],
+        bytes: Vec<u8>,
+        back_off: &mut BackOff,
+        until: Instant,
+    ) -> Result<(), CallError> {
+        loop {
+            let put = self.client.rest(Method::PUT, key, None, headers, bytes.clone());
+            let put = match timeout_at(until, put).await {
+                Ok(answer) => answer.and_then(|answer| answer.accepted("PutObject").map(drop)),
+                Err(_elapsed) => {
+                    let problem = "the invocation's time is over".to_owned();
+                    Err(CallError::NoAnswer { endpoint: "S3".to_owned(), problem })
+                }
+            };
+            match put {
+                Err(error) if is_passing(&error) => match back_off.next(until) {
+                    Some(wait) => sleep(wait).await,
+                    None => return Err(error),
+                },
+                other => return other,
+            }
+        }
+    }
+}
+
+/// Whether the same call may succeed later.
+pub(crate) fn is_passing(error: &CallError) -> bool {
+    const PASSING: [&str; 9] = [
+        "InternalError",
+        "InternalFailure",
+        "KMSThrottlingException",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "SlowDown",
+        "ThrottlingException",
+    ];
+    match error {
+        CallError::NoAnswer { .. } => true,
+        CallError::Refused { status, code, .. } => *status >= 500 || *status == 429 || PASSING.contains(&code.as_str()),
+        CallError::Settings(_) | CallError::SignIn(_) => false,
+    }
+}
+
+impl Lost {
+    fn kind(&self) -> &'static str {
+        if self.refused.is_some() { INDEX } else { PROCESSING }
+    }
+}
+
+fn lines(lost: &[&Lost], now_ms: i64) -> Vec<u8> {
+    let mut out = Vec::new();
+    for lost in lost {
+        let parts = LineParts {
+            raw_data: &STANDARD.encode(&lost.raw),
+            reason: &lost.reason,
+            arrival_ms: lost.arrival_ms,
+            now_ms,
+            id: &lost.id,
+            ordinal: lost.ordinal,
+            format: lost.format,
+            refused: lost.refused.as_ref().map(|(index_name, attempts)| (index_name.as_str(), *attempts)),
+        };
+        write_line(&mut out, &parts);
+    }
+    out
+}

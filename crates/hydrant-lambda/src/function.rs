@@ -1,0 +1,172 @@
+//! The function: what shape an event has, what it is answered with, and the line that is logged of it.
+
+use std::collections::BTreeSet;
+use std::num::NonZero;
+
+use hydrant_aws::{Connection, Environment};
+use hydrant_transform::carrier::{self, Carrier};
+use hydrant_transform::firehose::PlanError;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use crate::deadline::{Deadline, now_ms};
+use crate::failed::{FailedStore, Lost};
+use crate::output::Index;
+use crate::report::{self, About, Report};
+use crate::settings::Settings;
+
+/// What the platform says of an event.
+#[derive(Clone, Copy, Debug)]
+pub struct Invocation<'a> {
+    pub request_id: &'a str,
+    /// Milliseconds since 1970 UTC; 0 where it is not told.
+    pub deadline_ms: u64,
+}
+
+/// Why an event has no answer: the platform, or whoever has sent it, sends it once more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FunctionError {
+    #[error("the event is none of Firehose, of a Kinesis trigger or of a subscription of CloudWatch Logs")]
+    Event,
+    #[error("{0}")]
+    Plan(PlanError),
+    #[error("{0}")]
+    Settings(String),
+    /// Something of the event is neither delivered nor kept, and its sender knows no smaller part.
+    #[error("{0} records are not safe yet: the event has to come again")]
+    Unsafe(usize),
+    #[error("the answer cannot be written: {0}")]
+    Answer(String),
+}
+
+impl FunctionError {
+    /// As `errorType` names it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            FunctionError::Event => "Hydrant.UnknownEvent",
+            FunctionError::Plan(_) => "Hydrant.AnswerLimit",
+            FunctionError::Settings(_) => "Hydrant.Settings",
+            FunctionError::Unsafe(_) => "Hydrant.NotSafe",
+            FunctionError::Answer(_) => "Hydrant.Answer",
+        }
+    }
+}
+
+/// Lives as long as the process; what it needs of the network is made when it is needed first.
+pub struct Function {
+    pub(crate) settings: Settings,
+    environment: Environment,
+    pub(crate) cores: usize,
+    name: String,
+    connection: OnceCell<Connection>,
+    index: OnceCell<Index>,
+    failed: OnceCell<FailedStore>,
+}
+
+/// One event on its way.
+pub(crate) struct Work<'a> {
+    pub(crate) function: &'a Function,
+    pub(crate) request_id: &'a str,
+    pub(crate) deadline: Deadline,
+    pub(crate) now_ms: i64,
+    pub(crate) report: Report,
+}
+
+impl Function {
+    /// # Errors
+    /// There is no region in the environment.
+    pub fn new(settings: Settings, environment: Environment) -> Result<Function, String> {
+        if environment.region().is_none() {
+            return Err("AWS_REGION is not set".to_owned());
+        }
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let name = environment.get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("hydrant").to_owned();
+        let (connection, index, failed) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Ok(Function { settings, environment, cores, name, connection, index, failed })
+    }
+
+    /// Answers an event, and logs what was done.
+    ///
+    /// # Errors
+    /// See [`FunctionError`].
+    pub async fn invoke(&self, event: &[u8], invocation: Invocation<'_>) -> Result<String, FunctionError> {
+        let (begun, now_ms) = (Instant::now(), now_ms());
+        let mut work = Work {
+            function: self,
+            request_id: invocation.request_id,
+            deadline: Deadline::new(invocation.deadline_ms, now_ms),
+            now_ms,
+            report: Report::default(),
+        };
+        work.report.bytes = event.len();
+        let (shape, answer) = match carrier::read(event) {
+            Some(Carrier::Firehose(event)) => ("firehose", work.transformation(&event).await),
+            Some(Carrier::Kinesis(records)) => ("kinesis", work.kinesis(records).await),
+            Some(Carrier::CloudWatchLogs(record)) => ("subscription", work.subscription(record).await),
+            None => ("unknown", Err(FunctionError::Event)),
+        };
+        let about = About {
+            request_id: invocation.request_id,
+            function_name: &self.name,
+            event: shape,
+            now_ms,
+            duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            error: answer.as_ref().err().map(ToString::to_string),
+        };
+        report::write(&work.report.line(&about));
+        answer
+    }
+
+    pub(crate) async fn connection(&self) -> Result<&Connection, FunctionError> {
+        let make = async || {
+            let region = self.environment.region().unwrap_or_default().to_owned();
+            let connection = Connection::new(self.environment.clone(), region, self.environment.credentials());
+            connection.map_err(|error| FunctionError::Settings(error.to_string()))
+        };
+        self.connection.get_or_try_init(make).await
+    }
+
+    pub(crate) async fn index(&self) -> Result<&Index, FunctionError> {
+        if self.settings.index.endpoints.is_empty() {
+            let problem = "HYDRANT_INDEX_ENDPOINT is not set, which events of a trigger need";
+            return Err(FunctionError::Settings(problem.to_owned()));
+        }
+        let make = async || Index::new(&self.settings.index, self.connection().await?).map_err(FunctionError::Settings);
+        self.index.get_or_try_init(make).await
+    }
+
+    /// `None`: no bucket is configured.
+    pub(crate) async fn failed(&self) -> Result<Option<&FailedStore>, FunctionError> {
+        let Some(bucket) = &self.settings.failed else { return Ok(None) };
+        let make = async || {
+            let store = FailedStore::new(bucket, self.connection().await?);
+            store.map_err(|error| FunctionError::Settings(error.to_string()))
+        };
+        self.failed.get_or_try_init(make).await.map(Some)
+    }
+}
+
+impl Work<'_> {
+    /// Puts into the bucket what was lost; answers the records of which something could not be put. `batch` tells the
+    /// records of the event from others.
+    pub(crate) async fn keep(&mut self, lost: Vec<Lost>, batch: [&str; 3]) -> BTreeSet<usize> {
+        if lost.is_empty() {
+            return BTreeSet::new();
+        }
+        let put = match self.function.failed().await {
+            Ok(Some(store)) => {
+                let put = store.put(&lost, batch, self.now_ms, self.deadline.answer_by).await;
+                put.map_err(|error| error.to_string())
+            }
+            Ok(None) => Err("HYDRANT_FAILED_TO is not set: what failed has no place to be kept".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        match put {
+            Ok(()) => BTreeSet::new(),
+            Err(problem) => {
+                self.report.problem(problem);
+                lost.iter().map(|lost| lost.record_idx).collect()
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What failed: how much of it lies in the bucket, by its reason.
+
+use std::collections::BTreeMap;
+
+use crate::cli::doctor::finding::{Findings, Hop};
+use crate::cli::doctor::read::aws::Looked;
+use crate::cli::doctor::read::{Chain, quoted};
+
+pub(super) fn check(chain: &Chain, findings: &mut Findings) {
+    for (place, found) in &chain.failed {
+        let where_ = format!("s3://{}/{}", place.bucket, place.prefix);
+        let failed = match found {
+            Looked::Found(failed) => failed,
+            Looked::NotThere => {
+                let read = format!("there is no bucket {}", place.bucket);
+                let why =
+                    "what fails can be kept nowhere: Firehose stops delivering, and a function answers that it failed";
+                let mend = chain.place.aws(&format!("s3 mb {}", quoted(&format!("s3://{}", place.bucket))));
+                findings.error(Hop::Failed, "failed-bucket-missing", read, why, mend);
+                continue;
+            }
+            Looked::Unknown => continue,
+        };
+        let objects: u64 = failed.objects.values().sum();
+        if objects == 0 {
+            continue;
+        }
+        let more = if failed.has_more { "at least " } else { "" };
+        let mut read = format!("{where_} holds {more}{objects} objects of what failed: {}", counts(&failed.objects));
+        if !failed.reasons.is_empty() {
+            read.push_str(&format!("; in the newest {}: {}", failed.read, counts(&failed.reasons)));
+        }
+        let why = "these log entries are in no index; once their reason is mended, a replay brings them back";
+        let mend = format!("hydrant replay {}", quoted(&where_));
+        findings.warning(Hop::Failed, "failed-objects", read, why, mend);
+    }
+}
+
+/// The most frequent first.
+fn counts(all: &BTreeMap<String, u64>) -> String {
+    let mut all: Vec<(&String, &u64)> = all.iter().collect();
+    all.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let told: Vec<String> = all.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    told.join(", ")
+}

@@ -1,0 +1,162 @@
+//! OpenSearch: is it there, are its templates put, does it know who writes, does something stand against a write.
+
+use hydrant_opensearch::Service;
+
+use super::policy::fits;
+use crate::cli::doctor::finding::{Findings, Hop};
+use crate::cli::doctor::read::aws::Looked;
+use crate::cli::doctor::read::cluster::{Cluster, Reach};
+use crate::cli::doctor::read::{Chain, last_part, quoted};
+
+/// OpenSearch's own watermarks: above the first no new shard goes to a node, above the second indices are closed to writes.
+const DISK_WARNING: u64 = 85;
+
+const DISK_ERROR: u64 = 95;
+
+pub(super) fn check(chain: &Chain, findings: &mut Findings) {
+    let writes = !chain.deliveries.is_empty() || !chain.functions.is_empty();
+    if chain.clusters.is_empty() && writes {
+        let read = "neither Firehose nor a function names an OpenSearch".to_owned();
+        let why = "where documents end is not checked";
+        let mend = format!("hydrant doctor {} --opensearch https://HOST", quoted(chain.name()));
+        findings.warning(Hop::Opensearch, "opensearch-not-known", read, why, mend);
+    }
+    for (idx, cluster) in chain.clusters.iter().enumerate() {
+        domain(chain, cluster, findings);
+        if reach(chain, cluster, findings) {
+            templates(cluster, findings);
+            writers(cluster, findings);
+            blocks(chain, idx, cluster, findings);
+            disks(chain, cluster, findings);
+        }
+    }
+}
+
+fn name(cluster: &Cluster) -> &str {
+    cluster.endpoint.as_deref().or(cluster.domain_arn.as_deref()).unwrap_or("OpenSearch")
+}
+
+fn domain(chain: &Chain, cluster: &Cluster, findings: &mut Findings) {
+    let Some(arn) = &cluster.domain_arn else { return };
+    let is_deleted = cluster.domain.found().is_some_and(|domain| domain.is_deleted);
+    if cluster.domain.is_absent() || is_deleted {
+        let read =
+            format!("the domain {} is {}", last_part(arn), if is_deleted { "being deleted" } else { "not there" });
+        let why =
+            "documents have nowhere to go; Firehose keeps them in the bucket, a mapping in the stream, while they last";
+        let mend = chain.place.aws("opensearch list-domain-names");
+        findings.error(Hop::Opensearch, "opensearch-domain-missing", read, why, mend);
+    }
+}
+
+/// Whether the cluster has answered.
+fn reach(chain: &Chain, cluster: &Cluster, findings: &mut Findings) -> bool {
+    let is_private = cluster.domain.found().is_some_and(|domain| domain.is_private);
+    match &cluster.reach {
+        Reach::Answers => return true,
+        Reach::NotAsked => {}
+        Reach::NotLetIn(why_not) => {
+            let read = format!("{} does not let the doctor in: {why_not}", name(cluster));
+            let why =
+                "templates, write rights, blocks and disks are not checked; the doctor's own role needs to be mapped";
+            let mend =
+                format!("hydrant setup opensearch --endpoint {} --role-arn ROLE_OF_THE_DOCTOR", quoted(name(cluster)));
+            findings.warning(Hop::Opensearch, "opensearch-not-let-in", read, why, mend);
+        }
+        Reach::NoAnswer(why_not) if is_private => {
+            let read = format!("{} stands in a VPC and is not reached from here: {why_not}", name(cluster));
+            let why = "templates, write rights, blocks and disks are not checked from here";
+            let mend =
+                format!("hydrant doctor {} --opensearch https://127.0.0.1:PORT_OF_A_TUNNEL", quoted(chain.name()));
+            findings.warning(Hop::Opensearch, "opensearch-private", read, why, mend);
+        }
+        Reach::NoAnswer(why_not) => {
+            let read = format!("{} gives no answer: {why_not}", name(cluster));
+            let why = "while it does not answer nothing is indexed";
+            let mend = format!("curl -sS {}", quoted(name(cluster)));
+            findings.error(Hop::Opensearch, "opensearch-no-answer", read, why, mend);
+        }
+    }
+    false
+}
+
+fn templates(cluster: &Cluster, findings: &mut Findings) {
+    let Some(patterns) = cluster.templates.found() else { return };
+    if patterns.iter().any(|pattern| fits(pattern, &cluster.index)) {
+        return;
+    }
+    let read = format!("no index template of {} fits {}", name(cluster), cluster.index);
+    let why = "fields get the types that the first document suggests, and a later one that differs is refused";
+    let mend = format!("hydrant setup opensearch --endpoint {}", quoted(name(cluster)));
+    findings.warning(Hop::Opensearch, "opensearch-no-template", read, why, mend);
+}
+
+fn writers(cluster: &Cluster, findings: &mut Findings) {
+    let Looked::Found(mapped) = &cluster.mapped else { return };
+    for writer in &cluster.writers {
+        if mapped.iter().any(|known| fits(known, writer)) {
+            continue;
+        }
+        let read = format!("no role of {} is given to {writer}", name(cluster));
+        let why = "fine-grained access control refuses each of its documents";
+        let mend =
+            format!("hydrant setup opensearch --endpoint {} --role-arn {}", quoted(name(cluster)), quoted(writer));
+        findings.error(Hop::Opensearch, "opensearch-role-not-mapped", read, why, mend);
+    }
+}
+
+fn blocks(chain: &Chain, idx: usize, cluster: &Cluster, findings: &mut Findings) {
+    // All indices of the pattern, whatever their time.
+    let base = cluster.index.split("-20").next().unwrap_or_default();
+    let ours = |index: &str| index == "cluster" || index.starts_with(base);
+    let all = cluster.blocks.found().cloned().unwrap_or_default();
+    let blocked: Vec<String> =
+        all.iter().filter(|(index, _)| ours(index)).map(|(index, block)| format!("{index}: {block}")).collect();
+    let why =
+        "documents are refused while it lasts; a full disk sets one by itself, and takes it away when there is room";
+    let is_red = cluster.health.as_deref() == Some("red");
+    let unblock = |index: &str| {
+        format!(
+            "curl -sS -X PUT {} -H 'content-type: application/json' -d '{{\"index.blocks.read_only_allow_delete\":null,\"index.blocks.write\":null}}'",
+            quoted(&format!("{}/{index}/_settings", name(cluster).trim_end_matches('/')))
+        )
+    };
+    if !blocked.is_empty() {
+        let read = format!("{} refuses writes: {}", name(cluster), blocked.join(", "));
+        findings.error(Hop::Opensearch, "opensearch-blocked", read, why, unblock(&format!("{base}*")));
+    } else if chain.metrics.most(&format!("writesblocked{idx}")).is_some_and(|blocked| blocked > 0.0) {
+        let read = format!("the domain of {} counted writes that were blocked in the last hour", name(cluster));
+        findings.error(Hop::Opensearch, "opensearch-blocked", read, why, unblock(&format!("{base}*")));
+    }
+    if is_red {
+        let read = format!("{} is red", name(cluster));
+        let why = "what is written to shards without a node waits or fails";
+        let mend = format!(
+            "curl -sS {}",
+            quoted(&format!("{}/_cluster/allocation/explain", name(cluster).trim_end_matches('/')))
+        );
+        findings.error(Hop::Opensearch, "opensearch-red", read, why, mend);
+    }
+}
+
+fn disks(chain: &Chain, cluster: &Cluster, findings: &mut Findings) {
+    if cluster.sign == Some(Service::Aoss) {
+        return;
+    }
+    let nodes = cluster.disks.found().cloned().unwrap_or_default();
+    let Some((node, percent)) = nodes.iter().max_by_key(|(_, percent)| *percent) else { return };
+    let read = format!("the disk of {node} is {percent} % full");
+    let why = "from 85 % on no new shard goes to a node, from 95 % on its indices take no write";
+    let mend = match &cluster.domain_arn {
+        Some(arn) => chain.place.aws(&format!(
+            "opensearch update-domain-config --domain-name {} --ebs-options EBSEnabled=true,VolumeType=gp3,VolumeSize=LARGER_GIB",
+            quoted(last_part(arn))
+        )),
+        None => format!("hydrant setup opensearch --endpoint {} --retention-days 14", quoted(name(cluster))),
+    };
+    if *percent >= DISK_ERROR {
+        findings.error(Hop::Opensearch, "opensearch-disk", read, why, mend);
+    } else if *percent >= DISK_WARNING {
+        findings.warning(Hop::Opensearch, "opensearch-disk", read, why, mend);
+    }
+}

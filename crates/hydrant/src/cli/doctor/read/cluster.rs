@@ -1,0 +1,261 @@
+//! OpenSearch: the domain as AWS describes it, and what the cluster itself answers to questions that change nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use hydrant_aws::Signer;
+use hydrant_opensearch::{Auth, Client, ClientError, Method, Service, Settings, error_of};
+use serde_json::Value as Json;
+
+use super::aws::{Action, Aws, Looked};
+use super::last_part;
+
+/// Of one request.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A place where documents go, and who writes them. Plain data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::cli::doctor) struct Cluster {
+    pub(in crate::cli::doctor) endpoint: Option<String>,
+    pub(in crate::cli::doctor) sign: Option<Service>,
+    pub(in crate::cli::doctor) domain_arn: Option<String>,
+    pub(in crate::cli::doctor) domain: Looked<Domain>,
+    /// A name of an index, as documents of one time go to.
+    pub(in crate::cli::doctor) index: String,
+    /// ARNs of the roles that write.
+    pub(in crate::cli::doctor) writers: Vec<String>,
+    pub(in crate::cli::doctor) reach: Reach,
+    pub(in crate::cli::doctor) health: Option<String>,
+    /// Blocks against writes, each with its index or `cluster`.
+    pub(in crate::cli::doctor) blocks: Looked<Vec<(String, String)>>,
+    /// Patterns of all index templates.
+    pub(in crate::cli::doctor) templates: Looked<Vec<String>>,
+    /// How full each node's disk is, in percent.
+    pub(in crate::cli::doctor) disks: Looked<Vec<(String, u64)>>,
+    /// Users and backend roles that are given a role.
+    pub(in crate::cli::doctor) mapped: Looked<Vec<String>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::cli::doctor) struct Domain {
+    pub(in crate::cli::doctor) endpoint: String,
+    pub(in crate::cli::doctor) is_deleted: bool,
+    /// It is reached from its VPC only.
+    pub(in crate::cli::doctor) is_private: bool,
+    /// Its own policy.
+    pub(in crate::cli::doctor) access: Json,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::cli::doctor) enum Reach {
+    Answers,
+    /// It answers, and we may not look.
+    NotLetIn(String),
+    NoAnswer(String),
+    /// There is no address.
+    #[default]
+    NotAsked,
+}
+
+/// The service whose requests are signed for this address, by its name.
+pub(in crate::cli::doctor) fn service_of(endpoint: &str) -> Option<Service> {
+    let host = endpoint.split("://").nth(1).unwrap_or(endpoint).split(['/', ':']).next().unwrap_or_default();
+    let is_amazon = |label: &str| {
+        [".amazonaws.com", ".amazonaws.com.cn"]
+            .iter()
+            .any(|end| host.strip_suffix(end).is_some_and(|rest| rest.ends_with(&format!(".{label}"))))
+    };
+    if is_amazon("aoss") {
+        Some(Service::Aoss)
+    } else if is_amazon("es") {
+        Some(Service::Es)
+    } else {
+        None
+    }
+}
+
+/// The name of the domain that has this address: `search-NAME-ID` or `vpc-NAME-ID` begins it.
+pub(in crate::cli::doctor) fn domain_of(endpoint: &str) -> Option<&str> {
+    let label = endpoint.split("://").nth(1).unwrap_or(endpoint).split('.').next()?;
+    let named = label.strip_prefix("search-").or_else(|| label.strip_prefix("vpc-"))?;
+    named.rsplit_once('-').map(|(name, _)| name)
+}
+
+/// Asks AWS for the domain and the cluster for itself.
+pub(in crate::cli::doctor) async fn read(
+    aws: &Aws,
+    cluster: &mut Cluster,
+    region: &str,
+    provider: &SharedCredentialsProvider,
+) {
+    if let Some(arn) = cluster.domain_arn.clone() {
+        let path = format!("/2021-01-01/opensearch/domain/{}", last_part(&arn));
+        cluster.domain = aws.rest(Action::DescribeDomain, &arn, &path, None).await.map(|answer| described(&answer));
+        if let (None, Some(domain)) = (&cluster.endpoint, cluster.domain.found()) {
+            cluster.endpoint = Some(format!("https://{}", domain.endpoint)).filter(|url| url.len() > "https://".len());
+            cluster.sign = Some(Service::Es);
+        }
+    }
+    if let Some(client) = client(cluster, region, provider) {
+        ask_all(&client, cluster).await;
+    }
+}
+
+/// A client of the cluster, where its address is one.
+pub(in crate::cli::doctor) fn client(
+    cluster: &mut Cluster,
+    region: &str,
+    provider: &SharedCredentialsProvider,
+) -> Option<Client> {
+    let endpoint = cluster.endpoint.clone()?;
+    let auth = cluster.sign.map_or(Auth::None, |service| {
+        Auth::SigV4(Arc::new(Signer::new(service.signing(), region.to_owned(), provider.clone())))
+    });
+    let settings = Settings { endpoints: vec![endpoint], auth, timeout: TIMEOUT, ..Settings::default() };
+    match Client::new(&settings) {
+        Ok(client) => Some(client),
+        Err(error) => {
+            cluster.reach = Reach::NoAnswer(error.to_string());
+            None
+        }
+    }
+}
+
+fn described(answer: &Json) -> Domain {
+    let text = |path: &str| answer.pointer(&format!("/DomainStatus{path}")).and_then(Json::as_str).unwrap_or_default();
+    let private = text("/Endpoints/vpc");
+    Domain {
+        endpoint: if private.is_empty() { text("/Endpoint") } else { private }.to_owned(),
+        is_deleted: answer.pointer("/DomainStatus/Deleted").and_then(Json::as_bool).unwrap_or_default(),
+        is_private: !private.is_empty(),
+        access: serde_json::from_str(text("/AccessPolicies")).unwrap_or_default(),
+    }
+}
+
+/// What a question comes to.
+enum Told {
+    Yes(Json),
+    NotThere,
+    NotLetIn(String),
+    No(String),
+}
+
+async fn ask(client: &Client, path: &str) -> Told {
+    let answer = match client.send(Method::GET, path, "application/json", Vec::new()).await {
+        Ok(answer) => answer,
+        Err(ClientError::SignIn(why)) => return Told::NotLetIn(why),
+        Err(error @ (ClientError::NoAnswer { .. } | ClientError::Settings(_))) => return Told::No(error.to_string()),
+    };
+    let reason = error_of(&answer.body).reason;
+    let why = if reason.is_empty() { format!("HTTP status {}", answer.status) } else { reason };
+    match answer.status {
+        200..300 => Told::Yes(serde_json::from_slice(&answer.body).unwrap_or_default()),
+        404 => Told::NotThere,
+        401 | 403 => Told::NotLetIn(why),
+        _ => Told::No(why),
+    }
+}
+
+async fn looked<T>(client: &Client, path: &str, read: impl FnOnce(&Json) -> T) -> Looked<T> {
+    match ask(client, path).await {
+        Told::Yes(answer) => Looked::Found(read(&answer)),
+        Told::NotThere => Looked::NotThere,
+        Told::NotLetIn(_) | Told::No(_) => Looked::Unknown,
+    }
+}
+
+async fn ask_all(client: &Client, cluster: &mut Cluster) {
+    cluster.reach = match ask(client, "/").await {
+        // A Serverless collection knows no such page.
+        Told::Yes(_) | Told::NotThere => Reach::Answers,
+        Told::NotLetIn(why) => Reach::NotLetIn(why),
+        Told::No(why) => Reach::NoAnswer(why),
+    };
+    if cluster.reach != Reach::Answers {
+        return;
+    }
+    cluster.templates = looked(client, "/_index_template", templates).await;
+    if cluster.sign == Some(Service::Aoss) {
+        // It has neither health nor blocks, disks and roles.
+        return;
+    }
+    let health = |answer: &Json| answer.get("status").and_then(Json::as_str).map(str::to_owned);
+    cluster.health = looked(client, "/_cluster/health", health).await.found().cloned().flatten();
+    cluster.blocks = looked(client, "/_cluster/state/blocks", blocks).await;
+    cluster.disks = looked(client, "/_cat/allocation?format=json&bytes=b", disks).await;
+    cluster.mapped = looked(client, "/_plugins/_security/api/rolesmapping", mapped).await;
+}
+
+fn templates(answer: &Json) -> Vec<String> {
+    let all = answer.get("index_templates").and_then(Json::as_array).into_iter().flatten();
+    let patterns = all.filter_map(|one| one.pointer("/index_template/index_patterns")?.as_array()).flatten();
+    patterns.filter_map(|pattern| Some(pattern.as_str()?.to_owned())).collect()
+}
+
+/// Levels that refuse documents or the indices that they need.
+const LEVELS: [&str; 3] = ["write", "metadata_write", "create_index"];
+
+fn blocks(answer: &Json) -> Vec<(String, String)> {
+    let members = |value: Option<&Json>| value.and_then(Json::as_object).cloned().unwrap_or_default();
+    let refusing = |block: &Json| {
+        let levels = block.get("levels").and_then(Json::as_array)?;
+        let refuses = levels.iter().filter_map(Json::as_str).any(|level| LEVELS.contains(&level));
+        refuses.then(|| block.get("description").and_then(Json::as_str).unwrap_or("a block").to_owned())
+    };
+    let global = members(answer.pointer("/blocks/global"));
+    let mut found: Vec<(String, String)> =
+        global.values().filter_map(refusing).map(|block| ("cluster".to_owned(), block)).collect();
+    for (index, of_index) in members(answer.pointer("/blocks/indices")) {
+        let all = of_index.as_object().into_iter().flatten();
+        found.extend(all.filter_map(|(_, block)| refusing(block)).map(|block| (index.clone(), block)));
+    }
+    found
+}
+
+fn disks(answer: &Json) -> Vec<(String, u64)> {
+    let rows = answer.as_array().into_iter().flatten();
+    let percent = |row: &Json| {
+        let node = row.get("node")?.as_str()?.to_owned();
+        Some((node, row.get("disk.percent")?.as_str()?.parse().ok()?))
+    };
+    rows.filter_map(percent).collect()
+}
+
+fn mapped(answer: &Json) -> Vec<String> {
+    let all = answer.as_object().into_iter().flatten().map(|(_, mapping)| mapping);
+    let names = all.flat_map(|mapping| ["backend_roles", "users"].into_iter().filter_map(|name| mapping.get(name)));
+    let names = names.filter_map(Json::as_array).flatten();
+    names.filter_map(|name| Some(name.as_str()?.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn addresses_say_how_requests_are_signed_and_which_domain_it_is() {
+        let domain = "https://search-logs-2-abcdefghijklmnopqrstuvwxyz.eu-west-1.es.amazonaws.com";
+        assert_eq!((service_of(domain), domain_of(domain)), (Some(Service::Es), Some("logs-2")));
+        let collection = "https://abc.eu-west-1.aoss.amazonaws.com:443/";
+        assert_eq!((service_of(collection), domain_of(collection)), (Some(Service::Aoss), None));
+        for other in ["http://127.0.0.1:9200", "https://es.amazonaws.com.evil.example", "nothing", ""] {
+            assert_eq!((service_of(other), domain_of(other)), (None, None), "{other}");
+        }
+    }
+
+    #[test]
+    fn answers_of_a_cluster_are_read() {
+        let answer = json!({"blocks": {"global": {"6": {"description": "read-only (api)", "levels": ["write"]}},
+            "indices": {"a": {"8": {"description": "write (api)", "levels": ["write"]}},
+                "b": {"7": {"description": "read (api)", "levels": ["read"]}}}}});
+        let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        assert_eq!(blocks(&answer), [pair("cluster", "read-only (api)"), pair("a", "write (api)")]);
+        let answer = json!([{"node": "n1", "disk.percent": "86"}, {"node": "UNASSIGNED", "disk.percent": null}]);
+        assert_eq!(disks(&answer), [("n1".to_owned(), 86)]);
+        let answer = json!({"r": {"backend_roles": ["arn:aws:iam::1:role/w"], "users": ["u"], "hosts": []}});
+        assert_eq!(mapped(&answer), ["arn:aws:iam::1:role/w", "u"]);
+    }
+}

@@ -1,0 +1,147 @@
+//! Where a chain leads, from its own configuration: which filter, which clusters, which buckets. Pure.
+
+use std::collections::BTreeMap;
+
+use hydrant_opensearch::Service;
+use hydrant_transform::document::Rotation;
+
+use super::cluster::{Cluster, domain_of, service_of};
+use super::failed::Place;
+use super::firehose::{Delivery, Kind};
+use super::lambda::Function;
+use super::logs::Filter;
+use super::{Chain, Given, last_part};
+
+/// The filter that leads to the stream; else the first that leads to a stream, a delivery stream, a function, or to
+/// another account.
+pub(super) fn leading_on(filters: &[Filter], stream_arn: Option<&str>) -> Option<Filter> {
+    let leads = |part: &str| filters.iter().find(|filter| filter.destination_arn.contains(part));
+    let found = match stream_arn {
+        Some(arn) => filters.iter().find(|filter| filter.destination_arn == arn),
+        None => [":kinesis:", ":firehose:", ":lambda:", ":destination:"].into_iter().find_map(leads),
+    };
+    found.cloned()
+}
+
+/// The clusters that documents go to, each once, with all who write to it.
+pub(super) fn clusters(chain: &Chain, given: &Given) -> Vec<Cluster> {
+    let mut all: Vec<Cluster> = chain.deliveries.iter().filter_map(of_delivery).collect();
+    all.extend(
+        chain.functions.iter().filter(|function| writes(chain, function)).filter_map(|one| of_function(chain, one)),
+    );
+    if let Some(endpoint) = &given.opensearch {
+        if all.is_empty() {
+            all.push(Cluster { index: "hydrant-general".to_owned(), ..Cluster::default() });
+        }
+        for cluster in &mut all {
+            cluster.endpoint = Some(endpoint.clone());
+            cluster.sign = given.sign.or_else(|| service_of(endpoint));
+        }
+    }
+    let mut merged: BTreeMap<(Option<String>, Option<String>), Cluster> = BTreeMap::new();
+    for mut cluster in all {
+        if let Some(index) = &given.index {
+            cluster.index.clone_from(index);
+        }
+        let key = (cluster.endpoint.clone(), cluster.domain_arn.clone());
+        match merged.get_mut(&key) {
+            Some(known) => known.writers.append(&mut cluster.writers),
+            None => drop(merged.insert(key, cluster)),
+        }
+    }
+    merged.into_values().collect()
+}
+
+/// Whether a function writes to OpenSearch itself: one that Firehose calls does not.
+pub(in crate::cli::doctor) fn writes(chain: &Chain, function: &Function) -> bool {
+    let by_mapping = chain.mappings.iter().any(|mapping| mapping.function_arn == function.asked);
+    let by_filter = chain.filter.as_ref().is_some_and(|filter| filter.destination_arn == function.asked);
+    (by_mapping || by_filter) && function.variables.get("HYDRANT_OUTPUT").is_none_or(|output| output == "opensearch")
+}
+
+fn of_delivery(delivery: &Delivery) -> Option<Cluster> {
+    let destination = &delivery.destination;
+    let sign = match destination.kind {
+        Kind::Domain => Service::Es,
+        Kind::Serverless => Service::Aoss,
+        Kind::Other(_) | Kind::None => return None,
+    };
+    let rotation = Rotation::ALL.into_iter().find(|rotation| rotation.name() == destination.rotation);
+    Some(Cluster {
+        endpoint: destination.endpoint.clone(),
+        sign: Some(sign),
+        domain_arn: destination.domain_arn.clone(),
+        index: format!("{}{}", destination.index, example(rotation)),
+        writers: vec![destination.role.clone()],
+        ..Cluster::default()
+    })
+}
+
+fn of_function(chain: &Chain, function: &Function) -> Option<Cluster> {
+    let text = |name: &str| function.variables.get(name).map(String::as_str);
+    let endpoint = text("HYDRANT_INDEX_ENDPOINT")?.split(',').next()?.trim().to_owned();
+    let sign = match text("HYDRANT_INDEX_SIGN") {
+        Some("aoss") => Some(Service::Aoss),
+        Some("es") => Some(Service::Es),
+        _ => service_of(&endpoint),
+    };
+    let domain_arn = match (sign, domain_of(&endpoint), &chain.place.account) {
+        (Some(Service::Es), Some(domain), Some(account)) => {
+            Some(format!("arn:{}:es:{}:{account}:domain/{domain}", chain.place.partition, chain.place.region))
+        }
+        _ => None,
+    };
+    let name = text("HYDRANT_INDEX_NAME").unwrap_or("hydrant-{format}").replace("{format}", "general");
+    let rotation = text("HYDRANT_INDEX_ROTATION").unwrap_or("OneDay");
+    let rotation = Rotation::ALL.into_iter().find(|one| one.name() == rotation);
+    Some(Cluster {
+        endpoint: Some(endpoint),
+        sign,
+        domain_arn,
+        index: format!("{name}{}", example(rotation)),
+        writers: vec![function.role.clone()],
+        ..Cluster::default()
+    })
+}
+
+/// How the name of an index of a certain time ends.
+fn example(rotation: Option<Rotation>) -> &'static str {
+    match rotation {
+        Some(Rotation::NoRotation) | None => "",
+        Some(Rotation::OneHour) => "-2026-11-28-14",
+        Some(Rotation::OneDay) => "-2026-11-28",
+        Some(Rotation::OneWeek) => "-2026-w48",
+        Some(Rotation::OneMonth) => "-2026-11",
+    }
+}
+
+/// Where what has failed lies, each place once.
+pub(super) fn failed_places(chain: &Chain) -> Vec<Place> {
+    let mut places = Vec::new();
+    for delivery in &chain.deliveries {
+        let destination = &delivery.destination;
+        // Without a prefix of its own, what failed lies beside the backup.
+        let is_own = !destination.error_prefix.is_empty();
+        let prefix = if is_own { &destination.error_prefix } else { &destination.prefix };
+        let bucket = destination.bucket_arn.rsplit(":::").next().unwrap_or_default().to_owned();
+        let prefix = prefix.split("!{").next().unwrap_or_default().to_owned();
+        places.push(Place { bucket, prefix, is_all_failed: false });
+    }
+    for function in &chain.functions {
+        let Some(to) = function.variables.get("HYDRANT_FAILED_TO").and_then(|to| to.strip_prefix("s3://")) else {
+            continue;
+        };
+        let (bucket, prefix) = to.split_once('/').unwrap_or((to, ""));
+        let prefix = prefix.trim_matches('/');
+        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        places.push(Place { bucket: bucket.to_owned(), prefix, is_all_failed: false });
+    }
+    for mapping in &chain.mappings {
+        let Some(arn) = mapping.on_failure.as_ref().filter(|arn| arn.contains(":s3:::")) else { continue };
+        let bucket = arn.rsplit(":::").next().and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
+        places.push(Place { bucket, prefix: format!("aws/lambda/{}/", last_part(&mapping.uuid)), is_all_failed: true });
+    }
+    places.retain(|place| !place.bucket.is_empty());
+    places.dedup();
+    places
+}

@@ -1,0 +1,23 @@
+//! `hydrant config check --lambda`: the settings of the Lambda function, from the variables of this environment.
+
+#[cfg(feature = "aws")]
+pub(super) fn check() -> anyhow::Result<()> {
+    use hydrant_aws::Environment;
+    use hydrant_lambda::settings::Settings;
+
+    use super::output;
+    use crate::config::ConfigError;
+
+    let text = |text: std::ffi::OsString| text.into_string().ok();
+    // The program's own log, which the function does not have.
+    let others = std::env::vars_os().filter(|(name, _)| name != "HYDRANT_LOG");
+    let variables = others.filter_map(|(name, value)| Some((text(name)?, text(value)?)));
+    let described = Settings::describe(&Environment::new(variables.collect()));
+    output::line(described.map_err(|error| ConfigError { problems: error.0 })?.trim_end())?;
+    Ok(())
+}
+
+#[cfg(not(feature = "aws"))]
+pub(super) fn check() -> anyhow::Result<()> {
+    anyhow::bail!("`--lambda` needs a build with the feature `aws`: cargo build --release --features aws")
+}

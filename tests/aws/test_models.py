@@ -1,0 +1,137 @@
+"""The templates, with each option decided, against AWS's API models and our own rules; and each kind of planted fault is found."""
+
+import copy
+
+import pytest
+
+from checks import problems
+from template import ALL, CHINA, GOVCLOUD, OPTIONS, Stack, load, stack
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("name", ALL)
+def test_an_option_gives_what_aws_takes(name, option):
+    decided = stack(name, option)
+    assert decided.refused() == []
+    assert problems(decided) == []
+
+
+@pytest.mark.parametrize("pseudo", [CHINA, GOVCLOUD], ids=["china", "govcloud"])
+@pytest.mark.parametrize("name", ALL)
+def test_other_partitions(name, pseudo):
+    decided = stack(name, "subscribed", "vpc", "new-key", "alarms", pseudo=pseudo)
+    assert problems(decided) == []
+
+
+def test_all_options_at_once():
+    for name in ALL:
+        assert problems(stack(name, "serverless", "vpc", "own-key", "cross-account", "alarms", "aurora")) == []
+
+
+def put(*path):
+    """A fault: the last element replaces (or, with None, removes) what the others lead to."""
+    *keys, last, value = path
+
+    def plant(resources):
+        node = resources
+        for key in keys:
+            node = node[key]
+        if value is None:
+            del node[last]
+        else:
+            node[last] = value
+
+    return plant
+
+
+def destination(*path):
+    return put("DeliveryStream", "Properties", "AmazonopensearchserviceDestinationConfiguration", "Fn::If", 2, *path)
+
+
+def processor(name, value):
+    def plant(resources):
+        place = resources["DeliveryStream"]["Properties"]["AmazonopensearchserviceDestinationConfiguration"]["Fn::If"][2]
+        for one in place["ProcessingConfiguration"]["Processors"][0]["Parameters"]:
+            if one["ParameterName"] == name:
+                one["ParameterValue"] = value
+
+    return plant
+
+
+K, F = "chain-kinesis", "chain-firehose"
+FAULTS = [
+    # What moto skips silently, cfn-lint or ParamValidator miss.
+    (F, destination("IndexRotationPeriod", "OneYear"), "IndexRotationPeriod is OneYear, which is none of NoRotation"),
+    (F, destination("BufferingHints", {"SizeInMBs": 500, "IntervalInSeconds": 60}), "SizeInMBs is 500, more than 100"),
+    (F, destination("BufferingHints", {"SizeInMBs": 5, "IntervalInSeconds": 6000}), "IntervalInSeconds is 6000, more than 900"),
+    (F, destination("RetryOptions", {"DurationInSeconds": 7201}), "DurationInSeconds is 7201, more than 7200"),
+    (F, destination("S3BackupMode", "SomeDocuments"), "S3BackupMode is SomeDocuments, which is none of"),
+    (F, destination("IndexName", "Hydrant"), "no name of an index: Hydrant"),
+    (F, destination("IndexName", None), 'Missing required parameter in AmazonopensearchserviceDestinationConfiguration: "IndexName"'),
+    (F, destination("DomainARN", None), "no domain"),
+    (F, destination("Domain", "x"), 'Unknown parameter in AmazonopensearchserviceDestinationConfiguration: "Domain"'),
+    (F, destination("S3Configuration", "Prefix", "!{firehose:error-output-type}/"), "Prefix may not name firehose:error-output-type"),
+    (F, destination("S3Configuration", "ErrorOutputPrefix", "!{timestamp:yyyy}/"), "has to name !{firehose:error-output-type}"),
+    (F, processor("BufferSizeInMBs", "500"), "a processor's buffer of 500 MB; 0.2 to 3"),
+    (F, processor("BufferSizeInMBs", "1"), "a processor's buffer of 1 MB can have an answer above 6 MB"),
+    (F, processor("BufferIntervalInSeconds", "901"), "a processor's interval of 901 s"),
+    (F, processor("LambdaArn", "hydrant"), "a processor without a function"),
+    (F, destination("ProcessingConfiguration", "Processors", 0, "Type", "Lamda"), "Type is Lamda, which is none of"),
+    (F, destination("ProcessingConfiguration", "Processors", 0, "Parameters", 0, "ParameterName", "Arn"), "ParameterName is Arn, which is none of"),
+    (F, put("DeliveryStream", "Properties", "DeliveryStreamType", "Kinesis"), "DeliveryStreamType is Kinesis, which is none of"),
+    (F, put("Function", "Properties", "Timeout", 900), "Firehose waits 300 s"),
+    (F, put("Filter", "DependsOn", "Stream"), "Filter: made before the reader of the stream (DeliveryStream)"),
+    (F, put("Filter", "Properties", "Distribution", "ByLogStream"), "not distributed at random"),
+    (F, put("Filter", "Properties", "Distribution", "Randomly"), "distribution is Randomly, which is none of"),
+    (F, put("Filter", "Properties", "FilterPattern", "x" * 1025), "filterPattern has 1025 characters, more than 1024"),
+    (F, put("Filter", "Properties", "FilterPattern", "%a% %b% %c%"), "more than two regular expressions"),
+    (F, put("Filter", "Properties", "DestinationArn", None), 'Missing required parameter in input: "destinationArn"'),
+    (F, put("Filter", "Properties", "RoleArn", None), "no role"),
+    (K, put("GeneralFilter", "DependsOn", None), "GeneralFilter: made before the reader of the stream (EventSource)"),
+    (K, put("GeneralFilter", "Properties", "LogGroupName", "/aws/rds/instance/db1/general"), "GeneralFilter: made before its log group"),
+    (K, put("EventSource", "Properties", "StartingPosition", None), "no StartingPosition, which a stream needs"),
+    (K, put("EventSource", "Properties", "StartingPosition", "LATEST"), "does not start at TRIM_HORIZON"),
+    (K, put("EventSource", "Properties", "BatchSize", 100000), "BatchSize is 100000, more than 10000"),
+    (K, put("EventSource", "Properties", "ParallelizationFactor", 11), "ParallelizationFactor is 11, more than 10"),
+    (K, put("EventSource", "Properties", "MaximumRecordAgeInSeconds", 604801), "MaximumRecordAgeInSeconds is 604801, more than 604800"),
+    (K, put("EventSource", "Properties", "MaximumRecordAgeInSeconds", 604800), "when the stream has dropped them already"),
+    (K, put("EventSource", "Properties", "BisectBatchOnFunctionError", False), "does not bisect"),
+    (K, put("EventSource", "Properties", "FunctionResponseTypes", None), "no partial batch responses"),
+    (K, put("EventSource", "Properties", "DestinationConfig", None), "no bucket for what cannot be delivered"),
+    (K, put("InstanceParameters", "Properties", "Family", "mysql9.9"), "there is no family mysql9.9"),
+    (K, put("InstanceParameters", "Properties", "Parameters", "log_output", "TABLE"), "log_output is not FILE"),
+    (K, put("Domain", "Properties", "EngineVersion", "OpenSearch_9.9"), "no known version: OpenSearch_9.9"),
+    (K, put("Domain", "Properties", "EBSOptions", "VolumeType", "gp9"), "VolumeType is gp9, which is none of"),
+    (K, put("Domain", "Properties", "DomainEndpointOptions", "TLSSecurityPolicy", "Tls"), "TLSSecurityPolicy is Tls, which is none of"),
+    (K, put("Domain", "Properties", "NodeToNodeEncryptionOptions", "Enabled", False), "Domain: not encrypted"),
+    (K, put("Domain", "Properties", "AdvancedOptions", "rest.action.multi.allow_explicit_index", "false"), "refuses documents that name their index"),
+    (K, put("Stream", "Properties", "RetentionPeriodHours", 9000), "keeps records 9000 hours"),
+    (K, put("Stream", "Properties", "StreamEncryption", {"EncryptionType": "NONE", "KeyId": "x"}), "Stream: not encrypted"),
+    (K, put("Stream", "Properties", "StreamModeDetails", "StreamMode", "PROVISIONED"), "not on demand"),
+    (K, put("Function", "Properties", "Timeout", 30), "a time-out of 30 s; 60 to 900"),
+    (K, put("Function", "Properties", "Runtime", "provided.al2025"), "Runtime is provided.al2025, which is none of"),
+    (K, put("Function", "Properties", "Handler", "main"), "the handler of a custom runtime is bootstrap"),
+    (K, put("Function", "Properties", "Code", "S3Key", "hydrant-lambda-arm.zip"), "the zip is not the architecture's"),
+    (K, put("Function", "Properties", "Environment", "Variables", "HYDRANT_INDEX", "x"), "settings that it does not know: HYDRANT_INDEX"),
+    (K, put("GeneralLogs", "Properties", "LogGroupClass", "INFREQUENT_ACCESS"), "class INFREQUENT_ACCESS takes no subscription filter"),
+    (K, put("FailedBucket", "Properties", "PublicAccessBlockConfiguration", "BlockPublicPolicy", False), "FailedBucket: not private"),
+    (K, put("FailedBucket", "Properties", "BucketEncryption", None), "FailedBucket: not encrypted"),
+    (K, put("FailedBucketPolicy", "Properties", "PolicyDocument", "Statement", 0, "Condition", {}), "may be read without TLS"),
+    (K, put("ErrorAlarm", "Properties", "ComparisonOperator", "Above"), "ComparisonOperator is Above, which is none of"),
+]
+
+
+@pytest.mark.parametrize("name, plant, said", FAULTS, ids=[said[:60] for _, _, said in FAULTS])
+def test_a_planted_fault_is_found(name, plant, said):
+    template = copy.deepcopy(load(name))
+    before = stack(name, "subscribed", template=copy.deepcopy(template), LogGroups="new")
+    assert problems(before) == []
+    plant(template["Resources"])
+    after = stack(name, "subscribed", template=template, LogGroups="new")
+    found = problems(after)
+    assert any(said in one for one in found), found
+
+
+def test_a_type_that_nothing_checks_is_found():
+    template = {"Description": "", "Parameters": {}, "Resources": {"Other": {"Type": "AWS::Foo::Bar"}}}
+    assert problems(Stack(template, {})) == ["Other: nothing checks a AWS::Foo::Bar"]
