@@ -153,3 +153,26 @@ fn nothing_is_left_unfinished() {
         .collect();
     assert_eq!(found, Vec::<String>::new());
 }
+
+/// Levels of headings, and the commands without what is said behind them, in order.
+fn outline(readme: &str) -> (Vec<usize>, Vec<String>) {
+    let (mut levels, mut commands, mut fence) = (Vec::new(), Vec::new(), None);
+    for line in readme.lines() {
+        match (line.strip_prefix("```"), fence) {
+            (Some(language), None) => fence = Some(language),
+            (Some(_), Some(_)) => fence = None,
+            (None, Some("sh")) => commands.push(line.split(" #").next().unwrap_or_default().trim_end().to_owned()),
+            (None, None) if line.starts_with('#') => levels.push(line.bytes().take_while(|byte| *byte == b'#').count()),
+            (None, _) => {}
+        }
+    }
+    (levels, commands)
+}
+
+#[test]
+fn both_readmes_have_the_same_headings_and_commands() {
+    let read = |name: &str| outline(&fs::read_to_string(repo().join(name)).unwrap());
+    let (levels, commands) = read("README.md");
+    assert!(levels.len() >= 3 && commands.len() >= 10, "{levels:?} {commands:?}");
+    assert_eq!(read("README.zh-CN.md"), (levels, commands));
+}
