@@ -1,31 +1,52 @@
-"""Reads `cargo tree --prefix none --format '{p} {l}'` and writes a bill of materials, CycloneDX 1.5 as JSON."""
+"""Reads `cargo tree --prefix none --format '{p} {l}'` and writes a bill of materials, CycloneDX 1.5 as JSON.
+
+What it cannot tell apart for certain it refuses, so that neither a path of this machine nor half a licence gets into the bill."""
 
 import json
 import re
 import sys
+from urllib.parse import quote
 
-LINE = re.compile(r"(?P<name>\S+) v(?P<version>\S+)(?P<rest>.*)")
+LINE = re.compile(r"(?P<name>[A-Za-z0-9_-]+) v(?P<version>[0-9A-Za-z.+-]+)(?: (?P<rest>.*))?")
+WORD = r"[A-Za-z0-9][A-Za-z0-9.+-]*"
+LICENCE = re.compile(rf"\(*{WORD}\)*(?: (?:AND|OR|WITH) \(*{WORD}\)*)*")
+
+
+def bracketed(text):
+    """What stands in the brackets that a text begins with, and what is behind them. A path may have brackets of its own."""
+    depth = 0
+    for at, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            return text[1:at], text[at + 1 :].strip()
+    return None, text
 
 
 def component(line):
-    found = LINE.match(line)
+    found = LINE.fullmatch(line)
     if found is None:
         sys.exit(f"no package: {line}")
-    name, version = found["name"], found["version"]
-    # Behind the version: where it lies, `(proc-macro)`, `(*)` for what was told before, then the licence.
-    licence = re.sub(r"\([^)]*[/*][^)]*\)|\(\*\)|\(proc-macro\)", "", found["rest"]).strip()
-    own = "/" in (re.search(r"\(([^)]*)\)", found["rest"]) or [""])[0] and licence == "Apache-2.0" and name.startswith("hydrant")
-    told = {
-        "type": "library",
-        "bom-ref": f"{name}@{version}",
-        "name": name,
-        "version": version,
-        "purl": f"pkg:cargo/{name}@{version}",
-    }
-    if own:
-        del told["purl"]
+    name, version, rest = found["name"], found["version"], found["rest"] or ""
+    own = False
+    # Before the licence, which may begin with a bracket too: a mark, and where the crate comes from if that is not crates.io.
+    while rest.startswith("("):
+        inner, behind = bracketed(rest)
+        if inner is not None and inner.startswith("/"):
+            own = True
+        elif inner is not None and ("://" in inner or inner.startswith("registry ")):
+            sys.exit(f"from a place that has no purl here: {line}")
+        elif inner not in ("proc-macro", "*"):
+            break
+        rest = behind
+    licence = rest.removesuffix("(*)").strip().replace("/", " OR ")
+    if licence and (LICENCE.fullmatch(licence) is None or licence.count("(") != licence.count(")")):
+        sys.exit(f"no licence: {line}")
+    told = {"type": "library", "bom-ref": f"{name}@{version}", "name": name, "version": version}
+    # Crates of the workspace are in no registry.
+    if not own:
+        told["purl"] = f"pkg:cargo/{name}@{quote(version, safe='')}"
     if licence:
-        told["licenses"] = [{"expression": licence.replace("/", " OR ")}]
+        told["licenses"] = [{"expression": licence}]
     return told
 
 
@@ -33,9 +54,8 @@ components = {}
 for line in sys.stdin.read().splitlines():
     if line.strip():
         told = component(line.strip())
-        known = components.setdefault(told["bom-ref"], told)
-        # A line that was told before has its licence too, so that either will do.
-        known.update(told)
+        # A crate that was told before is told again in full.
+        components[told["bom-ref"]] = told
 first, *rest = components.values()
 json.dump(
     {
@@ -47,6 +67,5 @@ json.dump(
     },
     sys.stdout,
     indent=1,
-    ensure_ascii=False,
 )
 print()

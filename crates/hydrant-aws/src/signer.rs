@@ -39,6 +39,9 @@ pub struct Service {
 }
 
 impl Service {
+    /// S3 has rules of its own.
+    pub const S3: Service = Service { name: "s3", names_digest: true, path_as_it_is: true };
+
     /// A service with the usual rules.
     pub const fn usual(name: &'static str) -> Service {
         Service { name, names_digest: false, path_as_it_is: false }
@@ -225,9 +228,8 @@ mod tests {
     #[tokio::test]
     async fn signatures_are_those_of_botocore() {
         let request = |method, url: &str| Request::new(method, url.parse().unwrap());
-        let s3 = Service { name: "s3", names_digest: true, path_as_it_is: true };
         let url = "https://my-bucket.s3.eu-central-1.amazonaws.com/a%20b/processing-failed/2026/11/27/10/x~y";
-        let (signed, digest) = signature(s3, "eu-central-1", request(Method::PUT, url), b"line\n").await;
+        let (signed, digest) = signature(Service::S3, "eu-central-1", request(Method::PUT, url), b"line\n").await;
         assert_eq!(
             signed,
             "host;x-amz-content-sha256;x-amz-date;x-amz-security-token, \

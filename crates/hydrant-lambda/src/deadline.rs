@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use tokio::time::Instant;
+use hydrant_aws::CallError;
+use tokio::time::{Instant, timeout_at};
 
 /// Kept for the answer and for what is still to be put into the bucket of failed documents.
 const KEPT_MAX: Duration = Duration::from_secs(2);
@@ -28,6 +29,18 @@ impl Deadline {
         let kept = (left / 4).min(KEPT_MAX);
         Deadline { try_until: now + (left - kept), answer_by: now + (left - kept / 4) }
     }
+}
+
+/// What a call answers, where it does so before `until`.
+pub(crate) async fn in_time<T>(
+    until: Instant,
+    endpoint: &str,
+    call: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    timeout_at(until, call).await.unwrap_or_else(|_elapsed| {
+        let problem = "the invocation's time is over".to_owned();
+        Err(CallError::NoAnswer { endpoint: endpoint.to_owned(), problem })
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "deadlines and metrics are told in the time of the platform")]

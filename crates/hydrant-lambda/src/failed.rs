@@ -3,19 +3,16 @@
 //! The name of an object is a pure function of the event's records, so an invocation that is repeated puts the same
 //! object again. Ids tell what is in several.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use hydrant_aws::{CallError, Client, Connection, Method, Service};
 use hydrant_transform::document::{DocumentId, Reason};
 use hydrant_transform::entry::Format;
 use hydrant_transform::failed::{INDEX, LineParts, MARKER, PROCESSING, timed_name, version_line, write_line};
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
-use crate::deadline::BackOff;
+use crate::deadline::{BackOff, in_time};
 use crate::settings::Bucket;
-
-const S3: Service = Service { name: "s3", names_digest: true, path_as_it_is: true };
 
 /// An entry that is lost to the index.
 #[derive(Debug)]
@@ -46,7 +43,7 @@ impl FailedStore {
         // A name with a dot is in no certificate.
         let is_host = !bucket.name.contains('.');
         let host = if is_host { format!("{}.s3", bucket.name) } else { "s3".to_owned() };
-        let client = connection.service_in(S3, &host, region)?;
+        let client = connection.service_in(Service::S3, &host, region)?;
         let name = if is_host && !client.is_given() { String::new() } else { format!("/{}", bucket.name) };
         let prefix = if bucket.prefix.is_empty() { String::new() } else { format!("/{}", bucket.prefix) };
         Ok(FailedStore { client, root: format!("{name}{prefix}/"), is_marked: OnceCell::new() })
@@ -94,14 +91,8 @@ impl FailedStore {
     ) -> Result<(), CallError> {
         loop {
             let put = self.client.rest(Method::PUT, key, None, headers, bytes.clone());
-            let put = match timeout_at(until, put).await {
-                Ok(answer) => answer.and_then(|answer| answer.accepted("PutObject").map(drop)),
-                Err(_elapsed) => {
-                    let problem = "the invocation's time is over".to_owned();
-                    Err(CallError::NoAnswer { endpoint: "S3".to_owned(), problem })
-                }
-            };
-            match put {
+            let put = in_time(until, "S3", put).await;
+            match put.and_then(|answer| answer.accepted("PutObject").map(drop)) {
                 Err(error) if is_passing(&error) => match back_off.next(until) {
                     Some(wait) => sleep(wait).await,
                     None => return Err(error),
@@ -142,7 +133,7 @@ fn lines(lost: &[&Lost], now_ms: i64) -> Vec<u8> {
     let mut out = Vec::new();
     for lost in lost {
         let parts = LineParts {
-            raw_data: &STANDARD.encode(&lost.raw),
+            raw_data: &STANDARD.encode_to_string(&lost.raw),
             reason: &lost.reason,
             arrival_ms: lost.arrival_ms,
             now_ms,

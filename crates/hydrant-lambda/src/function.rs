@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZero;
+use std::panic::AssertUnwindSafe;
 
+use futures_util::FutureExt as _;
 use hydrant_aws::{Connection, Environment};
 use hydrant_transform::carrier::{self, Carrier};
 use hydrant_transform::firehose::PlanError;
@@ -12,6 +14,7 @@ use tokio::time::Instant;
 use crate::deadline::{Deadline, now_ms};
 use crate::failed::{FailedStore, Lost};
 use crate::output::Index;
+use crate::panicked;
 use crate::report::{self, About, Report};
 use crate::settings::Settings;
 
@@ -35,8 +38,9 @@ pub enum FunctionError {
     /// Something of the event is neither delivered nor kept, and its sender knows no smaller part.
     #[error("{0} records are not safe yet: the event has to come again")]
     Unsafe(usize),
-    #[error("the answer cannot be written: {0}")]
-    Answer(String),
+    /// A mistake of ours.
+    #[error("the function has panicked at {0}, which is a mistake in it: please report it")]
+    Panicked(String),
 }
 
 impl FunctionError {
@@ -47,7 +51,7 @@ impl FunctionError {
             FunctionError::Plan(_) => "Hydrant.AnswerLimit",
             FunctionError::Settings(_) => "Hydrant.Settings",
             FunctionError::Unsafe(_) => "Hydrant.NotSafe",
-            FunctionError::Answer(_) => "Hydrant.Answer",
+            FunctionError::Panicked(_) => "Hydrant.Panic",
         }
     }
 }
@@ -85,12 +89,24 @@ impl Function {
         Ok(Function { settings, environment, cores, name, connection, index, failed })
     }
 
-    /// Answers an event, and logs what was done.
+    /// Answers an event, and logs what was done. A panic is an error of this event alone.
     ///
     /// # Errors
     /// See [`FunctionError`].
-    pub async fn invoke(&self, event: &[u8], invocation: Invocation<'_>) -> Result<String, FunctionError> {
-        let (begun, now_ms) = (Instant::now(), now_ms());
+    pub async fn invoke(&self, event: &[u8], invocation: Invocation<'_>) -> Result<Vec<u8>, FunctionError> {
+        let begun = Instant::now();
+        let answer = AssertUnwindSafe(self.answer(event, invocation, begun)).catch_unwind().await;
+        answer.unwrap_or_else(|_| {
+            let error = FunctionError::Panicked(panicked::place());
+            let mut report = Report::default();
+            report.bytes = event.len();
+            self.log(&report, invocation, "unknown", begun, now_ms(), Some(&error));
+            Err(error)
+        })
+    }
+
+    async fn answer(&self, event: &[u8], invocation: Invocation<'_>, begun: Instant) -> Result<Vec<u8>, FunctionError> {
+        let now_ms = now_ms();
         let mut work = Work {
             function: self,
             request_id: invocation.request_id,
@@ -105,16 +121,29 @@ impl Function {
             Some(Carrier::CloudWatchLogs(record)) => ("subscription", work.subscription(record).await),
             None => ("unknown", Err(FunctionError::Event)),
         };
+        self.log(&work.report, invocation, shape, begun, now_ms, answer.as_ref().err());
+        answer
+    }
+
+    /// Writes the line of an invocation.
+    fn log(
+        &self,
+        report: &Report,
+        invocation: Invocation<'_>,
+        event: &str,
+        begun: Instant,
+        now_ms: i64,
+        error: Option<&FunctionError>,
+    ) {
         let about = About {
             request_id: invocation.request_id,
             function_name: &self.name,
-            event: shape,
+            event,
             now_ms,
             duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            error: answer.as_ref().err().map(ToString::to_string),
+            error: error.map(ToString::to_string),
         };
-        report::write(&work.report.line(&about));
-        answer
+        report::write(&report.line(&about));
     }
 
     pub(crate) async fn connection(&self) -> Result<&Connection, FunctionError> {

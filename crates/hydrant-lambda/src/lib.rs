@@ -20,11 +20,13 @@ mod failed;
 
 mod function;
 
-mod init;
-
 mod output;
 
+mod panicked;
+
 mod report;
+
+mod runtime;
 
 pub mod settings;
 
@@ -33,5 +35,6 @@ mod transformation;
 mod trigger;
 
 pub use function::{Function, FunctionError, Invocation};
-pub use init::tell_init_error;
+pub use panicked::keep_places;
 pub use report::log_problem;
+pub use runtime::{Event, Runtime, RuntimeError};

@@ -24,7 +24,7 @@ const NOT_SENT_AGAIN: &str = "Hydrant.NotSentAgain";
 const BYTES_OF_A_THREAD: usize = 64 * 1024;
 
 impl Work<'_> {
-    pub(crate) async fn transformation(&mut self, event: &Event<'_>) -> Result<String, FunctionError> {
+    pub(crate) async fn transformation(&mut self, event: &Event<'_>) -> Result<Vec<u8>, FunctionError> {
         let target = if event.source_stream_arn.is_some() { Target::Kinesis } else { Target::Firehose };
         let mut plan = self.plan(event, target).map_err(FunctionError::Plan)?;
         self.report.records = event.records.len();
@@ -44,7 +44,7 @@ impl Work<'_> {
                 self.report.unsafe_records += 1;
             }
         }
-        String::from_utf8(serialize(&plan.answers)).map_err(|error| FunctionError::Answer(error.to_string()))
+        Ok(serialize(&plan.answers))
     }
 
     /// Sends documents back; answers the records of which one is neither sent nor kept.

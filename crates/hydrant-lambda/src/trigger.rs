@@ -10,7 +10,7 @@ use hydrant_transform::carrier::CarriedRecord;
 use hydrant_transform::document::{Document, Reason};
 use hydrant_transform::firehose::{Again, Target};
 use hydrant_transform::record::{Transformed, raw_envelope, reason_code};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::again::Sender;
 use crate::failed::Lost;
@@ -28,21 +28,21 @@ struct Part {
 }
 
 impl Work<'_> {
-    pub(crate) async fn kinesis(&mut self, records: Vec<CarriedRecord>) -> Result<String, FunctionError> {
+    pub(crate) async fn kinesis(&mut self, records: Vec<CarriedRecord>) -> Result<Vec<u8>, FunctionError> {
         let numbers: Vec<String> = records.iter().map(|record| record.sequence_number.clone()).collect();
         let not_safe = self.deliver(records).await?;
-        let Some(first) = not_safe.first() else { return Ok(json!({"batchItemFailures": []}).to_string()) };
+        let Some(first) = not_safe.first() else { return Ok(failures(&[])) };
         match numbers.get(*first).filter(|number| !number.is_empty()) {
-            Some(number) => Ok(json!({"batchItemFailures": [{"itemIdentifier": number}]}).to_string()),
+            Some(number) => Ok(failures(&[number])),
             None => Err(FunctionError::Unsafe(not_safe.len())),
         }
     }
 
     /// The request's id, which a repeat of it keeps, stands for what a stream would say of the record.
-    pub(crate) async fn subscription(&mut self, record: CarriedRecord) -> Result<String, FunctionError> {
+    pub(crate) async fn subscription(&mut self, record: CarriedRecord) -> Result<Vec<u8>, FunctionError> {
         let record = CarriedRecord { sequence_number: self.request_id.to_owned(), ..record };
         let not_safe = self.deliver(vec![record]).await?;
-        if not_safe.is_empty() { Ok("null".to_owned()) } else { Err(FunctionError::Unsafe(not_safe.len())) }
+        if not_safe.is_empty() { Ok(b"null".to_vec()) } else { Err(FunctionError::Unsafe(not_safe.len())) }
     }
 
     /// Delivers records; answers those that are not safe, in order.
@@ -113,6 +113,12 @@ impl Work<'_> {
         }
         Ok(fates)
     }
+}
+
+/// The records from which a Kinesis trigger has to go on.
+fn failures(numbers: &[&String]) -> Vec<u8> {
+    let items: Vec<Value> = numbers.iter().map(|number| json!({"itemIdentifier": number})).collect();
+    json!({"batchItemFailures": items}).to_string().into_bytes()
 }
 
 /// What tells this event's records from others.

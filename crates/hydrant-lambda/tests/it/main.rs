@@ -13,13 +13,25 @@ mod firehose_again;
 mod firehose_bad;
 
 #[cfg(test)]
+mod foreign_arm64;
+
+#[cfg(test)]
+mod foreign_awslambdaric;
+
+#[cfg(test)]
 mod foreign_moto;
+
+#[cfg(test)]
+mod foreign_peers;
 
 #[cfg(test)]
 mod foreign_transformation;
 
 #[cfg(test)]
 mod moto;
+
+#[cfg(test)]
+mod panic;
 
 #[cfg(test)]
 mod runtime_api;

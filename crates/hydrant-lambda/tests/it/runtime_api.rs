@@ -3,9 +3,11 @@
 //! What the clients leave to the platform is done here: a process is killed at its deadline and started again, an answer
 //! above 6,291,556 bytes is refused with 413, errors of the initialisation are kept. One invocation at a time. After each
 //! that ended, the process must have written exactly one line of JSON, and none of its output may hold [`CANARY`].
+//! What runs behind it is a [`Program`]: the function as cargo has built it, as it is packaged, or somebody else's.
 
 use std::io::BufRead as _;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -14,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
@@ -88,9 +90,30 @@ fn lock(shared: &Shared) -> MutexGuard<'_, Seen> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What the platform starts.
+pub(crate) struct Program {
+    pub(crate) command: Vec<String>,
+    /// The folder of its code.
+    pub(crate) task_root: PathBuf,
+}
+
+impl Program {
+    /// The function: the packaged one where `HYDRANT_LAMBDA` says where it lies, else cargo's.
+    pub(crate) fn function() -> Program {
+        #[expect(clippy::disallowed_methods, reason = "what ./test says to the tests is no setting of the program")]
+        let packaged = std::env::var("HYDRANT_LAMBDA");
+        Program::native(packaged.as_deref().unwrap_or(env!("CARGO_BIN_EXE_bootstrap")))
+    }
+
+    pub(crate) fn native(path: &str) -> Program {
+        Program { command: vec![path.to_owned()], task_root: PathBuf::from("/") }
+    }
+}
+
 /// A function that is deployed.
 pub(crate) struct Lambda {
     seen: Shared,
+    program: Program,
     variables: Vec<(String, String)>,
     process: Option<Child>,
     readers: Vec<JoinHandle<()>>,
@@ -102,9 +125,13 @@ pub(crate) struct Lambda {
 impl Lambda {
     /// Deploys the function with these variables; the process starts with the first invocation.
     pub(crate) async fn deploy(variables: &[(&str, &str)]) -> Lambda {
+        Lambda::deploy_program(Program::function(), variables)
+    }
+
+    pub(crate) fn deploy_program(program: Program, variables: &[(&str, &str)]) -> Lambda {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let (seen, readers, server) = (Shared::default(), Vec::new(), JoinSet::new());
-        Lambda { seen, variables, process: None, readers, invocations: 0, lines_taken: 0, server }
+        Lambda { seen, program, variables, process: None, readers, invocations: 0, lines_taken: 0, server }
     }
 
     /// A Runtime API for a process of its own: its address.
@@ -141,10 +168,16 @@ impl Lambda {
             ("AWS_ACCESS_KEY_ID", "AKIDTEST"),
             ("AWS_SECRET_ACCESS_KEY", "secret-of-the-role"),
             ("AWS_SESSION_TOKEN", "token-of-the-role"),
-            ("LAMBDA_TASK_ROOT", "/var/task"),
+            ("LAMBDA_TASK_ROOT", self.program.task_root.to_str().unwrap()),
         ];
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bootstrap"));
-        command.env_clear().envs(usual).envs(self.variables.iter().map(|(name, value)| (name, value)));
+        let (name, arguments) = self.program.command.split_first().unwrap();
+        let mut command = Command::new(name);
+        command
+            .args(arguments)
+            .current_dir(&self.program.task_root)
+            .env_clear()
+            .envs(usual)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.unwrap();
         let (out, errors) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -366,10 +399,10 @@ async fn response(State(door): State<Door>, Path(id): Path<String>, body: Bytes)
     accepted()
 }
 
-async fn error(State(door): State<Door>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+async fn error(State(door): State<Door>, Path(id): Path<String>, body: Bytes) -> Response {
     let told: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    let is_whole = told["errorMessage"].is_string() && told["errorType"].is_string();
-    if !is_whole || !headers.contains_key("lambda-runtime-function-error-type") {
+    // The header of the error's type is not required: AWS's client for Python leaves it out.
+    if !told["errorMessage"].is_string() || !told["errorType"].is_string() {
         lock(&door.seen).violations.push(format!("the error of {id} has no type or no message: {told}"));
     }
     if !end(&door, &id, Ended::Error(told)) {

@@ -133,8 +133,10 @@ fn launch(folder: &Path, cluster: &str, port: u16) -> Child {
     let jars = std::env::var("HYDRANT_OPENSEARCH")
         .expect("HYDRANT_OPENSEARCH names the folder of the server's jars; ./test sets it");
     Command::new("java")
-        .args(["-Xms512m", "-Xmx512m", "-cp"])
-        .arg(format!("{jars}/*"))
+        // A server of a test mostly starts: one compiler is enough, and its classes lie in the archive of ./test.
+        .args(["-Xms512m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"])
+        .arg(format!("-XX:SharedArchiveFile={jars}.jsa"))
+        .args(["-cp", &format!("{jars}/*")])
         .arg("org.codelibs.opensearch.runner.OpenSearchRunner")
         .arg("-basePath")
         .arg(folder)

@@ -12,6 +12,10 @@ const MANUAL: &str = include_str!("../../../../docs/cost.md");
 
 const CARRIED: &str = include_str!("../../src/cli/cost/prices.toml");
 
+const KINESIS: &str = include_str!("../../../../deploy/cloudformation/chain-kinesis.yaml");
+
+const FIREHOSE: &str = include_str!("../../../../deploy/cloudformation/chain-firehose.yaml");
+
 /// 1,048,576 entries a second are 2,755,657,728,000 a month of 730 hours, and as many records of 1 KB are 2,628,000 GB.
 /// Envelopes of 64 entries have 64 × 374 / 4 = 5,984 bytes: 6 KB for Kinesis, 10 KB for Firehose. Documents sent back
 /// have 374 + 270 + 380 = 1,024.
@@ -164,4 +168,69 @@ fn the_manual_shows_what_the_program_prints() {
         }
     }
     assert_eq!(keys, 12);
+}
+
+/// The price file that the manual shows may be given as it stands there.
+#[test]
+fn the_price_file_of_the_manual_is_taken() {
+    let file = MANUAL.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let (command, _) = file.split_once('\n').unwrap();
+    assert_eq!(command, "# hydrant cost --prices mine.toml …");
+    let dir = tempfile::tempdir().unwrap();
+    let bill = json(&[&ROUND[..], &["--prices", &with_prices(dir.path(), file)]].concat());
+    assert_eq!((&bill["prices"]["date"], &bill["prices"]["region"]), (&"2027-01-15".into(), &"eu-central-1".into()));
+    assert_eq!(bill["prices"]["replaced"], serde_json::json!(["firehose.in_gb"]));
+}
+
+/// The default of a template's parameter, which stands in one line or in several.
+fn default_of<'a>(template: &'a str, parameter: &str) -> &'a str {
+    let (_, rest) = template.split_once(&format!("\n  {parameter}:")).unwrap();
+    let mut lines = rest.lines();
+    let own = lines.next().into_iter().chain(lines.take_while(|line| line.starts_with("    ")));
+    let (_, value) = own.filter_map(|line| line.split_once("Default: ")).next().unwrap();
+    value.split([',', '}']).next().unwrap().trim_matches('\'')
+}
+
+/// Each value that a template gives a parameter of Firehose's processor.
+fn of_processor<'a>(template: &'a str, parameter: &str) -> Vec<&'a str> {
+    let begin = format!("{{ParameterName: {parameter}, ParameterValue: '");
+    template.split(&begin).skip(1).map(|rest| rest.split('\'').next().unwrap()).collect()
+}
+
+fn same(told: &Value, template: &str) -> bool {
+    told.as_str() == Some(template) || told.as_f64().is_some_and(|number| template.parse() == Ok(number))
+}
+
+#[test]
+fn what_is_counted_is_what_the_templates_make() {
+    let assumed = &json(&["--entries-per-second", "1", "--bytes", "1"])["assumed"];
+    for template in [KINESIS, FIREHOSE] {
+        for (told, parameter) in [
+            ("lambda_architecture", "Architecture"),
+            ("lambda_memory_mb", "MemorySize"),
+            ("stream_retention_hours", "StreamHours"),
+            ("log_retention_days", "RetentionDays"),
+        ] {
+            let default = default_of(template, parameter);
+            assert!(same(&assumed[told], default), "{told}: {} is not {parameter} {default}", assumed[told]);
+        }
+        assert!(template.contains("StreamModeDetails: {StreamMode: ON_DEMAND}"), "another stream has other prices");
+        assert_eq!((&assumed["vpc_zones"], default_of(template, "VpcId")), (&0.into(), ""));
+    }
+    let trigger = &assumed["trigger_batch"];
+    for (told, parameter, property) in [
+        ("records", "BatchSize", "BatchSize: !Ref BatchSize\n"),
+        ("seconds", "BatchSeconds", "MaximumBatchingWindowInSeconds: !Ref BatchSeconds\n"),
+    ] {
+        let default = default_of(KINESIS, parameter);
+        assert!(same(&trigger[told], default), "{told}: {} is not {parameter} {default}", trigger[told]);
+        assert_eq!(KINESIS.matches(property).count(), 1, "{property}");
+    }
+    // More of them at a time would be smaller ones.
+    assert_eq!(default_of(KINESIS, "ParallelizationFactor"), "1");
+    for (told, parameter) in [("mb", "BufferSizeInMBs"), ("seconds", "BufferIntervalInSeconds")] {
+        // To a domain and to a collection.
+        let (values, told) = (of_processor(FIREHOSE, parameter), &assumed["firehose_batch"][told]);
+        assert!(values.len() == 2 && values.iter().all(|value| same(told, value)), "{parameter}: {told} {values:?}");
+    }
 }

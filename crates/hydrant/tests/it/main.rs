@@ -66,6 +66,9 @@ mod model;
 mod operate;
 
 #[cfg(test)]
+mod pages;
+
+#[cfg(test)]
 mod peer;
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = value_parser!(u32).range(1..=10_000))]
     shards: u32,
     /// Days that the log group keeps its events
-    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = value_parser!(u32).range(1..=3_653))]
+    #[arg(long, value_name = "DAYS", default_value_t = 14, value_parser = value_parser!(u32).range(1..=3_653))]
     log_retention_days: u32,
     /// Availability zones of the VPC into which Firehose delivers; 0 is a public domain
     #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = value_parser!(u32).range(0..=6))]
@@ -61,7 +61,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "MB", default_value_t = 512, value_parser = value_parser!(u32).range(128..=10_240))]
     lambda_memory: u32,
     /// Processor of the function
-    #[arg(long, value_enum, default_value = "x86_64")]
+    #[arg(long, value_enum, default_value = "arm64")]
     lambda_architecture: Architecture,
     /// Milliseconds that an invocation takes beside its entries
     #[arg(long, value_name = "NUMBER", default_value_t = 5.0, value_parser = duration, allow_negative_numbers = true)]

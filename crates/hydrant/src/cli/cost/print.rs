@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::output;
-use super::chains::{Bill, HOURS, Hop, Rounded, total};
+use super::chains::{Bill, FIREHOSE_BATCH, HOURS, Hop, Rounded, TRIGGER_BATCH, total};
 use super::prices::{Price, Prices};
 use super::{Architecture, Arguments};
 
@@ -146,7 +146,10 @@ fn assumed(arguments: &Arguments) -> String {
     format!(
         "assumed, and to be changed by options: {entries_per_record} entries a record, {compression_ratio} bytes of them \
          in one of it, {shards} shards,\n  {lambda_ms_per_invocation} ms an invocation and {lambda_us_per_entry} µs an \
-         entry in Lambda; docs/cost.md says where each figure comes from\n"
+         entry in Lambda; docs/cost.md says where each figure comes from\n\
+         assumed as the templates have it: Lambda is invoked by Firehose with {} MB or after {} seconds,\n  \
+         by the trigger with {} records, {} MB or after {} seconds\n",
+        FIREHOSE_BATCH.mb, FIREHOSE_BATCH.seconds, TRIGGER_BATCH.records, TRIGGER_BATCH.mb, TRIGGER_BATCH.seconds,
     )
 }
 
@@ -205,6 +208,8 @@ fn assumptions(arguments: &Arguments, bill: &Bill) -> Value {
         },
         "lambda_ms_per_invocation": arguments.lambda_ms_per_invocation,
         "lambda_us_per_entry": arguments.lambda_us_per_entry,
+        "firehose_batch": {"mb": FIREHOSE_BATCH.mb, "seconds": FIREHOSE_BATCH.seconds},
+        "trigger_batch": {"records": TRIGGER_BATCH.records, "mb": TRIGGER_BATCH.mb, "seconds": TRIGGER_BATCH.seconds},
     })
 }
 

@@ -32,16 +32,19 @@ const MARK_BYTES: f64 = 380.0;
 /// What of the log CloudWatch Logs is taken to store: AWS's calculator does so too.
 const STORED_SHARE: f64 = 0.15;
 
-/// Firehose invokes the function when so much has come for a shard, or after so many seconds.
-const FIREHOSE_BUFFER_BYTES: f64 = 0.2 * KB * KB;
+/// When a function is invoked: by whichever comes first.
+pub(super) struct Batch {
+    pub(super) records: f64,
+    pub(super) mb: f64,
+    /// Of each shard.
+    pub(super) seconds: f64,
+}
 
-const FIREHOSE_BUFFER_SECONDS: f64 = 10.0;
+/// The buffer of Firehose's processor in the template of the classic chain; it knows no number of records.
+pub(super) const FIREHOSE_BATCH: Batch = Batch { records: f64::INFINITY, mb: 0.2, seconds: 10.0 };
 
-/// A Kinesis trigger invokes it with at most 6 MB, and records are base64 there.
-const TRIGGER_BATCH_BYTES: f64 = 6.0 * KB * KB * 0.75;
-
-/// It asks each shard so often.
-const TRIGGER_POLL_SECONDS: f64 = 1.0;
+/// The trigger in the template of the recommended chain. The 6 MB are Lambda's own, of records in base64.
+pub(super) const TRIGGER_BATCH: Batch = Batch { records: 100.0, mb: 6.0 * 0.75, seconds: 5.0 };
 
 /// Records of a month, all of one size.
 #[derive(Clone, Copy, Debug)]
@@ -174,14 +177,14 @@ impl Month<'_> {
             hops.push(self.priced("Firehose", what, Price::FirehoseZone, hours));
         }
         let all: Vec<Records> = [envelopes].into_iter().chain(back).collect();
-        hops.extend(self.function(&all, FIREHOSE_BUFFER_BYTES, FIREHOSE_BUFFER_SECONDS));
+        hops.extend(self.function(&all, &FIREHOSE_BATCH));
         hops.push(opensearch(gb));
         hops
     }
 
     fn recommended(&self) -> Vec<Hop> {
         let mut hops = self.stream(None, "out to Lambda");
-        hops.extend(self.function(&[envelopes(self.arguments)], TRIGGER_BATCH_BYTES, TRIGGER_POLL_SECONDS));
+        hops.extend(self.function(&[envelopes(self.arguments)], &TRIGGER_BATCH));
         hops.push(opensearch(documents(self.arguments).gb()));
         hops
     }
@@ -211,12 +214,13 @@ impl Month<'_> {
     }
 
     /// Its invocations are those that full batches take, or those that waiting takes, and never more than records.
-    fn function(&self, records: &[Records], batch_bytes: f64, wait_seconds: f64) -> [Hop; 2] {
+    fn function(&self, records: &[Records], batch: &Batch) -> [Hop; 2] {
         let arguments = self.arguments;
         let count: f64 = records.iter().map(|records| records.count).sum();
         let bytes: f64 = records.iter().map(|records| records.count * records.bytes).sum();
-        let waits = f64::from(arguments.shards) * SECONDS / wait_seconds;
-        let invocations = (bytes / batch_bytes).max(waits).min(count);
+        let full = (bytes / (batch.mb * KB * KB)).max(count / batch.records);
+        let waits = f64::from(arguments.shards) * SECONDS / batch.seconds;
+        let invocations = full.max(waits).min(count);
         // A document that comes back passes through: only its invocation is counted.
         let entries = documents(arguments).count;
         let seconds =

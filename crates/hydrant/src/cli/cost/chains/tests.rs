@@ -39,12 +39,12 @@ fn what_is_there_anyhow() {
         &[
             // 10,265.625 × 374 / 1,024; at 0.50.
             ("CloudWatch Logs", "in, from the log export of RDS", 3_749.359_130_859_38, 1_874.679_565_429_69),
-            // × 0.15 × 168 hours / 730; at 0.03.
+            // × 0.15 × 336 hours / 730; at 0.03.
             (
                 "CloudWatch Logs",
-                "stored for 7 days, 15 % of it once compressed",
-                129.429_931_640_625,
-                3.882_897_949_218_75,
+                "stored for 14 days, 15 % of it once compressed",
+                258.859_863_281_25,
+                7.765_795_898_437_5,
             ),
         ],
     );
@@ -74,7 +74,7 @@ fn the_classic_chain_takes_every_document_twice_through_the_stream() {
             // A second has 32 × 11,968 + 4,096 × 1,024 = 4,577,280 bytes, which is 21.826171875 × 0.2 MB.
             ("Lambda", "invocations", 57.359_179_687_5, 11.471_835_937_5),
             // 57,359,179.6875 × 5 ms = 286,795.8984375 s; 10,764,288,000 × 50 µs = 538,214.4 s; half a GB.
-            ("Lambda", "duration, 512 MB, x86_64", 412_505.149_218_75, 412_505.149_218_75 * 0.000_016_666_7),
+            ("Lambda", "duration, 512 MB, arm64", 412_505.149_218_75, 412_505.149_218_75 * 0.000_013_333_4),
             // 10,265.625 × 644 / 1,024.
             ("OpenSearch", "documents by _bulk: instances are yours to size", 6_456.115_722_656_25, 0.0),
         ],
@@ -92,10 +92,10 @@ fn the_recommended_chain_takes_it_once() {
             ("Kinesis", "out to Lambda", 937.339_782_714_844, 37.493_591_308_593_8),
             // 962.40234375 × 144 / 730; at 0.10.
             ("Kinesis", "kept from 24 to 168 hours", 189.843_75, 18.984_375),
-            // A second has 382,976 bytes, less than a batch, and 4 shards are asked once a second.
-            ("Lambda", "invocations", 10.512, 2.1024),
-            // 10,512,000 × 5 ms = 52,560 s, and 538,214.4 s; half a GB.
-            ("Lambda", "duration, 512 MB, x86_64", 295_387.2, 295_387.2 * 0.000_016_666_7),
+            // Each of 4 shards has 8 records a second, 95,744 bytes in all: a batch is what comes in 5 seconds.
+            ("Lambda", "invocations", 2.1024, 0.420_48),
+            // 2,102,400 × 5 ms = 10,512 s, and 538,214.4 s; half a GB.
+            ("Lambda", "duration, 512 MB, arm64", 274_363.2, 274_363.2 * 0.000_013_333_4),
             ("OpenSearch", "documents by _bulk: instances are yours to size", 6_456.115_722_656_25, 0.0),
         ],
     );
@@ -104,12 +104,12 @@ fn the_recommended_chain_takes_it_once() {
 #[test]
 fn totals_are_the_sums_of_the_hops() {
     let bill = bill_of(LINE);
-    assert!(near(total(&bill.anyhow), 1_878.562_463_378_91));
+    assert!(near(total(&bill.anyhow), 1_882.445_361_328_13));
     // 29.2 + 76.9921875 + 821.25 + 448.11859130859375 + 221.484375 + 34.8870849609375 + 1,488.515625 + 11.4718359375
     // = 3,131.91969970703125.
-    assert!(near(total(&bill.classic), 3_131.919_699_707_03 + 412_505.149_218_75 * 0.000_016_666_7));
-    // 29.2 + 76.9921875 + 37.49359130859375 + 18.984375 + 2.1024 = 164.77255380859375.
-    assert!(near(total(&bill.recommended), 164.772_553_808_594 + 295_387.2 * 0.000_016_666_7));
+    assert!(near(total(&bill.classic), 3_131.919_699_707_03 + 412_505.149_218_75 * 0.000_013_333_4));
+    // 29.2 + 76.9921875 + 37.49359130859375 + 18.984375 + 0.42048 = 163.09063380859375.
+    assert!(near(total(&bill.recommended), 163.090_633_808_594 + 274_363.2 * 0.000_013_333_4));
 }
 
 #[test]
@@ -161,9 +161,9 @@ fn an_envelope_of_one_entry_is_not_sent_back() {
 }
 
 #[test]
-fn a_vpc_a_day_of_retention_and_arm64() {
+fn a_vpc_a_day_of_retention_and_x86_64() {
     let bill =
-        bill_of(&format!("{LINE} --vpc-zones 3 --stream-retention-hours 24 --lambda-architecture arm64 --shards 1"));
+        bill_of(&format!("{LINE} --vpc-zones 3 --stream-retention-hours 24 --lambda-architecture x86_64 --shards 1"));
     let of =
         |what: &str| bill.classic.iter().find(|hop| hop.what.starts_with(what)).map(|hop| (hop.quantity, hop.month()));
     // 6,456.11572265625 GB at 0.01, and 3 × 730 hours at 0.01.
@@ -172,14 +172,30 @@ fn a_vpc_a_day_of_retention_and_arm64() {
     let (hours, month) = of("network interfaces in 3 zones").unwrap();
     assert!(near(hours, 2_190.0) && near(month, 21.9), "{hours} {month}");
     assert_eq!(of("kept"), None);
-    let duration = bill.recommended.iter().find(|hop| hop.what == "duration, 512 MB, arm64").unwrap();
-    // One shard: 2,628,000 invocations of 5 ms are 13,140 s; 551,354.4 s of half a GB.
-    assert!(near(duration.quantity, 275_677.2) && duration.unit_price == 0.000_013_333_4, "{duration:?}");
+    let duration = bill.recommended.iter().find(|hop| hop.what == "duration, 512 MB, x86_64").unwrap();
+    // One shard has 160 records in 5 seconds: 840,960 batches of 100 take 5 ms each, 4,204.8 s; 542,419.2 s of half a GB.
+    assert!(near(duration.quantity, 271_209.6) && duration.unit_price == 0.000_016_666_7, "{duration:?}");
+}
+
+#[test]
+fn a_batch_is_full_by_records_or_by_bytes_or_its_time_is_over() {
+    let invocations = |line: &str| {
+        let bill = bill_of(line);
+        bill.recommended.iter().find(|hop| hop.what == "invocations").unwrap().quantity
+    };
+    // 16 records a second: 4 shards × 525,600 windows of 5 seconds.
+    assert!(near(invocations("--entries-per-second 16 --bytes 100 --entries-per-record 1"), 2.1024));
+    // 1,000 records a second of 100 bytes, in batches of 100: 10 × 2,628,000.
+    let line = "--entries-per-second 1000 --bytes 100 --entries-per-record 1 --compression-ratio 1";
+    assert!(near(invocations(line), 26.28));
+    // 2,048 records a second of 512 × 1,024 / 4 bytes are 268,435,456 bytes, 512 / 9 times the 4,718,592 of a batch.
+    let line = "--entries-per-second 1048576 --bytes 1024 --entries-per-record 512 --compression-ratio 4";
+    assert!(near(invocations(line), 149.504));
 }
 
 #[test]
 fn there_are_no_more_invocations_than_records() {
-    // 2.628 million entries, 26,280 envelopes; 4 shards could be asked 10.5 million times.
+    // 2.628 million entries, 26,280 envelopes; 4 shards could have 2.1 million batches.
     let bill = bill_of("--entries-per-second 1 --bytes 200");
     let of = |hops: &[Hop]| hops.iter().find(|hop| hop.what == "invocations").unwrap().quantity;
     assert!(near(of(&bill.recommended), 0.026_28));

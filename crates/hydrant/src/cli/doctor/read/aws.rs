@@ -262,8 +262,6 @@ pub(in crate::cli::doctor) struct Aws {
     refusals: RefCell<Vec<Refusal>>,
 }
 
-const S3: Service = Service { name: "s3", names_digest: true, path_as_it_is: true };
-
 impl Aws {
     /// # Errors
     /// An address that somebody gave is none.
@@ -282,7 +280,7 @@ impl Aws {
             iam: connection.service_in(Service::usual("iam"), "iam", iam_region)?,
             cloudwatch: usual("monitoring")?,
             opensearch: usual("es")?,
-            s3: connection.service(S3, "s3")?,
+            s3: connection.service(Service::S3, "s3")?,
             is_canary,
             refusals: RefCell::default(),
         })
