@@ -30,5 +30,5 @@ async fn a_panic_is_the_error_of_its_invocation_and_the_process_lives() {
         let line = function.line().await;
         assert_eq!((&line["level"], &line["error"]), (&"ERROR".into(), &message.into()));
     }
-    assert_eq!(function.starts(), 1);
+    assert_eq!((function.starts(), function.echoes()), (1, 6));
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
@@ -66,6 +66,8 @@ struct Seen {
     errors: String,
     timeouts: usize,
     starts: usize,
+    /// Answers and errors that came with the id of their invocation.
+    echoes: usize,
     /// The process that lives. What one before it has said last, or waits for, is not heard.
     generation: usize,
 }
@@ -250,6 +252,7 @@ impl Lambda {
                 "lambda-runtime-invoked-function-arn",
                 "arn:aws:lambda:us-east-1:123456789012:function:hydrant-test".to_owned(),
             ),
+            ("lambda-runtime-invocation-id", invocation_id(&id)),
             ("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419".to_owned()),
         ];
         let running = Running { id, is_fetched: false, head, event: event.into(), ended: None };
@@ -333,6 +336,10 @@ impl Lambda {
         lock(&self.seen).starts
     }
 
+    pub(crate) fn echoes(&self) -> usize {
+        lock(&self.seen).echoes
+    }
+
     pub(crate) fn timeouts(&self) -> usize {
         lock(&self.seen).timeouts
     }
@@ -383,7 +390,23 @@ async fn next(State(door): State<Door>) -> Response {
     }
 }
 
-async fn response(State(door): State<Door>, Path(id): Path<String>, body: Bytes) -> Response {
+/// Told beside the id of the request; a client that tells it back tells the same.
+fn invocation_id(id: &str) -> String {
+    format!("invocation-{id}")
+}
+
+fn hear_echo(door: &Door, id: &str, headers: &HeaderMap) {
+    let Some(told) = headers.get("lambda-runtime-invocation-id") else { return };
+    let mut seen = lock(&door.seen);
+    if *told == *invocation_id(id) {
+        seen.echoes += 1;
+    } else {
+        seen.violations.push(format!("{id} is not the invocation {told:?}"));
+    }
+}
+
+async fn response(State(door): State<Door>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    hear_echo(&door, &id, &headers);
     let length = body.len();
     let ended = if length > ANSWER_BYTES_MAX { Ended::TooLarge(length) } else { Ended::Answer(body.to_vec()) };
     let is_json = serde_json::from_slice::<&serde_json::value::RawValue>(&body).is_ok();
@@ -399,7 +422,8 @@ async fn response(State(door): State<Door>, Path(id): Path<String>, body: Bytes)
     accepted()
 }
 
-async fn error(State(door): State<Door>, Path(id): Path<String>, body: Bytes) -> Response {
+async fn error(State(door): State<Door>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    hear_echo(&door, &id, &headers);
     let told: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     // The header of the error's type is not required: AWS's client for Python leaves it out.
     if !told["errorMessage"].is_string() || !told["errorType"].is_string() {

@@ -274,7 +274,7 @@ impl OpenSearch {
         let answer = sent.map_err(|error| Error::Retry(error.to_string()))?;
         match answer.status {
             200..300 | 404 => Ok(answer),
-            400 | 403 => Err(refused(&answer.body)),
+            400 | 403 => Err(refused(&answer)),
             status => Err(Error::Retry(format!("OpenSearch answers with HTTP status {status}"))),
         }
     }
@@ -292,14 +292,18 @@ fn is_of_data_stream(outcome: &Outcome) -> bool {
 const CODES: [&str; 4] =
     ["illegal_argument_exception", "parsing_exception", "search_phase_execution_exception", "query_shard_exception"];
 
-fn refused(body: &[u8]) -> Error {
-    let told: Json = serde_json::from_slice(body).unwrap_or_default();
+fn refused(answer: &Answer) -> Error {
+    let told: Json = serde_json::from_slice(&answer.body).unwrap_or_default();
     let text = |error: &Json, name: &str| error.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
     let error = told.get("error").cloned().unwrap_or_default();
     let cause = error.get("root_cause").and_then(|causes| causes.get(0)).unwrap_or(&error);
     let kind = text(&error, "type");
     let code = CODES.into_iter().find(|code| *code == kind).unwrap_or("illegal_argument_exception");
-    Error::BadRequest { code, message: text(cause, "reason") }
+    // What stands before a cluster has no causes, and may say nothing at all.
+    let said = [text(cause, "reason"), error_of(&answer.body).reason];
+    let status = || format!("OpenSearch answers with HTTP status {}", answer.status);
+    let message = said.into_iter().find(|said| !said.is_empty()).unwrap_or_else(status);
+    Error::BadRequest { code, message }
 }
 
 /// The names and patterns as they stand in a path; a comma divides them.

@@ -165,7 +165,7 @@ impl OpenSearch {
             Error::IndexNotFound(_) | Error::BadRequest { .. } | Error::Fatal(_) => Lost::All(error),
         })?;
         if answer.status == 404 {
-            let Error::BadRequest { message, .. } = refused(&answer.body) else {
+            let Error::BadRequest { message, .. } = refused(&answer) else {
                 return Err(Lost::All(Error::IndexNotFound(scan.index_name.clone())));
             };
             return Err(Lost::Point(Error::Retry(message)));

@@ -180,3 +180,20 @@ async fn a_server_that_is_busy_is_asked_again() {
     let (engine, _) = cluster(|_, _| (503, json!({"error": {"type": "x", "reason": "no master"}})));
     assert!(matches!(write(&engine).await, Err(Error::Retry(problem)) if problem == "no master"));
 }
+
+#[test]
+fn a_refusal_is_told_whoever_refuses() {
+    let told = |status: u16, body: &str| {
+        let error = refused(&Answer { status, body: body.as_bytes().to_vec() });
+        let Error::BadRequest { code, message } = error else { panic!("{error:?}") };
+        (code, message)
+    };
+    let cause =
+        r#"{"error":{"root_cause":[{"type":"a","reason":"no such field"}],"type":"parsing_exception","reason":"all"}}"#;
+    assert_eq!(told(400, cause), ("parsing_exception", "no such field".to_owned()));
+    let of_aws = r#"{"Message":"User: anonymous is not authorized to perform: es:ESHttpGet"}"#;
+    assert_eq!(told(403, of_aws).1, "User: anonymous is not authorized to perform: es:ESHttpGet");
+    for nothing in ["", "<html>", "{}"] {
+        assert_eq!(told(403, nothing).1, "OpenSearch answers with HTTP status 403");
+    }
+}
