@@ -16,12 +16,16 @@ use tokio::time::Instant;
 /// How long a server may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// The first compiler alone: a server of a test mostly starts.
+const QUICK_START: &[&str] = &["-XX:TieredStopAtLevel=1"];
+
 /// The runner takes no higher port.
 const PORTS: std::ops::RangeInclusive<u16> = 9200..=9299;
 
 pub(crate) struct Server {
     child: Mutex<Child>,
     port: u16,
+    java: &'static [&'static str],
     pub(crate) url: String,
     client: Client,
     folder: PathBuf,
@@ -31,6 +35,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a node with these lines in its `opensearch.yml`.
     pub(crate) async fn start(settings: &str) -> Server {
+        Server::start_with(settings, QUICK_START).await
+    }
+
+    /// The same with options of Java: without any for a server that has more to do than to start.
+    pub(crate) async fn start_with(settings: &str, java: &'static [&'static str]) -> Server {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().to_owned();
         let config = folder.join("node_1/config");
@@ -42,9 +51,9 @@ impl Server {
         let cluster = folder.file_name().unwrap().to_string_lossy().into_owned();
         let port = free_port();
         let url = format!("http://127.0.0.1:{port}");
-        let child = Mutex::new(launch(&folder, &cluster, port));
+        let child = Mutex::new(launch(&folder, &cluster, port, java));
         let client = client(&url);
-        let server = Server { child, port, url, client, folder, _dir: dir };
+        let server = Server { child, port, java, url, client, folder, _dir: dir };
         server.wait().await;
         let (_, told) = server.ask(Method::GET, "/", Value::Null).await;
         assert_eq!(told["cluster_name"], cluster, "another server has taken the port");
@@ -61,7 +70,7 @@ impl Server {
     /// Starts it again on what is on its disk.
     pub(crate) async fn restart(&self) {
         let cluster = self.folder.file_name().unwrap().to_string_lossy().into_owned();
-        *self.child.lock().unwrap() = launch(&self.folder, &cluster, self.port);
+        *self.child.lock().unwrap() = launch(&self.folder, &cluster, self.port, self.java);
         self.wait().await;
     }
 
@@ -128,13 +137,14 @@ fn free_port() -> u16 {
     port
 }
 
-fn launch(folder: &Path, cluster: &str, port: u16) -> Child {
+fn launch(folder: &Path, cluster: &str, port: u16, options: &[&str]) -> Child {
     #[expect(clippy::disallowed_methods, reason = "what ./test says to the tests is no setting of the program")]
     let jars = std::env::var("HYDRANT_OPENSEARCH")
         .expect("HYDRANT_OPENSEARCH names the folder of the server's jars; ./test sets it");
     Command::new("java")
-        // A server of a test mostly starts: one compiler is enough, and its classes lie in the archive of ./test.
-        .args(["-Xms512m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"])
+        // Classes lie in the archive that ./test makes.
+        .args(["-Xms512m", "-Xmx512m", "-XX:+UseSerialGC"])
+        .args(options)
         .arg(format!("-XX:SharedArchiveFile={jars}.jsa"))
         .args(["-cp", &format!("{jars}/*")])
         .arg("org.codelibs.opensearch.runner.OpenSearchRunner")

@@ -168,7 +168,7 @@ async fn the_page_and_the_api_show_what_is_in_the_cluster() {
 /// The rule of the embedded engine's analyzer is that of the template.
 #[tokio::test]
 async fn the_analyzer_of_the_template_gives_the_tokens_of_the_embedded_engine() {
-    let server = Server::start("").await;
+    let server = Server::start_with("", &[]).await;
     let shape = Shape { shards: 1, replicas: 0 };
     for template in templates("hydrant-{format}", Profile::Classic, shape) {
         server.put(&format!("/_index_template/{}", template.name), template.body).await;
