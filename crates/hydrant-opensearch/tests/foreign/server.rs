@@ -13,7 +13,7 @@ use hydrant_opensearch::{Client, Settings};
 use serde_json::Value;
 use tokio::time::Instant;
 
-/// How long a server may take to start on a busy machine.
+/// How long a server may take to start, or to answer, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The first compiler alone: a server of a test mostly starts.
@@ -119,7 +119,7 @@ impl Drop for Server {
 }
 
 fn client(url: &str) -> Client {
-    Client::new(&Settings { endpoints: vec![url.to_owned()], ..Settings::default() }).unwrap()
+    Client::new(&Settings { endpoints: vec![url.to_owned()], timeout: PATIENCE, ..Settings::default() }).unwrap()
 }
 
 /// Given to a server of this process, which may not listen yet. The runner takes the next free port where its own is
