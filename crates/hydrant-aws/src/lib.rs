@@ -16,4 +16,4 @@ mod signer;
 pub use call::{ANSWER_BYTES_MAX, Answer, CallError, Client, Connection};
 pub use environment::{Environment, Variables};
 pub use reqwest::Method;
-pub use signer::{KEPT_AT_MOST, RENEWED_AT_MOST_EVERY, RENEWED_BEFORE, Service, Signer};
+pub use signer::{KEPT_AT_MOST, RENEWED_AT_MOST_EVERY, RENEWED_BEFORE, Service, Signer, chain};

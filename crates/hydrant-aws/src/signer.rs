@@ -185,7 +185,7 @@ fn strict_query(request: &mut Request) {
 }
 
 /// An error and what caused it.
-fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -1,11 +1,12 @@
 //! The Runtime API of AWS Lambda: the next event in, its answer or its error out.
 //!
-//! An answer is sent as it was written. Clients made for any function read and write values of JSON, which costs an answer
-//! of 6 MB as much as making it.
+//! An answer is sent as it was written. Clients made for any function read and write values of JSON: they read and
+//! copy an answer of 6 MB once more (docs/bench/lambda.md).
 //!
 //! Source: AWS Lambda's developer guide, "Using the Lambda runtime API for custom runtimes", version 2018-06-01.
 
 use http_body_util::{BodyExt as _, Full};
+use hydrant_aws::chain;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Request, Response, StatusCode};
@@ -131,7 +132,7 @@ impl Runtime {
         request: hyper::http::Result<Request<Full<Bytes>>>,
     ) -> Result<Response<Incoming>, RuntimeError> {
         let request = request.map_err(|error| RuntimeError(error.to_string()))?;
-        self.client.request(request).await.map_err(|error| RuntimeError(causes(&error)))
+        self.client.request(request).await.map_err(|error| RuntimeError(chain(&error)))
     }
 }
 
@@ -145,16 +146,4 @@ impl Event {
         );
         head
     }
-}
-
-/// An error and what caused it.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
