@@ -12,6 +12,7 @@ use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
+use aws_types::service_config::ServiceConfigKey;
 
 /// A server that does not take a connection in this time is an outage.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,6 +37,14 @@ pub async fn config(region: Option<&str>, endpoint: Option<&str>) -> SdkConfig {
         return found;
     }
     found.into_builder().region(Region::new(REGION_OF_NONE)).build()
+}
+
+/// Where S3 is, as the environment or the profile tells AWS's own programs: its own endpoint before that of all services.
+pub(crate) fn s3_endpoint(config: &SdkConfig) -> Option<String> {
+    let key =
+        ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
+    let own = config.service_config().and_then(|found| found.load_config(key));
+    own.or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
 /// What all clients have alike, the calls that fetch credentials among them.

@@ -71,6 +71,11 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// `1 object`, `1,234 objects`.
+pub(crate) fn counted(count: u64, one: &str, several: &str) -> String {
+    format!("{} {}", grouped(count), if count == 1 { one } else { several })
+}
+
 /// The beginning of a text for a table: no control character reaches the terminal.
 pub(crate) fn one_line(text: &str, characters: usize) -> String {
     let mut line: String = text.chars().take(characters).map(|c| if c.is_control() { ' ' } else { c }).collect();

@@ -13,7 +13,7 @@ use hydrant_opensearch::Method;
 use serde_json::{Value, json};
 
 use crate::program::{PATIENCE, Program, until};
-use crate::replay::{CREDENTIALS, failed_line, replay};
+use crate::replay::{CREDENTIALS, command, failed_line, replay};
 use crate::server::Server;
 
 /// A moto server as a child process, with one bucket.
@@ -137,6 +137,31 @@ fn more_objects_than_one_list_are_all_replayed() {
     assert!(is_content);
     let (summary, ..) = replay("s3://bucket/x/00007", &folder.path().join("data"), &reach);
     assert_eq!(summary["read"], 1);
+}
+
+/// As AWS's own programs look for the service: its own endpoint, else that of all services.
+#[test]
+fn a_bucket_is_where_the_environment_says() {
+    let moto = Moto::start(None);
+    moto.put("x/object", failed_line(&"7".repeat(32), "{\"n\":1}").as_bytes());
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = "http://127.0.0.1:1".to_owned();
+    let environments = [
+        vec![("AWS_ENDPOINT_URL", moto.url())],
+        vec![("AWS_ENDPOINT_URL", nobody.clone()), ("AWS_ENDPOINT_URL_S3", moto.url())],
+    ];
+    for (number, environment) in environments.into_iter().enumerate() {
+        let data = folder.path().join(number.to_string());
+        let done = command("s3://bucket/x", &data, &[]).envs(environment).output().unwrap();
+        let summary: Value = serde_json::from_slice(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done:?}"));
+        assert_eq!((&summary["read"], &summary["replayed"]), (&json!(1), &json!(1)), "{done:?}");
+    }
+    // What the command line names comes first.
+    let data = folder.path().join("named");
+    let done =
+        command("s3://bucket/x", &data, &["--endpoint", &moto.url()]).env("AWS_ENDPOINT_URL_S3", nobody).output();
+    let summary: Value = serde_json::from_slice(&done.unwrap().stdout).unwrap();
+    assert_eq!(summary["replayed"], 1);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::output::{self, grouped};
+use super::output::{self, counted, grouped};
 use super::run::Ended;
 use super::run::chain::{open_index, with_rules};
 use super::run::data_dir::DataDir;
@@ -272,11 +272,11 @@ fn text(counts: &Counts, dry_run: bool) -> String {
     let parts: Vec<String> = parts.iter().map(|(count, what)| format!("{} {what}", grouped(*count))).collect();
     let dry = if dry_run { "dry run, nothing was written: " } else { "" };
     format!(
-        "{dry}read {} = {}; {} documents, {} objects",
+        "{dry}read {} = {}; {}, {}",
         grouped(read),
         parts.join(" + "),
-        grouped(documents),
-        grouped(objects)
+        counted(documents, "document", "documents"),
+        counted(objects, "object", "objects")
     )
 }
 
@@ -293,11 +293,18 @@ mod tests {
 
     #[test]
     fn the_summary_is_an_equation() {
-        let counts =
-            Counts { objects: 2, read: 1_003, replayed: 1_000, already_there: 1, unreadable: 2, ..Counts::default() };
+        let counts = Counts {
+            objects: 2,
+            read: 1_003,
+            replayed: 1_000,
+            already_there: 1,
+            unreadable: 2,
+            documents: 1,
+            ..Counts::default()
+        };
         assert_eq!(
             text(&counts, false),
-            "read 1,003 = 1,000 replayed + 1 already there + 0 filtered + 0 dropped + 0 failed again + 2 unreadable; 0 documents, 2 objects"
+            "read 1,003 = 1,000 replayed + 1 already there + 0 filtered + 0 dropped + 0 failed again + 2 unreadable; 1 document, 2 objects"
         );
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::cli::output::{self, grouped};
+use crate::cli::output::{self, counted, grouped};
 use crate::source::tail::again::Gone;
 use crate::verify::Counts;
 use crate::verify::entry::{Entry, Hop, State};
@@ -268,10 +268,6 @@ fn counts(counts: &Counts) -> String {
     }
     text.push_str(&format!(", {} failed", grouped(counts.failed)));
     text
-}
-
-fn counted(count: u64, one: &str, several: &str) -> String {
-    format!("{} {}", grouped(count), if count == 1 { one } else { several })
 }
 
 fn since(oldest_ms: Option<i64>) -> String {

@@ -80,7 +80,7 @@ impl Bucket {
             builder = builder.with_region(region.as_ref());
         }
         let mut options = ClientOptions::new().with_timeout(TIMEOUT);
-        if let Some(endpoint) = endpoint {
+        if let Some(endpoint) = endpoint.clone().or_else(|| crate::aws::s3_endpoint(&aws)) {
             options = options.with_allow_http(endpoint.starts_with("http://"));
             builder = builder.with_endpoint(endpoint);
         }
