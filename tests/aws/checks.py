@@ -298,6 +298,11 @@ def bucket(stack, p):
             yield "not encrypted"
         if p.get("VersioningConfiguration") != {"Status": "Enabled"}:
             yield "keeps no older versions of what a replay writes anew"
+        if p.get("OwnershipControls") != {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}:
+            yield "takes access lists"
+        days = [one["ExpirationInDays"] for one in p.get("LifecycleConfiguration", {}).get("Rules", []) if one["Status"] == "Enabled"]
+        if days != [stack.values["FailedDays"]]:
+            yield "keeps what fails for another time than FailedDays"
         policies = [one["PolicyDocument"]["Statement"] for one in stack.resources("AWS::S3::BucketPolicy").values()]
         if not any(s["Effect"] == "Deny" and s["Condition"] == {"Bool": {"aws:SecureTransport": "false"}} for one in policies for s in one):
             yield "may be read without TLS"
@@ -377,6 +382,9 @@ def metric_filter(stack, p):
     said = re.fullmatch(r'\{ \$\.(\w+) = "\*" \}', p["FilterPattern"])
     if not said or said[1] not in FIREHOSE_ERROR:
         yield "matches no error of Firehose"
+    written = [json.dumps(one) for one in stack.resources("AWS::KinesisFirehose::DeliveryStream").values()]
+    if not any(f'"LogGroupName": "{p["LogGroupName"]}"' in one for one in written):
+        yield f"reads {p['LogGroupName']}, to which no delivery stream writes"
     if any(one["MetricValue"] != "1" for one in p["MetricTransformations"]):
         yield "does not count each error"
 

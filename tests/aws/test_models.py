@@ -152,6 +152,9 @@ FAULTS = [
     (K, put("SecurityGroup", "Properties", "SecurityGroupEgress", 0, "ToPort", 65535), "SecurityGroup: goes out by other ports than 443"),
     (K, put("EncryptionKey", "Properties", "KeyPolicy", "Statement", 1, "Action", ["kms:ScheduleKeyDeletion"]), "lets a service do more than encrypt"),
     (K, put("FailedBucket", "Properties", "VersioningConfiguration", "Status", "Suspended"), "FailedBucket: keeps no older versions"),
+    (K, put("FailedBucket", "Properties", "OwnershipControls", None), "FailedBucket: takes access lists"),
+    (K, put("FailedBucket", "Properties", "LifecycleConfiguration", "Rules", 0, "Status", "Disabled"), "FailedBucket: keeps what fails for another time"),
+    (F, put("DeliveryErrors", "Properties", "LogGroupName", "/aws/kinesisfirehose/other"), "DeliveryErrors: reads /aws/kinesisfirehose/other, to which no"),
     (K, put("Domain", "Properties", "DomainEndpointOptions", "TLSSecurityPolicy", "Policy-Min-TLS-1-0-2019-07"), "TLS older than 1.2"),
     (K, put("Domain", "Properties", "AdvancedSecurityOptions", "InternalUserDatabaseEnabled", True), "Domain: has users with passwords"),
 ]

@@ -192,7 +192,12 @@ def test_firehose_as_section_4_wants_it():
     collection = stack("chain-firehose", "serverless").one("DeliveryStream")
     assert "AmazonopensearchserviceDestinationConfiguration" not in collection
     assert collection["AmazonOpenSearchServerlessDestinationConfiguration"]["CollectionEndpoint"] == OPTIONS["serverless"]["OpenSearchEndpoint"]
-    assert "IndexRotationPeriod" not in json.dumps(collection)
+    # All else is the domain's, with each option.
+    for options in ([], ["vpc", "own-key"]):
+        here = stack("chain-firehose", *options).one("DeliveryStream")["AmazonopensearchserviceDestinationConfiguration"]
+        there = stack("chain-firehose", *options, "serverless").one("DeliveryStream")["AmazonOpenSearchServerlessDestinationConfiguration"]
+        assert set(here) - set(there) == {"DomainARN", "IndexRotationPeriod", "DocumentIdOptions"} and set(there) - set(here) == {"CollectionEndpoint"}
+        assert {key: value for key, value in here.items() if key in there} == {key: value for key, value in there.items() if key in here}
 
 
 REFUSED = [
