@@ -39,7 +39,6 @@ CALLS = {
     "AWS::Logs::SubscriptionFilter": lambda p: [("logs", "PutSubscriptionFilter", lower(p))],
     "AWS::OpenSearchService::Domain": lambda p: [
         ("opensearch", "CreateDomain", {"DomainName": "hydrant"} | p | {"AccessPolicies": text(p["AccessPolicies"])})],
-    "AWS::OpenSearchServerless::AccessPolicy": lambda p: [("opensearchserverless", "CreateAccessPolicy", lower(p))],
     "AWS::Logs::Destination": lambda p: [
         ("logs", "PutDestination", lower(without(p, "DestinationPolicy"))),
         ("logs", "PutDestinationPolicy", {"destinationName": p["DestinationName"], "accessPolicy": p["DestinationPolicy"]})],
@@ -114,12 +113,17 @@ def within(bounds, value, said):
 def by_model(kind, name, properties):
     """The calls that a resource stands for, against AWS's models."""
     for service, operation, parameters in CALLS[kind](properties):
-        shape = model(service).operation_model(operation).input_shape
-        report = ParamValidator().validate(parameters, shape)
-        if report.has_errors():
-            yield from (f"{name}: {line}" for line in report.generate_report().splitlines())
-        else:
-            yield from limits(shape, parameters, name)
+        yield from as_called(service, operation, parameters, name)
+
+
+def as_called(service, operation, parameters, name="input"):
+    """What AWS's model has against a call."""
+    shape = model(service).operation_model(operation).input_shape
+    report = ParamValidator().validate(parameters, shape)
+    if report.has_errors():
+        yield from (f"{name}: {line}" for line in report.generate_report().splitlines())
+    else:
+        yield from limits(shape, parameters, name)
 
 
 def problems(stack):
@@ -135,23 +139,56 @@ def problems(stack):
         check = RULES.get(kind)
         if check:
             found += [f"{name}: {said}" for said in check(stack, properties)]
+        found += [f"{name}: {said}" for said in kept(stack, name, part)]
     found += order(stack)
     return found
 
 
+def after(part):
+    """The names that a part waits for by DependsOn."""
+    before = part.get("DependsOn", [])
+    return {before} if isinstance(before, str) else set(before)
+
+
+def references(node):
+    """The names that a part refers to, and so waits for."""
+    text = json.dumps(node)
+    return set(re.findall(r'"Ref": "(\w+)"', text)) | set(re.findall(r'"Fn::GetAtt": \["(\w+)"', text)) | set(re.findall(r"\$\{(\w+)[.}]", text))
+
+
+READERS = ("AWS::Lambda::EventSourceMapping", "AWS::KinesisFirehose::DeliveryStream")
+ROLE_USERS = ("AWS::Lambda::Function", *READERS)
+
+
 def order(stack):
-    """The filter, and the destination for other accounts, come after whoever reads the stream."""
+    """The filter, and the destination for other accounts, come after whoever reads the stream; what uses a role comes after the role's policy."""
     parts = {name: part for name, part in stack.template["Resources"].items() if stack.exists(name)}
-    readers = {name for name, part in parts.items() if part["Type"] in ("AWS::Lambda::EventSourceMapping", "AWS::KinesisFirehose::DeliveryStream")}
+    readers = {name for name, part in parts.items() if part["Type"] in READERS}
+    policies = {name: references(part["Properties"]["Roles"]) for name, part in parts.items() if part["Type"] == "AWS::IAM::Policy"}
     for name, part in parts.items():
-        if part["Type"] in ("AWS::Logs::SubscriptionFilter", "AWS::Logs::Destination") and readers:
-            before = part.get("DependsOn", [])
-            if not readers & set([before] if isinstance(before, str) else before):
-                yield f"{name}: made before the reader of the stream ({', '.join(sorted(readers))}), which would begin behind it"
+        refers = references(stack.decide(part.get("Properties", {})))
+        if part["Type"] in ("AWS::Logs::SubscriptionFilter", "AWS::Logs::Destination") and readers and not readers & after(part):
+            yield f"{name}: made before the reader of the stream ({', '.join(sorted(readers))}), which would begin behind it"
         if part["Type"] == "AWS::Logs::SubscriptionFilter" and stack.values["LogGroups"] == "new":
             groups = {other for other, said in parts.items() if said["Type"] == "AWS::Logs::LogGroup"}
-            if not groups & set(re.findall(r'"Ref": "(\w+)"', json.dumps(stack.decide(part["Properties"]["LogGroupName"])))):
+            if not groups & refers:
                 yield f"{name}: made before its log group"
+        # A mapping reads by the role of its function.
+        roles = refers | ({"FunctionRole"} if part["Type"] == READERS[0] else set())
+        for policy in sorted(policies):
+            if part["Type"] in ROLE_USERS and policies[policy] & roles and policy not in after(part):
+                yield f"{name}: made before {policy}, without which its role may do nothing"
+
+
+# What a stack leaves behind: it holds data, or opens or guards what does.
+KEPT = {"AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::KMS::Key", "AWS::OpenSearchService::Domain", "AWS::Lambda::Version"}
+
+
+def kept(stack, name, part):
+    database = part["Type"] == "AWS::Logs::LogGroup" and stack.one(name)["LogGroupName"].startswith("/aws/rds/")
+    if (part["Type"] in KEPT or database) and "probe" not in stack.template["Description"]:
+        if part.get("DeletionPolicy") not in ("Retain", "RetainExceptOnCreate") or part.get("UpdateReplacePolicy") != "Retain":
+            yield "goes with the stack"
 
 
 def group(stack, p):
@@ -178,6 +215,8 @@ def function(stack, p):
             yield "the zip is not the architecture's"
         if unknown := set(p["Environment"]["Variables"]) - SETTINGS:
             yield f"the function refuses settings that it does not know: {', '.join(sorted(unknown))}"
+    if "LogGroup" not in p.get("LoggingConfig", {}):
+        yield "logs to a group that RetentionDays and Key do not reach"
     if not 60 <= p["Timeout"] <= 900:
         yield f"a time-out of {p['Timeout']} s; 60 to 900"
 
@@ -217,6 +256,11 @@ def delivery(stack, p):
             yield "Prefix may not name firehose:error-output-type"
         if "!{" in errors and "!{firehose:error-output-type}" not in errors:
             yield "an ErrorOutputPrefix with an expression has to name !{firehose:error-output-type}"
+    if not destination["ProcessingConfiguration"].get("Enabled"):
+        yield "does not transform"
+    for logging in (destination, destination.get("S3Configuration")):
+        if logging and "S3Configuration" in destination and not logging.get("CloudWatchLoggingOptions", {}).get("Enabled"):
+            yield "does not log its errors"
     for processor in destination["ProcessingConfiguration"]["Processors"]:
         said = {one["ParameterName"]: one["ParameterValue"] for one in processor["Parameters"]}
         if not 0.2 <= float(said["BufferSizeInMBs"]) <= 3:
@@ -252,6 +296,13 @@ def bucket(stack, p):
     if "probe" not in stack.template["Description"]:
         if "BucketEncryption" not in p:
             yield "not encrypted"
+        if p.get("VersioningConfiguration") != {"Status": "Enabled"}:
+            yield "keeps no older versions of what a replay writes anew"
+        if p.get("OwnershipControls") != {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}:
+            yield "takes access lists"
+        days = [one["ExpirationInDays"] for one in p.get("LifecycleConfiguration", {}).get("Rules", []) if one["Status"] == "Enabled"]
+        if days != [stack.values["FailedDays"]]:
+            yield "keeps what fails for another time than FailedDays"
         policies = [one["PolicyDocument"]["Statement"] for one in stack.resources("AWS::S3::BucketPolicy").values()]
         if not any(s["Effect"] == "Deny" and s["Condition"] == {"Bool": {"aws:SecureTransport": "false"}} for one in policies for s in one):
             yield "may be read without TLS"
@@ -264,15 +315,84 @@ def domain(stack, p):
         yield "not encrypted"
     if p["AdvancedOptions"]["rest.action.multi.allow_explicit_index"] != "true":
         yield "refuses documents that name their index"
+    if not p["DomainEndpointOptions"].get("TLSSecurityPolicy", "").startswith("Policy-Min-TLS-1-2-PFS"):
+        yield "may be read with TLS older than 1.2"
     if not p["AdvancedSecurityOptions"]["Enabled"]:
         yield "no role mapping"
+    if p["AdvancedSecurityOptions"]["InternalUserDatabaseEnabled"]:
+        yield "has users with passwords"
     nodes, subnets = p["ClusterConfig"]["InstanceCount"], p.get("VPCOptions", {}).get("SubnetIds")
     if subnets and len(subnets) != (2 if p["ClusterConfig"]["ZoneAwarenessEnabled"] else 1):
         yield f"{len(subnets)} subnets for {nodes} nodes"
+
+
+def key(stack, p):
+    for one in p["KeyPolicy"]["Statement"]:
+        actions = [one["Action"]] if isinstance(one["Action"], str) else one["Action"]
+        if one["Principal"].keys() == {"Service"} and not all(re.fullmatch("kms:(Encrypt|Decrypt|ReEncrypt.*|GenerateDataKey.*|DescribeKey)", one) for one in actions):
+            yield "lets a service do more than encrypt and decrypt"
+
+
+def security_group(stack, p):
+    if "SecurityGroupIngress" in p:
+        yield "lets in whom no rule of its own names"
+    if any((one["FromPort"], one["ToPort"]) != (443, 443) for one in p.get("SecurityGroupEgress", [{"FromPort": 0, "ToPort": 0}])):
+        yield "goes out by other ports than 443"
+
+
+def ingress(stack, p):
+    if "SourceSecurityGroupId" not in p or set(p) & {"CidrIp", "CidrIpv6", "SourcePrefixListId"}:
+        yield "lets addresses in, and not members of a security group"
+    if (p["FromPort"], p["ToPort"]) != (443, 443):
+        yield "lets in by other ports than 443"
+
+
+# The dimensions under which AWS, and the function, give each metric: "Lambda metrics", "Monitoring Kinesis Data Streams", "Monitoring Firehose",
+# "Monitoring OpenSearch Service" in AWS's guides; crates/hydrant-lambda/src/report.rs.
+DIMENSIONS = {"AWS/Kinesis": {"StreamName"}, "AWS/Firehose": {"DeliveryStreamName"}, "AWS/ES": {"DomainName", "ClientId"}, "Hydrant": {"FunctionName"},
+              "AWS/Lambda": {"FunctionName"}}
+OF_A_MAPPING = {"OnFailureDestinationDeliveredEventCount", "DroppedEventCount"}
+
+
+def alarm(stack, p):
+    for one in [p] if "MetricName" in p else [part["MetricStat"]["Metric"] for part in p["Metrics"] if "MetricStat" in part]:
+        name, dimensions = one["MetricName"], {said["Name"] for said in one.get("Dimensions", [])}
+        wanted = DIMENSIONS[one["Namespace"]]
+        if name in OF_A_MAPPING:
+            wanted = {"EventSourceMappingUUID"}
+            if any("EventCount" not in said.get("MetricsConfig", {}).get("Metrics", []) for said in stack.resources("AWS::Lambda::EventSourceMapping").values()):
+                yield f"{name} is there only where the mapping's MetricsConfig has EventCount"
+        elif name.startswith("firehose_errors_"):
+            # What a metric filter makes has none but those that it names.
+            wanted = set()
+            made = [(said["MetricNamespace"], said["MetricName"]) for made in stack.resources("AWS::Logs::MetricFilter").values()
+                    for said in made["MetricTransformations"]]
+            if (one["Namespace"], name) not in made:
+                yield f"no metric filter makes {name}"
+        if dimensions != wanted:
+            yield f"{name} has the dimensions {', '.join(sorted(wanted)) or 'none'}, and not {', '.join(sorted(dimensions)) or 'none'}"
+
+
+# A line of Firehose's own log, from its guide ("Monitor Firehose using CloudWatch Logs").
+FIREHOSE_ERROR = {"deliveryStreamARN": "arn:aws:firehose:us-east-1:123456789012:deliverystream/t", "deliveryStreamVersionId": 1,
+                  "message": "...", "errorCode": "Lambda.FunctionTimedOut", "processor": "arn:aws:lambda:us-east-1:123456789012:function:t"}
+
+
+def metric_filter(stack, p):
+    said = re.fullmatch(r'\{ \$\.(\w+) = "\*" \}', p["FilterPattern"])
+    if not said or said[1] not in FIREHOSE_ERROR:
+        yield "matches no error of Firehose"
+    written = [json.dumps(one) for one in stack.resources("AWS::KinesisFirehose::DeliveryStream").values()]
+    if not any(f'"LogGroupName": "{p["LogGroupName"]}"' in one for one in written):
+        yield f"reads {p['LogGroupName']}, to which no delivery stream writes"
+    if any(one["MetricValue"] != "1" for one in p["MetricTransformations"]):
+        yield "does not count each error"
 
 
 RULES = {
     "AWS::RDS::DBParameterGroup": group, "AWS::RDS::DBClusterParameterGroup": group, "AWS::Logs::SubscriptionFilter": subscription,
     "AWS::Lambda::Function": function, "AWS::Lambda::EventSourceMapping": mapping, "AWS::KinesisFirehose::DeliveryStream": delivery,
     "AWS::Kinesis::Stream": stream, "AWS::Logs::LogGroup": log_group, "AWS::S3::Bucket": bucket, "AWS::OpenSearchService::Domain": domain,
+    "AWS::KMS::Key": key, "AWS::EC2::SecurityGroup": security_group, "AWS::EC2::SecurityGroupIngress": ingress, "AWS::CloudWatch::Alarm": alarm,
+    "AWS::Logs::MetricFilter": metric_filter,
 }

@@ -32,6 +32,7 @@ KEY = "arn:aws:kms:eu-west-1:123456789012:key/0a1b2c3d-0000-1111-2222-3333444455
 OPTIONS = {
     "plain": {},
     "subscribed": {"Subscribe": "yes"},
+    "all-logs": {"SlowLog": "yes", "ErrorLog": "yes", "AuditLog": "yes", "Subscribe": "yes", "LogGroups": "new"},
     "domain": {"OpenSearch": "domain", "OpenSearchEndpoint": "https://search-x.eu-west-1.es.amazonaws.com",
                "OpenSearchArn": "arn:aws:es:eu-west-1:123456789012:domain/x"},
     "serverless": {"OpenSearch": "serverless", "OpenSearchEndpoint": "https://abc.eu-west-1.aoss.amazonaws.com", "IndexRotation": "NoRotation",

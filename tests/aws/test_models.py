@@ -118,16 +118,56 @@ FAULTS = [
     (K, put("FailedBucket", "Properties", "BucketEncryption", None), "FailedBucket: not encrypted"),
     (K, put("FailedBucketPolicy", "Properties", "PolicyDocument", "Statement", 0, "Condition", {}), "may be read without TLS"),
     (K, put("ErrorAlarm", "Properties", "ComparisonOperator", "Above"), "ComparisonOperator is Above, which is none of"),
+    # What has to be there before.
+    *[(K, put(f"{log}Filter", "DependsOn", None), f"{log}Filter: made before the reader of the stream (EventSource)") for log in ("Slow", "Error", "Audit")],
+    *[(K, put(f"{log}Filter", "Properties", "LogGroupName", "/aws/rds/instance/db1/x"), f"{log}Filter: made before its log group")
+      for log in ("Slow", "Error", "Audit")],
+    *[(name, put("Destination", "DependsOn", None), "Destination: made before the reader of the stream") for name in (K, F)],
+    *[(name, put("Function", "DependsOn", None), "Function: made before FunctionPolicy") for name in (K, F)],
+    (K, put("EventSource", "DependsOn", None), "EventSource: made before FunctionPolicy"),
+    (F, put("DeliveryStream", "DependsOn", None), "DeliveryStream: made before DeliveryPolicy"),
+    # What stays.
+    *[(K, put(part, "DeletionPolicy", "Delete"), f"{part}: goes with the stack")
+      for part in ("FailedBucket", "FailedBucketPolicy", "EncryptionKey", "Domain", "Version", "GeneralLogs", "AuditLogs")],
+    (F, put("FailedBucket", "UpdateReplacePolicy", None), "FailedBucket: goes with the stack"),
+    (F, put("Logs", "DeletionPolicy", None), "Logs: goes with the stack"),
+    # What is said, seen and let in.
+    (F, destination("ProcessingConfiguration", "Enabled", False), "DeliveryStream: does not transform"),
+    (F, destination("CloudWatchLoggingOptions", "Enabled", False), "DeliveryStream: does not log its errors"),
+    (F, destination("S3Configuration", "CloudWatchLoggingOptions", None), "DeliveryStream: does not log its errors"),
+    (F, put("DeliveryErrors", "Properties", "FilterPattern", '{ $.nothing = "*" }'), "DeliveryErrors: matches no error of Firehose"),
+    (F, put("DeliveryErrors", "Properties", "FilterPattern", '{ $.errorCode = "x" }'), "DeliveryErrors: matches no error of Firehose"),
+    (F, put("DeliveryErrors", "Properties", "MetricTransformations", 0, "MetricName", "other"), "no metric filter makes firehose_errors_hydrant-test"),
+    (F, put("DeliveryErrors", "Properties", "MetricTransformations", 0, "MetricValue", "0"), "does not count each error"),
+    (K, put("Function", "Properties", "LoggingConfig", None), "Function: logs to a group that RetentionDays and Key do not reach"),
+    (K, put("EventSource", "Properties", "MetricsConfig", None), "DroppedEventCount is there only where the mapping's MetricsConfig has EventCount"),
+    (K, put("ErrorAlarm", "Properties", "Dimensions", []), "Errors has the dimensions FunctionName, and not none"),
+    (K, put("LostAlarm", "Properties", "Dimensions", [{"Name": "FunctionName", "Value": "x"}]), "has the dimensions EventSourceMappingUUID, and not FunctionName"),
+    (K, put("LagAlarm", "Properties", "Metrics", 0, "MetricStat", "Metric", "Dimensions", []), "IteratorAge has the dimensions FunctionName"),
+    (F, put("DeliveryErrorAlarm", "Properties", "Dimensions", [{"Name": "FunctionName", "Value": "x"}]), "has the dimensions none, and not FunctionName"),
+    (K, put("SecurityGroup", "Properties", "SecurityGroupIngress", [{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "0.0.0.0/0"}]),
+     "SecurityGroup: lets in whom no rule of its own names"),
+    (K, put("SecurityGroupInside", "Properties", "CidrIp", "0.0.0.0/0"), "SecurityGroupInside: lets addresses in"),
+    (K, put("SecurityGroupInside", "Properties", "FromPort", 0), "SecurityGroupInside: lets in by other ports than 443"),
+    (K, put("SecurityGroup", "Properties", "SecurityGroupEgress", 0, "ToPort", 65535), "SecurityGroup: goes out by other ports than 443"),
+    (K, put("EncryptionKey", "Properties", "KeyPolicy", "Statement", 1, "Action", ["kms:ScheduleKeyDeletion"]), "lets a service do more than encrypt"),
+    (K, put("FailedBucket", "Properties", "VersioningConfiguration", "Status", "Suspended"), "FailedBucket: keeps no older versions"),
+    (K, put("FailedBucket", "Properties", "OwnershipControls", None), "FailedBucket: takes access lists"),
+    (K, put("FailedBucket", "Properties", "LifecycleConfiguration", "Rules", 0, "Status", "Disabled"), "FailedBucket: keeps what fails for another time"),
+    (F, put("DeliveryErrors", "Properties", "LogGroupName", "/aws/kinesisfirehose/other"), "DeliveryErrors: reads /aws/kinesisfirehose/other, to which no"),
+    (K, put("Domain", "Properties", "DomainEndpointOptions", "TLSSecurityPolicy", "Policy-Min-TLS-1-0-2019-07"), "TLS older than 1.2"),
+    (K, put("Domain", "Properties", "AdvancedSecurityOptions", "InternalUserDatabaseEnabled", True), "Domain: has users with passwords"),
 ]
 
 
-@pytest.mark.parametrize("name, plant, said", FAULTS, ids=[said[:60] for _, _, said in FAULTS])
+@pytest.mark.parametrize("name, plant, said", FAULTS, ids=[f"{name[6]}: {said[:60]}" for name, _, said in FAULTS])
 def test_a_planted_fault_is_found(name, plant, said):
     template = copy.deepcopy(load(name))
-    before = stack(name, "subscribed", template=copy.deepcopy(template), LogGroups="new")
-    assert problems(before) == []
+    # So that each part is there.
+    options = ["all-logs", "vpc", "new-key", "cross-account"]
+    assert problems(stack(name, *options, template=copy.deepcopy(template))) == []
     plant(template["Resources"])
-    after = stack(name, "subscribed", template=template, LogGroups="new")
+    after = stack(name, *options, template=template)
     found = problems(after)
     assert any(said in one for one in found), found
 

@@ -20,7 +20,7 @@ from template import NEEDED, PSEUDO, Stack, load, stack
 KINDS = ["chain-kinesis", "chain-firehose", "subscription-destination"]
 SKIPPED = {"AWS::S3::BucketPolicy", "AWS::Lambda::Alias", "AWS::Logs::SubscriptionFilter", "AWS::Logs::LogStream", "AWS::Logs::MetricFilter",
            "AWS::Logs::Destination", "AWS::KinesisFirehose::DeliveryStream", "AWS::OpenSearchService::Domain", "AWS::CloudWatch::Alarm",
-           "AWS::RDS::OptionGroup", "AWS::RDS::DBClusterParameterGroup", "AWS::OpenSearchServerless::AccessPolicy"}
+           "AWS::RDS::OptionGroup", "AWS::RDS::DBClusterParameterGroup"}
 
 
 class Deployed:

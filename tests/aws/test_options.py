@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import os
 import re
+import subprocess
 
 import pytest
 
@@ -50,18 +52,62 @@ def test_switches_are_off_but_for_the_general_log():
         assert "AttachCommand" not in stack(name, ParameterGroup="no").outputs()
 
 
-def test_the_commands_attach_what_was_made():
-    said = stack("chain-kinesis", "mariadb").outputs()["AttachCommand"]
-    assert "modify-db-instance --db-instance-identifier db1 --db-parameter-group-name hydrant-test-InstanceParameters" in said
-    assert "--option-group-name hydrant-test-AuditOptions" in said
-    assert '{"EnableLogTypes":["general","slowquery","audit"]}' in said
-    assert "for i in db1; do aws rds reboot-db-instance --db-instance-identifier $i; done" in said
-    said = stack("chain-firehose", "aurora").outputs()["AttachCommand"]
-    assert "modify-db-cluster --db-cluster-identifier db1 --db-cluster-parameter-group-name hydrant-test-ClusterParameters" in said
+AWS_STUB = """#!/bin/sh
+case "$*" in
+*describe-db-clusters*) echo one two; exit ;;
+esac
+echo "$*" >>"$CALLED"
+case "$*" in
+$FAILING) exit 1 ;;
+esac
+"""
+
+
+def calls(command, folder, failing="nothing"):
+    """What a command calls of `aws`, in order, as bash runs it. A call that fails is given by its beginning."""
+    (folder / "aws").write_text(AWS_STUB)
+    (folder / "aws").chmod(0o755)
+    called = folder / "called"
+    called.write_text("")
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60,
+                          env={"PATH": f"{folder}:{os.environ['PATH']}", "CALLED": str(called), "FAILING": failing})
+    assert done.stderr == ""
+    return called.read_text().splitlines()
+
+
+EXPORT = "--cloudwatch-logs-export-configuration {\"EnableLogTypes\":["
+
+
+def restarted(instance):
+    wait = f"rds wait db-instance-available --db-instance-identifier {instance}"
+    return [wait, f"rds reboot-db-instance --db-instance-identifier {instance}", wait]
+
+
+@pytest.mark.parametrize("name", [*CHAINS, "subscription-destination"])
+def test_the_command_attaches_what_was_made_and_restarts_what_is_available(name, tmp_path):
+    said = stack(name, "mariadb").outputs()["AttachCommand"]
+    attached = ("rds modify-db-instance --db-instance-identifier db1 --db-parameter-group-name hydrant-test-InstanceParameters "
+                "--option-group-name hydrant-test-AuditOptions " + EXPORT + '"general","slowquery","audit"]} --apply-immediately')
+    assert calls(said, tmp_path) == [attached, *restarted("db1")]
+    # What fails is not followed by a restart.
+    assert calls(said, tmp_path, failing="rds modify*") == [attached]
+    assert calls(said, tmp_path, failing="rds wait*") == [attached, restarted("db1")[0]]
+    said = stack(name, "aurora").outputs()["AttachCommand"]
+    attached = ("rds modify-db-cluster --db-cluster-identifier db1 --db-cluster-parameter-group-name hydrant-test-ClusterParameters "
+                + EXPORT + '"general","audit"]} --apply-immediately')
     # Aurora's instances restart one by one; `reboot-db-cluster` is for others.
-    assert "for i in $(aws rds describe-db-clusters" in said and "reboot-db-cluster" not in said
-    assert stack("chain-kinesis").outputs()["RetentionCommand"] == (
-        "aws logs put-retention-policy --log-group-name /aws/rds/instance/db1/general --retention-in-days 14")
+    assert calls(said, tmp_path) == [attached, *restarted("one"), *restarted("two")]
+
+
+def test_the_command_that_ends_retention_for_ever_names_each_log_group(tmp_path):
+    def kept(name, *options, **given):
+        return [re.fullmatch("logs put-retention-policy --log-group-name (.*) --retention-in-days 14", call)[1]
+                for call in calls(stack(name, *options, **given).outputs()["RetentionCommand"], tmp_path)]
+
+    assert kept("chain-kinesis") == ["/aws/rds/instance/db1/general"]
+    assert kept("chain-kinesis", "all-logs") == [f"/aws/rds/instance/db1/{log}" for log in ("general", "slowquery", "error", "audit")]
+    for name in ("chain-firehose", "subscription-destination"):
+        assert kept(name, "aurora", Log="audit") == ["/aws/rds/cluster/db1/audit"]
 
 
 def test_log_groups_are_rdss_own_by_default():
@@ -123,8 +169,7 @@ def test_the_function_is_the_zip_of_its_architecture(name):
         function = stack(name, Architecture=architecture, CodePrefix="v1/").one("Function")
         assert function["Code"] == {"S3Bucket": "code", "S3Key": f"v1/hydrant-lambda-{architecture}.zip"}
         assert (function["Architectures"], function["Runtime"], function["Handler"]) == ([architecture], "provided.al2023", "bootstrap")
-    decided = stack(name, Release="2")
-    assert decided.one("Version")["Description"].endswith(" 2")
+    decided = stack(name)
     assert decided.one("Alias")["FunctionVersion"] == "1" and decided.one("Alias")["Name"] == "live"
     assert decided.one("Function")["LoggingConfig"] == {"LogGroup": "/hydrant/hydrant-test/function"}
     # All that reads or invokes goes by the alias.
@@ -147,17 +192,25 @@ def test_firehose_as_section_4_wants_it():
     collection = stack("chain-firehose", "serverless").one("DeliveryStream")
     assert "AmazonopensearchserviceDestinationConfiguration" not in collection
     assert collection["AmazonOpenSearchServerlessDestinationConfiguration"]["CollectionEndpoint"] == OPTIONS["serverless"]["OpenSearchEndpoint"]
-    assert "IndexRotationPeriod" not in json.dumps(collection)
+    # All else is the domain's, with each option.
+    for options in ([], ["vpc", "own-key"]):
+        here = stack("chain-firehose", *options).one("DeliveryStream")["AmazonopensearchserviceDestinationConfiguration"]
+        there = stack("chain-firehose", *options, "serverless").one("DeliveryStream")["AmazonOpenSearchServerlessDestinationConfiguration"]
+        assert set(here) - set(there) == {"DomainARN", "IndexRotationPeriod", "DocumentIdOptions"} and set(there) - set(here) == {"CollectionEndpoint"}
+        assert {key: value for key, value in here.items() if key in there} == {key: value for key, value in there.items() if key in here}
 
 
 REFUSED = [
     ("chain-firehose", {**OPTIONS["serverless"], "IndexRotation": "OneDay"}, "IndexRotation has to be NoRotation"),
     ("chain-firehose", {"KinesisEndpoint": "yes"}, "KinesisEndpoint needs VpcId"),
+    ("chain-kinesis", {"GeneralLog": "no"}, "One of GeneralLog, SlowLog, ErrorLog and AuditLog"),
+    *[(name, {"Log": log}, "Log needs its switch") for name in ("chain-firehose", "subscription-destination") for log in ("slowquery", "error", "audit")],
+    *[(name, {"GeneralLog": "no"}, "Log needs its switch") for name in ("chain-firehose", "subscription-destination")],
     *[(name, given, said) for name in CHAINS for given, said in [
         ({"OpenSearch": "domain"}, "OpenSearchEndpoint and OpenSearchArn are needed"),
         ({"OpenSearch": "serverless", "IndexRotation": "NoRotation", "OpenSearchEndpoint": "https://a.aoss.amazonaws.com"}, "OpenSearchArn are needed"),
         ({"DomainAdminArn": ""}, "DomainAdminArn is needed"),
-        ({"VpcId": "vpc-01"}, "SubnetIds are needed"),
+        ({"VpcId": "vpc-0123456789abcdef0"}, "SubnetIds are needed"),
         ({"Key": "existing"}, "KmsKeyArn is needed"),
         ({"OrganizationId": "o-abcdefghij"}, "SenderArns are needed"),
     ]]]
@@ -167,6 +220,65 @@ REFUSED = [
 def test_a_rule_refuses_what_cannot_work(name, given, said):
     (refused,) = Stack(load(name), NEEDED[name] | given).refused()
     assert said in refused
+
+
+def test_a_log_has_its_switch_or_its_group_elsewhere():
+    for log, switch in [("slowquery", "SlowLog"), ("error", "ErrorLog"), ("audit", "AuditLog")]:
+        for name in ("chain-firehose", "subscription-destination"):
+            assert stack(name, Log=log, **{switch: "yes"}).refused() == []
+            assert stack(name, Log=log, ParameterGroup="no").refused() == []
+        assert stack("chain-kinesis", GeneralLog="no", **{switch: "yes"}).refused() == []
+
+
+@pytest.mark.parametrize("database", ["Shop", "sHop", "1shop", "shop_1", ""])
+def test_a_database_is_named_in_lower_case(database):
+    for name in [*CHAINS, "subscription-destination"]:
+        with pytest.raises(AssertionError, match="does not have its form"):
+            stack(name, DatabaseId=database)
+
+
+# Each parameter's other value, where it can have one at once with the defaults.
+OTHER = {"CodePrefix": "v2/", "Architecture": "x86_64", "Release": "2", "MemorySize": "1024", "Timeout": "60", "Format": "slow", "Profile": "ecs",
+         "Redact": "literals", "IndexName": "other", "IndexRotation": "OneHour", "AnswerLimit": "5000000", "DatabaseId": "db2", "SlowLog": "yes",
+         "ErrorLog": "yes", "LogGroups": "new", "RetentionDays": "1", "Subscribe": "yes", "StreamHours": "24", "BatchSize": "1", "Backup": "AllDocuments",
+         "FailedDays": "1", "DomainGib": "30"}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_a_changed_setting_publishes_a_version_of_a_changed_function(name):
+    def both(*options, **given):
+        decided = stack(name, *options, **given)
+        return decided.one("Function"), decided.one("Version")["Description"]
+
+    function, described = both()
+    changed = set()
+    for key in set(OTHER) & set(load(name)["Parameters"]):
+        other, says = both(**{key: OTHER[key]})
+        # Lambda publishes none of a function that has not changed: "A version for this Lambda function exists".
+        assert (other != function) == (says != described), key
+        changed |= {key} if says != described else set()
+    settings = {"CodePrefix", "Architecture", "Release", "MemorySize", "Timeout", "Format", "Profile", "Redact"}
+    assert changed == settings | ({"IndexName", "IndexRotation"} if name == "chain-kinesis" else {"AnswerLimit"})
+    # The same code under another prefix, or only another word, changes the function too.
+    assert both(CodePrefix="v2/", Release="3")[0]["Description"] == "v2/ 3"
+    assert both("vpc")[1] != described
+    if name == "chain-kinesis":
+        domain = both("domain")[1]
+        assert len({described, domain, both("serverless", IndexRotation="OneDay")[1], both("domain", OpenSearchEndpoint="https://b.example.com")[1]}) == 4
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_the_longest_description_has_256_characters_at_most(name):
+    parameters = load(name)["Parameters"]
+    given = {"Architecture": "x86_64", "MemorySize": "10240", "Timeout": "300", "Format": "general", "Profile": "classic", "Redact": "literals",
+             "CodePrefix": "p" * parameters["CodePrefix"]["MaxLength"], "Release": "r" * parameters["Release"]["MaxLength"],
+             "VpcId": "vpc-0123456789abcdef0", "OpenSearchEndpoint": f"https://{'a' * 63}.eu-west-1.es.amazonaws.com", "SubnetIds": "subnet-01"}
+    given |= {"IndexName": "i" * 48, "IndexRotation": "NoRotation"} if name == "chain-kinesis" else {"AnswerLimit": "5" * 7}
+    assert len(stack(name, "domain", **given).one("Version")["Description"]) == {"chain-kinesis": 253, "chain-firehose": 129}[name]
+    for key, value in [("IndexName", "i" * 49), ("AnswerLimit", "5" * 8), ("OpenSearchEndpoint", f"https://{'a' * 64}.example"), ("VpcId", "vpc-0123456789abcdef01")]:
+        if key in parameters and not (key == "IndexName" and name == "chain-firehose"):
+            with pytest.raises(AssertionError, match="does not have its form"):
+                stack(name, **{key: value})
 
 
 def test_a_collection_may_rotate_where_hydrant_names_the_index():
@@ -179,7 +291,11 @@ def test_vpc(name):
     inside = {"SubnetIds": ["subnet-01", "subnet-02"], "SecurityGroupIds": ["sg-01"]}
     assert decided.one("Function")["VpcConfig"] == inside
     assert decided.one("Domain")["VPCOptions"] == inside
-    assert decided.one("SecurityGroup")["SecurityGroupEgress"][0]["ToPort"] == 443
+    inside_only = {"GroupId": "sg-01", "IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+    assert decided.resources("AWS::EC2::SecurityGroupIngress") == {"SecurityGroupInside": inside_only | {"SourceSecurityGroupId": "sg-01"}}
+    admin = stack(name, "vpc", AdminSecurityGroupId="sg-0a").resources("AWS::EC2::SecurityGroupIngress")
+    assert admin["SecurityGroupAdmin"] == inside_only | {"SourceSecurityGroupId": "sg-0a"} and len(admin) == 2
+    assert not stack(name, AdminSecurityGroupId="sg-0a").resources("AWS::EC2::SecurityGroupIngress")
     endpoints = {one["ServiceName"]: one["VpcEndpointType"] for one in decided.resources("AWS::EC2::VPCEndpoint").values()}
     gateway = {"com.amazonaws.eu-west-1.s3": "Gateway"}
     assert endpoints == (gateway | {"com.amazonaws.eu-west-1.kinesis-streams": "Interface"} if name == "chain-firehose" else gateway)
@@ -207,36 +323,6 @@ def test_a_key_encrypts_all_that_is_kept(name, option):
         place = decided.one("DeliveryStream")["AmazonopensearchserviceDestinationConfiguration"]["S3Configuration"]
         assert place["EncryptionConfiguration"] == {"KMSEncryptionConfig": {"AWSKMSKeyARN": key}}
     assert decided.exists("EncryptionKey") == (option == "new-key")
-
-
-ALARMS = {
-    "AWS/Lambda": {"Errors", "Throttles"}, "Hydrant": {"failed"}, "AWS/Kinesis": {"WriteProvisionedThroughputExceeded"}, "AWS/ES": {"FreeStorageSpace"}}
-MORE = {
-    "chain-kinesis": {"AWS/Lambda": {"IteratorAge", "OnFailureDestinationDeliveredEventCount", "DroppedEventCount"}},
-    "chain-firehose": {"AWS/Kinesis": {"GetRecords.IteratorAgeMilliseconds"}, "Hydrant": {"firehose_errors_hydrant-test"},
-                       "AWS/Firehose": {"DeliveryToAmazonOpenSearchService.DataFreshness", "DeliveryToAmazonOpenSearchService.Success",
-                                        "DeliveryToS3.Success", "ExecuteProcessing.Success"}}}
-
-
-@pytest.mark.parametrize("name", CHAINS)
-def test_alarms(name):
-    alarms = stack(name, "alarms").resources("AWS::CloudWatch::Alarm")
-    found, queries = {}, []
-    for one in alarms.values():
-        assert one["AlarmActions"] == ["arn:aws:sns:eu-west-1:123456789012:ops"] and one["TreatMissingData"] == "notBreaching"
-        for metric in one.get("Metrics", [one]):
-            metric = metric.get("MetricStat", {}).get("Metric", metric)
-            if "Namespace" in metric:
-                found.setdefault(metric["Namespace"], set()).add(metric["MetricName"])
-            else:
-                queries.append(metric["Expression"])
-    assert found == {space: ALARMS.get(space, set()) | MORE[name].get(space, set()) for space in ALARMS | MORE[name]}
-    # The lag in percent of the retention: milliseconds of 168 hours.
-    assert sorted(queries) == ["100 * age / (3600000 * 168)", *(
-        f"SELECT SUM({metric}) FROM \"AWS/Logs\" WHERE FilterName = 'hydrant-test'" for metric in ("DeliveryErrors", "DeliveryThrottling"))]
-    assert "AlarmActions" not in stack(name).one("ErrorAlarm")
-    serverless = stack("chain-firehose", "serverless")
-    assert serverless.one("FreshnessAlarm")["MetricName"] == "DeliveryToAmazonOpenSearchServerless.DataFreshness"
 
 
 @pytest.mark.parametrize("name", CHAINS)

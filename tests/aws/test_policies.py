@@ -2,10 +2,12 @@
 
 import json
 import re
+import shlex
 
 import pytest
 import yaml
 
+from checks import as_called
 from template import ALL, CHAINS, CHINA, KEY, PSEUDO, Loader, path, stack
 
 STREAM = "arn:aws:kinesis:eu-west-1:123456789012:stream/hydrant-test"
@@ -13,6 +15,7 @@ FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:hydrant-test"
 EC2 = "arn:aws:ec2:eu-west-1:123456789012:"
 BUCKET = "arn:aws:s3:::bucket"
 DOMAIN = "arn:aws:es:eu-west-1:123456789012:domain/hydran-domain-abc"
+DOMAINS = "arn:aws:es:eu-west-1:123456789012:domain/*"
 COLLECTION = "arn:aws:aoss:eu-west-1:123456789012:collection/abc"
 OWN_LOG = "arn:aws:logs:eu-west-1:123456789012:log-group:/hydrant/hydrant-test/function:*"
 NEW_KEY = "arn:aws:kms:eu-west-1:123456789012:key/0a1b2c3d-0000-1111-2222-333344445555"
@@ -58,7 +61,8 @@ def key_rights(arn):
             "DeliveryRole": each("kms:Decrypt kms:GenerateDataKey", arn, condition=via("kinesis", "s3"))}
 
 
-INTERFACES = [f"{EC2}network-interface/*", f"{EC2}subnet/*", f"{EC2}security-group/sg-01"]
+# A shared subnet is another account's.
+INTERFACES = [f"{EC2}network-interface/*", "arn:aws:ec2:eu-west-1:*:subnet/*", f"{EC2}security-group/sg-01"]
 LAMBDA_ENI = "ec2:AssignPrivateIpAddresses ec2:CreateNetworkInterface ec2:DeleteNetworkInterface ec2:UnassignPrivateIpAddresses"
 VPC_RIGHTS = {
     "FunctionRole": each(LAMBDA_ENI, *INTERFACES) | each("ec2:DescribeNetworkInterfaces ec2:DescribeSubnets", "*")
@@ -67,13 +71,14 @@ VPC_RIGHTS = {
     "DeliveryRole": each("ec2:CreateNetworkInterface ec2:CreateNetworkInterfacePermission ec2:DeleteNetworkInterface", *INTERFACES)
     | each("ec2:DescribeNetworkInterfaces ec2:DescribeSecurityGroups ec2:DescribeSubnets ec2:DescribeVpcAttribute ec2:DescribeVpcs", "*"),
 }
-FUNCTION_BASE = (each("logs:CreateLogStream logs:PutLogEvents", OWN_LOG) | each("s3:GetObject s3:PutObject", f"{BUCKET}/*")
+FUNCTION_BASE = (each("logs:CreateLogStream logs:PutLogEvents", OWN_LOG) | each("s3:GetObject s3:PutObject", f"{BUCKET}/hydrant/*")
                  | each("s3:ListBucket", BUCKET))
 BASE = {
     "chain-kinesis": {
         "LogsRole": each("kinesis:PutRecord", STREAM),
         "FunctionRole": FUNCTION_BASE | each("kinesis:DescribeStream kinesis:DescribeStreamSummary kinesis:GetRecords "
-                                             "kinesis:GetShardIterator kinesis:ListShards", STREAM)},
+                                             "kinesis:GetShardIterator kinesis:ListShards", STREAM)
+        | each("s3:PutObject", f"{BUCKET}/aws/lambda/*")},
     "chain-firehose": {
         "LogsRole": each("kinesis:PutRecord", STREAM),
         "FunctionRole": FUNCTION_BASE | each("kinesis:PutRecords", STREAM),
@@ -117,6 +122,28 @@ def test_the_sender_may_use_its_own_log_group_only():
     assert rights(stack("subscription-destination", "aurora")) == {"LogsRole": each("logs:PutLogEvents", group)}
 
 
+PROBE_FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:hydrant-test-Function"
+PROBE = {
+    "FunctionRole": each("logs:CreateLogStream logs:PutLogEvents", "arn:aws:logs:eu-west-1:123456789012:log-group:/hydrant/hydrant-test:*"),
+    "DeliveryRole": each("kinesis:DescribeStream kinesis:GetRecords kinesis:GetShardIterator kinesis:ListShards",
+                         "arn:aws:kinesis:eu-west-1:123456789012:stream/hydrant")
+    | each("lambda:GetFunctionConfiguration lambda:InvokeFunction", PROBE_FUNCTION, f"{PROBE_FUNCTION}:$LATEST")
+    | each("s3:AbortMultipartUpload s3:GetBucketLocation s3:GetObject s3:ListBucket s3:ListBucketMultipartUploads s3:PutObject", BUCKET, f"{BUCKET}/*")}
+
+
+def test_the_probe_reads_one_stream_and_writes_nowhere_else():
+    assert rights(stack("probe")) == PROBE
+    keyed = PROBE | {"DeliveryRole": PROBE["DeliveryRole"] | each("kms:Decrypt", KEY)}
+    assert rights(stack("probe", StreamKeyArn=KEY)) == keyed
+
+
+def test_a_right_too_many_of_the_probe_is_found():
+    decided = stack("probe")
+    decided.template["Resources"]["FunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].append(
+        {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"})
+    assert rights(decided) != PROBE
+
+
 def trust(decided, role):
     return [(one["Principal"], one["Action"], one["Condition"]) for one in decided.one(role)["AssumeRolePolicyDocument"]["Statement"]]
 
@@ -147,13 +174,16 @@ def test_other_accounts_are_trusted_by_name_and_by_organisation():
         assert not stack(name).exists("Destination")
 
 
+LOG_GROUP_KEY = "Encrypt Decrypt ReEncryptFrom ReEncryptTo GenerateDataKey GenerateDataKeyWithoutPlaintext DescribeKey"
+
+
 def test_a_new_key_serves_this_accounts_log_groups():
     for name in CHAINS:
         owner, logs = stack(name, "new-key").one("EncryptionKey")["KeyPolicy"]["Statement"]
         assert owner["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
         assert logs["Principal"] == {"Service": "logs.eu-west-1.amazonaws.com"}
         assert logs["Condition"] == {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": "arn:aws:logs:eu-west-1:123456789012:log-group:*"}}
-        assert {"kms:GenerateDataKey", "kms:Decrypt", "kms:DescribeKey"} <= set(logs["Action"])
+        assert logs["Action"] == [f"kms:{action}" for action in LOG_GROUP_KEY.split()]
         china = stack(name, "new-key", pseudo=CHINA).one("EncryptionKey")["KeyPolicy"]["Statement"][1]
         assert china["Principal"] == {"Service": "logs.cn-north-1.amazonaws.com.cn"}
 
@@ -163,23 +193,26 @@ def test_the_bucket_refuses_plain_http_and_the_domain_others():
         (policy,) = stack(name).one("FailedBucketPolicy")["PolicyDocument"]["Statement"]
         assert policy == {"Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [BUCKET, f"{BUCKET}/*"],
                           "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
-        (access,) = stack(name).one("Domain")["AccessPolicies"]["Statement"]
-        assert access["Principal"] == {"AWS": ["arn:aws:iam::123456789012:role/admin", f"arn:aws:iam::123456789012:role/hydrant-test-{WRITER[name]}"]}
-        assert all(re.fullmatch(r"es:ESHttp[A-Z][a-z]+", action) for action in access["Action"])
+        assert {one["Principal"]["AWS"]: (one["Effect"], one["Action"], one["Resource"]) for one in stack(name).one("Domain")["AccessPolicies"]["Statement"]} == {
+            "arn:aws:iam::123456789012:role/admin": ("Allow", [f"es:ESHttp{method}" for method in ("Delete", "Get", "Head", "Patch", "Post", "Put")], DOMAINS),
+            f"arn:aws:iam::123456789012:role/hydrant-test-{WRITER[name]}": ("Allow", ["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"], DOMAINS)}
 
 
-def test_a_collection_lets_the_writer_in():
+def test_the_printed_command_lets_the_writer_into_a_collection():
     index = {"chain-kinesis": "index/entries/*", "chain-firehose": "index/entries/hydrant-general"}
+    reads = {"chain-kinesis": {"aoss:ReadDocument"}, "chain-firehose": set()}
     for name in CHAINS:
-        decided = stack(name, "serverless")
-        access = decided.one("CollectionAccess")
-        assert access["Type"] == "data" and re.fullmatch(r"[a-z][a-z0-9-]{2,31}", access["Name"])
-        (policy,) = json.loads(access["Policy"])
+        command = shlex.split(stack(name, "serverless").outputs()["AccessCommand"])
+        assert command[:3] == ["aws", "opensearchserverless", "create-access-policy"]
+        access = dict(zip([word.removeprefix("--") for word in command[3::2]], command[4::2], strict=True))
+        assert set(access) == {"type", "name", "policy"} and list(as_called("opensearchserverless", "CreateAccessPolicy", access)) == []
+        assert access["type"] == "data" and re.fullmatch(r"[a-z][a-z0-9-]{2,31}", access["name"])
+        (policy,) = json.loads(access["policy"])
         assert policy["Principal"] == [f"arn:aws:iam::123456789012:role/hydrant-test-{WRITER[name]}"]
         (rule,) = policy["Rules"]
         assert rule["ResourceType"] == "index" and rule["Resource"] == [index[name]]
-        assert {"aoss:CreateIndex", "aoss:UpdateIndex", "aoss:WriteDocument"} <= set(rule["Permission"])
-        assert not any("*" in permission for permission in rule["Permission"])
+        assert set(rule["Permission"]) == {"aoss:CreateIndex", "aoss:DescribeIndex", "aoss:UpdateIndex", "aoss:WriteDocument"} | reads[name]
+        assert "AccessCommand" not in stack(name).outputs()
 
 
 # A wildcard in a policy: `*` alone, an action with one, or an ARN whose last part is one. What lies inside a resource of the stack

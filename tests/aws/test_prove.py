@@ -15,6 +15,9 @@ PROGRAMS = Path(sys.executable).parent
 AWS = r"""#!/bin/sh
 echo "aws $*" >>"$CALLED"
 case "$*" in
+*describe-stack-resource*) echo probe-bucket ;;
+*wait*stack-delete-complete*) [ "$(grep -c delete-stack "$CALLED")" -gt "${KEPT:-0}" ] ;;
+*sent_again*) echo "$SENT_BACK" ;;
 *describe-stacks*IndexName*) echo hydrant-general ;;
 *describe-stacks*IndexRotation*) echo OneDay ;;
 *describe-stacks*OpenSearch\'*) echo domain ;;
@@ -33,19 +36,23 @@ esac
 CURL = r"""#!/bin/sh
 cat >/dev/null
 echo "curl $*" >>"$CALLED"
-for id in 1 2 3; do hit="$hit,{\"_index\":\"hydrant-general-2026-w48\",\"_id\":\"$id\",\"_source\":{\"event_id\":\"$id\"}}"; done
+# At first Firehose goes on as before.
+index=hydrant-general-2026-11-28
+[ "$(grep -c ^curl "$CALLED")" -gt 2 ] && index=hydrant-general-2026-w48
+for id in 1 2 3; do hit="$hit,{\"_index\":\"$index\",\"_id\":\"$id\",\"_source\":{\"event_id\":\"$id\"}}"; done
 echo "{\"hits\":{\"hits\":[${hit#,}]}}"
 """
 
 
-def run(folder, *arguments):
+def run(folder, *arguments, **variables):
     """(the finished script, the calls that it made)."""
     called = folder / "called"
     for name, text in (("aws", AWS), ("curl", CURL)):
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
     done = subprocess.run([FOLDER / "prove", *arguments], capture_output=True, text=True, timeout=60,
-                          env={"PATH": f"{folder}:{os.environ['PATH']}", "CALLED": str(called), "AWS_REGION": "eu-west-1"})
+                          env={"PATH": f"{folder}:{os.environ['PATH']}", "CALLED": str(called), "AWS_REGION": "eu-west-1",
+                               "SENT_BACK": '{"sent_again":3}', "PROVE_WAIT_SECONDS": "20", "PROVE_PAUSE_SECONDS": "0"} | variables)
     return done, called.read_text().splitlines() if called.exists() else []
 
 
@@ -82,26 +89,46 @@ def named(calls, *words):
 needs_jq = pytest.mark.skipif(not shutil.which("jq"), reason="prove needs jq")
 
 
+MADE = ["deploy", "put-record", "filter-log-events"]
+REMOVED = ["s3 rm", "delete-stack", "stack-delete-complete"]
+
+
 @needs_jq
-def test_the_probe_is_made_asked_and_deleted(tmp_path):
-    done, calls = run(tmp_path, "record-id", "hydrant", "--yes")
-    assert done.returncode == 0 and done.stdout == "characters and form of recordId: 4 4957\n", done.stderr
-    assert named(calls, "deploy", "put-record", "filter-log-events", "delete-stack") == ["deploy", "put-record", "filter-log-events", "delete-stack"]
+@pytest.mark.parametrize("kept, code, removed", [("0", 0, REMOVED), ("1", 0, REMOVED * 2), ("2", 1, REMOVED * 2)])
+def test_the_probe_is_made_asked_and_removed_to_the_end(kept, code, removed, tmp_path):
+    done, calls = run(tmp_path, "record-id", "hydrant", "--yes", KEPT=kept)
+    assert done.returncode == code and done.stdout == "characters and form of recordId: 4 4957\n", done.stderr
+    assert named(calls, *MADE, *REMOVED) == MADE + removed
+    assert all("s3://probe-bucket" in call for call in calls if "s3 rm" in call)
+    assert ("is still there" in done.stderr) == (code == 1)
 
 
 @needs_jq
 def test_the_canary_is_found_and_its_log_stream_deleted(tmp_path):
     done, calls = run(tmp_path, "dropped", "hydrant")
     assert done.returncode == 0 and 'documents with the mark: "3, of them different: 3"' in done.stdout, done.stderr
+    assert '{"sent_again":3}\n' in done.stdout
     assert named(calls, "create-log-stream", "put-log-events", "delete-log-stream") == ["create-log-stream", "put-log-events", "delete-log-stream"]
+    # Of the time since the entries were made, in milliseconds, and of nothing before.
+    (mark,) = {call.rsplit("hydrant-prove-hydrantprove", 1)[1] for call in calls if "create-log-stream" in call}
+    assert f"--start-time {mark}000 " in next(call for call in calls if "sent_again" in call)
     # No secret on a command line, which others can read.
     assert not any("SECRET" in call for call in calls)
 
 
 @needs_jq
-def test_the_rotation_is_put_back(tmp_path):
+def test_three_documents_that_were_never_sent_back_prove_nothing(tmp_path):
+    done, calls = run(tmp_path, "dropped", "hydrant", SENT_BACK="", PROVE_WAIT_SECONDS="2")
+    assert done.returncode == 1 and "no invocation that sent documents back" in done.stderr
+    assert "delete-log-stream" in calls[-1]
+
+
+@needs_jq
+def test_a_weekly_index_is_waited_for_and_the_rotation_put_back(tmp_path):
     done, calls = run(tmp_path, "week", "hydrant", "--yes")
-    assert done.returncode == 0 and "index of each document: hydrant-general-2026-w48\n" in done.stdout, done.stderr
+    assert done.returncode == 0 and "index of the documents: hydrant-general-2026-w48\n" in done.stdout, done.stderr
     assert done.stdout.count("today") == 3
+    assert len(named(calls, "put-log-events")) == 3
     rotations = [call.rsplit("IndexRotationPeriod=", 1)[1] for call in calls if "update-destination" in call]
     assert rotations == ["OneWeek", "OneDay"]
+    assert "delete-log-stream" in calls[-1]

@@ -12,9 +12,9 @@ const MANUAL: &str = include_str!("../../../../docs/cost.md");
 
 const CARRIED: &str = include_str!("../../src/cli/cost/prices.toml");
 
-const KINESIS: &str = include_str!("../../../../deploy/cloudformation/chain-kinesis.yaml");
+pub(crate) const KINESIS: &str = include_str!("../../../../deploy/cloudformation/chain-kinesis.yaml");
 
-const FIREHOSE: &str = include_str!("../../../../deploy/cloudformation/chain-firehose.yaml");
+pub(crate) const FIREHOSE: &str = include_str!("../../../../deploy/cloudformation/chain-firehose.yaml");
 
 /// 1,048,576 entries a second are 2,755,657,728,000 a month of 730 hours, and as many records of 1 KB are 2,628,000 GB.
 /// Envelopes of 64 entries have 64 × 374 / 4 = 5,984 bytes: 6 KB for Kinesis, 10 KB for Firehose. Documents sent back
@@ -182,12 +182,16 @@ fn the_price_file_of_the_manual_is_taken() {
     assert_eq!(bill["prices"]["replaced"], serde_json::json!(["firehose.in_gb"]));
 }
 
-/// The default of a template's parameter, which stands in one line or in several.
-fn default_of<'a>(template: &'a str, parameter: &str) -> &'a str {
+/// What stands behind a word of a template's parameter, which has one line or several.
+pub(crate) fn word_of<'a>(template: &'a str, parameter: &str, word: &str) -> Option<&'a str> {
     let (_, rest) = template.split_once(&format!("\n  {parameter}:")).unwrap();
     let mut lines = rest.lines();
-    let own = lines.next().into_iter().chain(lines.take_while(|line| line.starts_with("    ")));
-    let (_, value) = own.filter_map(|line| line.split_once("Default: ")).next().unwrap();
+    let mut own = lines.next().into_iter().chain(lines.take_while(|line| line.starts_with("    ")));
+    own.find_map(|line| line.split_once(word)).map(|(_, value)| value)
+}
+
+fn default_of<'a>(template: &'a str, parameter: &str) -> &'a str {
+    let value = word_of(template, parameter, "Default: ").unwrap();
     value.split([',', '}']).next().unwrap().trim_matches('\'')
 }
 

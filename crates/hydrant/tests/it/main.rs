@@ -97,6 +97,9 @@ mod simulation;
 mod telling;
 
 #[cfg(test)]
+mod templates;
+
+#[cfg(test)]
 mod tidy;
 
 #[cfg(test)]

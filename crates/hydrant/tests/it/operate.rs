@@ -172,25 +172,27 @@ fn a_file_that_the_configuration_names_and_that_is_not_there_is_a_problem_of_the
     }
 }
 
+/// Runs `config check --lambda` with these variables; answers exit code, stdout and stderr.
+pub(crate) fn check_lambda(variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let mut command = command();
+    // Those of the tests themselves.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HYDRANT_")) {
+        command.env_remove(name);
+    }
+    let output = command.args(["config", "check", "--lambda"]).envs(variables.iter().copied()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
 #[test]
 fn the_functions_settings_are_checked_and_shown() {
-    let check = |variables: &[(&str, &str)]| {
-        let mut command = command();
-        // Those of the tests themselves.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HYDRANT_")) {
-            command.env_remove(name);
-        }
-        let output = command.args(["config", "check", "--lambda"]).envs(variables.iter().copied()).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (output.status.code(), text(output.stdout), text(output.stderr))
-    };
-    let (code, shown, stderr) = check(&[("HYDRANT_INDEX_ROTATION", "OneHour")]);
+    let (code, shown, stderr) = check_lambda(&[("HYDRANT_INDEX_ROTATION", "OneHour")]);
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     assert!(
         shown.contains("\nHYDRANT_INDEX_ROTATION=OneHour\n") && shown.contains("\nHYDRANT_OUTPUT=opensearch\n"),
         "{shown}"
     );
-    let (code, shown, stderr) = check(&[("HYDRANT_OUTPUT", "s3"), ("HYDRANT_INDEX", "x")]);
+    let (code, shown, stderr) = check_lambda(&[("HYDRANT_OUTPUT", "s3"), ("HYDRANT_INDEX", "x")]);
     assert_eq!((code, shown.as_str()), (Some(2), ""));
     assert!(
         stderr.contains("HYDRANT_OUTPUT: `s3` is neither") && stderr.contains("HYDRANT_INDEX is no setting"),
