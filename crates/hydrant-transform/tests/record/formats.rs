@@ -313,10 +313,14 @@ fn what_stands_behind_an_audit_record_is_kept() {
 #[test]
 fn a_banner_before_an_entry_is_dropped() {
     let banner = "/usr/sbin/mysqld, Version: 8.0.32 (x). started with:\nTcp port: 3306  Unix socket: /tmp/m.sock\nTime                 Id Command    Argument\n";
-    let message = format!("{banner}2021-07-23T05:45:52.976229Z\t    5 Query\tSELECT 1\n");
-    let transformed = transform_events("1", "g", "s", vec![event(message.as_bytes())], SOURCE, &Options::default());
-    let document: Value = serde_json::from_slice(&transformed.documents[0].source).unwrap();
-    assert_eq!((&document["Statement"], transformed.dropped.len()), (&"SELECT 1".into(), 1));
+    // CloudWatch Logs keeps a message without the line's end; a statement may be longer than any line of a banner.
+    let long = format!("SELECT '{}'", "x".repeat(5000));
+    for (statement, end) in [("SELECT 1", "\n"), ("SELECT 1", ""), (&long, "\n"), (&long, "")] {
+        let message = format!("{banner}2021-07-23T05:45:52.976229Z\t    5 Query\t{statement}{end}");
+        let transformed = transform_events("1", "g", "s", vec![event(message.as_bytes())], SOURCE, &Options::default());
+        let document: Value = serde_json::from_slice(&transformed.documents[0].source).unwrap();
+        assert_eq!((&document["Statement"], transformed.dropped.len()), (&statement.into(), 1), "{end:?}");
+    }
 }
 
 /// MariaDB's `log_short_format` writes neither time nor user.

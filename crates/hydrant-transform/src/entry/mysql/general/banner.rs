@@ -68,13 +68,15 @@ pub(crate) fn behind_banner(message: &[u8]) -> Option<usize> {
     loop {
         let rest = message.get(at..)?;
         let window = rest.get(..BANNER_LINE_BYTES_MAX + 1).unwrap_or(rest);
-        let line = window.get(..memchr(b'\n', window)?)?;
-        match banner_line(line).filter(|line| last.is_none_or(|last| last < *line)) {
-            Some(next) if last.is_some() || next == BannerLine::Program => {
+        // Nothing stands behind a line without an end, so that one is none of the banner.
+        let line = memchr(b'\n', window).and_then(|end| window.get(..end));
+        let next = line.and_then(banner_line).filter(|line| last.is_none_or(|last| last < *line));
+        match (line, next) {
+            (Some(line), Some(next)) if last.is_some() || next == BannerLine::Program => {
                 last = Some(next);
                 at += line.len() + 1;
             }
-            Some(_) | None => return last.map(|_| at),
+            _ => return last.map(|_| at),
         }
     }
 }
