@@ -73,6 +73,8 @@ class World:
     def run(self, command):
         """Runs a command with the variables of those before it, and keeps those that it sets."""
         names = sorted(set(ASSIGNED.findall("\n".join(line for line in command.splitlines() if ASSIGNED.match(line)))))
+        # moto has a parameter group in sync at once, where RDS waits for the restart.
+        command = command.replace("= pending-reboot ]", "= in-sync ]")
         script = f"set -eu\n{command}\n" + "".join(f'printf "%s" "${name}" > variable-{name}\n' for name in names)
         done = subprocess.run([BASH, "-c", script], cwd=self.folder, env=self.environment, capture_output=True, text=True,
                               timeout=COMMAND_SECONDS_MAX, check=False)
@@ -247,8 +249,11 @@ def _retained(world, _nth):
     assert group["retentionInDays"] == 14
 
 
-def _engine(world, _nth):
-    assert world.said.split()[:2] == ["mysql", "8.0.40"]
+def _engine(world, nth):
+    if nth == 0:
+        assert world.said.split()[:2] == ["mysql", "8.0.40"]
+    # Then the loops, which end without a word.
+    assert nth < 1 or (world.environment["VERSION"], world.said) == ("8.0", "")
 
 
 def _domain(world, _nth):
@@ -288,6 +293,7 @@ READ_BACK = {
     "logs create-log-group": lambda world, _: world.groups().index("/aws/lambda/hydrant-transform"),
     "iam put-role-policy": _put_role_policy,
     "lambda create-function": _function,
+    "lambda wait": lambda world, _: world.client("lambda").get_function(FunctionName="hydrant-transform")["Configuration"]["State"].index("Active"),
     "lambda publish-version": lambda world, _: world.client("lambda").get_function(FunctionName="hydrant-transform", Qualifier="1"),
     "firehose describe-delivery-stream": lambda world, _: re.fullmatch(r"\S+\s+destinationId-\S+", world.environment["SAID"]).group(),
     "logs delete-subscription-filter": lambda world, _: list(world.filters()).index("hydrant"),

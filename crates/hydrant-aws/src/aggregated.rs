@@ -12,6 +12,9 @@ const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
 
 const MD5_BYTES: usize = 16;
 
+/// Kinesis takes no longer partition key. Each record has its own copy of one.
+const KEY_CHARS_MAX: usize = 256;
+
 /// One record of those that were packed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packed {
@@ -56,13 +59,16 @@ pub fn unpack(data: &Bytes) -> Option<Vec<Packed>> {
         return None;
     }
     let Aggregated { partition_keys, explicit_hash_keys, records } = Aggregated::decode(message).ok()?;
-    let named = |keys: &[String], idx: u64| keys.get(usize::try_from(idx).ok()?).cloned();
+    if partition_keys.iter().any(|key| key.chars().nth(KEY_CHARS_MAX).is_some()) {
+        return None;
+    }
+    let hash_keys: Vec<Option<u128>> = explicit_hash_keys.iter().map(|key| key.parse().ok()).collect();
     let packed = records.into_iter().map(|part| {
         let explicit_hash_key = match part.explicit_hash_key_idx {
             None => None,
-            Some(idx) => Some(named(&explicit_hash_keys, idx)?.parse().ok()?),
+            Some(idx) => Some((*hash_keys.get(usize::try_from(idx).ok()?)?)?),
         };
-        let partition_key = named(&partition_keys, part.partition_key_idx)?;
+        let partition_key = partition_keys.get(usize::try_from(part.partition_key_idx).ok()?)?.clone();
         Some(Packed { partition_key, explicit_hash_key, data: part.data })
     });
     packed.collect::<Option<Vec<_>>>().filter(|packed| !packed.is_empty())
@@ -111,5 +117,12 @@ mod tests {
         // A key that is not in the table, no record at all.
         assert_eq!(unpack(&pack(b"\x0a\x01a\x1a\x07\x08\x05\x1a\x03one").into()), None);
         assert_eq!(unpack(&pack(b"\x0a\x01a").into()), None);
+        // A key of 256 characters, and one of 257.
+        for (chars, is_taken) in [(256, true), (257, false)] {
+            let length = [0x80 | u8::try_from(chars & 0x7f).unwrap(), u8::try_from(chars >> 7).unwrap()];
+            let key = "k".repeat(chars);
+            let message = [&b"\x0a"[..], &length, key.as_bytes(), b"\x1a\x05\x08\x00\x1a\x01x"];
+            assert_eq!(unpack(&pack(&message.concat()).into()).is_some(), is_taken, "{chars}");
+        }
     }
 }

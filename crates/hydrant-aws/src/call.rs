@@ -10,7 +10,7 @@ use reqwest::{Method, Request, Url};
 use serde_json::Value;
 
 use crate::environment::Environment;
-use crate::signer::{Service, Signer};
+use crate::signer::{Service, Signer, chain};
 
 /// An answer that is longer is none.
 pub const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -39,6 +39,8 @@ pub struct Client {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
+    /// The name of an error where services of a REST protocol write it: in a header.
+    pub error_type: Option<String>,
     pub body: Vec<u8>,
 }
 
@@ -104,7 +106,7 @@ impl Connection {
         self.service_in(service, host, &self.region)
     }
 
-    /// A service of one place for all regions, such as IAM, whose requests are signed for `region`.
+    /// A service in another region; IAM, which is in one place for all, is signed for `region`.
     ///
     /// # Errors
     /// See [`Connection::service`].
@@ -170,7 +172,7 @@ impl Client {
         let kind = HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8");
         request.headers_mut().insert(CONTENT_TYPE, kind);
         *request.body_mut() = Some(body.into_bytes().into());
-        let Answer { status, body } = self.carry(request).await?;
+        let Answer { status, body, .. } = self.carry(request).await?;
         let text = String::from_utf8_lossy(&body).into_owned();
         if (200..300).contains(&status) { Ok(text) } else { Err(refused_xml(action, status, &text)) }
     }
@@ -229,6 +231,8 @@ impl Client {
         let lost = |error: &reqwest::Error| CallError::NoAnswer { endpoint: endpoint(), problem: causes(error) };
         let mut response = self.http.execute(request).await.map_err(|error| lost(&error))?;
         let status = response.status().as_u16();
+        let error_type = response.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok());
+        let error_type = error_type.map(str::to_owned);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error))? {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
@@ -240,7 +244,7 @@ impl Client {
         if matches!(status, 401 | 403) {
             self.signer.was_refused().await;
         }
-        Ok(Answer { status, body })
+        Ok(Answer { status, error_type, body })
     }
 }
 
@@ -264,8 +268,11 @@ fn read_json(action: &str, answer: &Answer) -> Result<Value, CallError> {
         return Ok(told);
     }
     let text = |name: &str| told.get(name).and_then(Value::as_str);
-    let code = text("__type").or_else(|| text("code")).or_else(|| text("Code")).or_else(|| text("Type"));
-    let code = code.unwrap_or("UnknownError").rsplit('#').next().unwrap_or_default().to_owned();
+    let code = text("__type").or_else(|| text("code")).or_else(|| text("Code"));
+    // Lambda's `Type` says only who is to blame.
+    let code = code.or(answer.error_type.as_deref()).or_else(|| text("Type")).unwrap_or("UnknownError");
+    // `namespace#Code`, `Code:http://…`.
+    let code = code.split(':').next().unwrap_or_default().rsplit('#').next().unwrap_or_default().to_owned();
     let message = text("message").or_else(|| text("Message")).unwrap_or_default().to_owned();
     Err(CallError::Refused { action: action.to_owned(), status: answer.status, code, message })
 }
@@ -300,19 +307,9 @@ impl Answer {
     }
 }
 
-/// An error and what caused it, each once.
+/// What caused an error of the client, whose own words name the address, which its teller names anyway.
 fn causes(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let part = error.to_string();
-        if !text.ends_with(&part) {
-            text.push_str(if text.is_empty() { "" } else { ": " });
-            text.push_str(&part);
-        }
-        cause = error.source();
-    }
-    if text.is_empty() { error.to_string() } else { text }
+    std::error::Error::source(error).map_or_else(|| error.to_string(), chain)
 }
 
 #[cfg(test)]
@@ -321,7 +318,7 @@ mod tests {
 
     #[test]
     fn refusals_are_told_in_the_services_own_words() {
-        let answer = |body: &str| Answer { status: 400, body: body.as_bytes().to_vec() };
+        let answer = |body: &str| Answer { status: 400, error_type: None, body: body.as_bytes().to_vec() };
         let told = |result: Result<Vec<u8>, CallError>| result.unwrap_err().to_string();
         let json = r#"{"__type":"com.amazonaws.kinesis#AccessDeniedException","Message":"not authorized to perform: kinesis:PutRecords"}"#;
         let expected = "PutRecords: AccessDeniedException (HTTP 400): not authorized to perform: kinesis:PutRecords";
@@ -329,7 +326,11 @@ mod tests {
         let xml = "<?xml version=\"1.0\"?>\n<Error><Code>NoSuchBucket</Code><Message>no such bucket</Message></Error>";
         assert_eq!(told(answer(xml).accepted("PutObject")), "PutObject: NoSuchBucket (HTTP 400): no such bucket");
         assert_eq!(told(answer("").accepted("PutObject")), "PutObject: UnknownError (HTTP 400): ");
-        assert_eq!(Answer { status: 200, body: b"x".to_vec() }.accepted("PutObject").unwrap(), b"x");
+        assert_eq!(Answer { status: 200, ..answer("x") }.accepted("PutObject").unwrap(), b"x");
+        let error_type = Some("TooManyRequestsException:http://internal.amazon.com/coral/".to_owned());
+        let lambda = Answer { status: 429, error_type, ..answer(r#"{"Type":"User","message":"Rate exceeded"}"#) };
+        let expected = "GetFunctionConfiguration: TooManyRequestsException (HTTP 429): Rate exceeded";
+        assert_eq!(told(lambda.accepted("GetFunctionConfiguration")), expected);
     }
 
     #[tokio::test]

@@ -184,13 +184,16 @@ fn strict_query(request: &mut Request) {
     request.url_mut().set_query(Some(&strict));
 }
 
-/// An error and what caused it.
+/// An error and what caused it, each once.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let part = error.to_string();
+        if !text.ends_with(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
         cause = error.source();
     }
     text

@@ -1,18 +1,21 @@
 //! Records to a Kinesis stream or to Firehose: only what was not taken is sent again, until its time is over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use base64_simd::STANDARD;
-use hydrant_aws::{CallError, Client, Connection, Service};
+use hydrant_aws::{CallError, Client, Connection, Service, Tries};
 use hydrant_transform::firehose::{Again, Target, batches};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
-
-use crate::deadline::{BackOff, in_time};
-use crate::failed::is_passing;
+use tokio::time::Instant;
 
 /// Tries of one call, those of its failed entries among them.
 const TRIES_MAX: u32 = 20;
+
+/// Calls of one event that are made again in halves. One bad record of 500 takes nine.
+const HALVINGS_MAX: usize = 64;
+
+/// Codes of refusals, with status 400, for which one record may stand.
+const OF_A_RECORD: [&str; 3] = ["InvalidArgumentException", "SerializationException", "ValidationException"];
 
 /// What stands about the data of an entry, mostly.
 const ENTRY_BYTES: usize = 128;
@@ -30,6 +33,16 @@ pub(crate) struct Sender {
 pub(crate) struct Unsent {
     pub(crate) records: Vec<Again>,
     pub(crate) problems: BTreeSet<String>,
+    /// How many were.
+    pub(crate) sent: usize,
+}
+
+impl Unsent {
+    pub(crate) fn append(&mut self, other: Unsent) {
+        self.records.extend(other.records);
+        self.problems.extend(other.problems);
+        self.sent += other.sent;
+    }
 }
 
 impl Sender {
@@ -50,58 +63,53 @@ impl Sender {
 
     /// Sends records. What is not taken before `until`, or never will be, is answered.
     pub(crate) async fn send(&self, records: Vec<Again>, seed: &str, until: Instant) -> Unsent {
+        let count = records.len();
         let mut unsent = Unsent::default();
-        let mut back_off = BackOff::new(seed);
-        for batch in batches(records, self.target) {
-            self.batch(batch, &mut back_off, until, &mut unsent).await;
+        let mut halvings_left = HALVINGS_MAX;
+        let mut waiting = VecDeque::from(batches(records, self.target));
+        while let Some(mut batch) = waiting.pop_front() {
+            let tries = Tries::new(seed, until).at_most(TRIES_MAX);
+            let Err(error) = self.batch(&mut batch, tries).await else { continue };
+            if batch.len() > 1 && halvings_left > 0 && is_of_a_record(&error) {
+                halvings_left -= 1;
+                let second = batch.split_off(batch.len() / 2);
+                waiting.push_front(second);
+                waiting.push_front(batch);
+                continue;
+            }
+            unsent.problems.insert(error.to_string());
+            unsent.records.append(&mut batch);
         }
+        unsent.sent = count - unsent.records.len();
         unsent
     }
 
-    async fn batch(&self, mut batch: Vec<Again>, back_off: &mut BackOff, until: Instant, unsent: &mut Unsent) {
-        for _ in 0..TRIES_MAX {
-            let problem = match self.call(&batch, until).await {
-                Ok(told) => {
-                    let refused = self.refused(&told, batch.len());
-                    let mut problem = String::new();
-                    let mut idx = 0;
-                    batch.retain(|_| {
-                        let why = refused.get(idx).cloned().flatten();
-                        idx += 1;
-                        let is_refused = why.is_some();
-                        problem = why.unwrap_or(std::mem::take(&mut problem));
-                        is_refused
-                    });
-                    if batch.is_empty() {
-                        return;
-                    }
-                    problem
-                }
-                Err(error) if is_passing(&error) => error.to_string(),
-                Err(error) => {
-                    unsent.problems.insert(error.to_string());
-                    break;
-                }
+    /// One call, until all of it is taken. What is not stays in `batch`.
+    async fn batch(&self, batch: &mut Vec<Again>, mut tries: Tries) -> Result<(), CallError> {
+        loop {
+            let error = match tries.one(&self.stream.1, self.call(batch)).await {
+                Ok(told) => match self.not_taken(batch, &told) {
+                    Some(error) => error,
+                    None => return Ok(()),
+                },
+                Err(error) if error.is_passing() => error,
+                Err(error) => return Err(error),
             };
-            let Some(wait) = back_off.next(until) else {
-                unsent.problems.insert(problem);
-                break;
-            };
-            sleep(wait).await;
+            if !tries.next().await {
+                return Err(error);
+            }
         }
-        if unsent.problems.is_empty() && !batch.is_empty() {
-            unsent.problems.insert(format!("records were refused {TRIES_MAX} times"));
-        }
-        unsent.records.append(&mut batch);
     }
 
-    async fn call(&self, batch: &[Again], until: Instant) -> Result<Value, CallError> {
-        let target = match self.target {
+    async fn call(&self, batch: &[Again]) -> Result<Value, CallError> {
+        self.client.json(self.action(), self.body(batch).into_bytes()).await
+    }
+
+    fn action(&self) -> &'static str {
+        match self.target {
             Target::Kinesis => "Kinesis_20131202.PutRecords",
             Target::Firehose => "Firehose_20150804.PutRecordBatch",
-        };
-        let body = self.body(batch).into_bytes();
-        in_time(until, &self.stream.1, self.client.json(target, body)).await
+        }
     }
 
     /// Written at once: of each byte that is sent there is one copy.
@@ -122,19 +130,30 @@ impl Sender {
         body
     }
 
-    /// Why each entry of a call was not taken. An answer of another length tells of none.
-    fn refused(&self, told: &Value, count: usize) -> Vec<Option<String>> {
+    /// Leaves in `batch` what was not taken; answers why. `None`: all of it was.
+    fn not_taken(&self, batch: &mut Vec<Again>, told: &Value) -> Option<CallError> {
         let name = match self.target {
             Target::Kinesis => "Records",
             Target::Firehose => "RequestResponses",
         };
-        let entries = told.get(name).and_then(Value::as_array).filter(|entries| entries.len() == count);
+        let entries = told.get(name).and_then(Value::as_array).filter(|entries| entries.len() == batch.len());
         let Some(entries) = entries else {
-            return vec![Some(format!("the answer does not tell of {count} records")); count];
+            let problem = format!("it does not tell of {} records", batch.len());
+            return Some(CallError::NoAnswer { endpoint: self.stream.1.clone(), problem });
         };
-        let text = |entry: &Value, name: &str| entry.get(name).and_then(Value::as_str).map(str::to_owned);
-        entries.iter().map(|entry| text(entry, "ErrorCode").filter(|code| !code.is_empty())).collect()
+        let code = |entry: &Value| entry.get("ErrorCode")?.as_str().filter(|code| !code.is_empty()).map(str::to_owned);
+        let codes: Vec<Option<String>> = entries.iter().map(code).collect();
+        let mut is_left = codes.iter().map(Option::is_some);
+        batch.retain(|_| is_left.next().unwrap_or(true));
+        let code = codes.into_iter().flatten().next_back()?;
+        let action = self.action().rsplit('.').next().unwrap_or_default().to_owned();
+        Some(CallError::Refused { action, status: 200, code, message: "not all records were taken".to_owned() })
     }
+}
+
+/// Whether the others of the call may be taken without the one that it was refused for.
+fn is_of_a_record(error: &CallError) -> bool {
+    matches!(error, CallError::Refused { status: 400, code, .. } if OF_A_RECORD.contains(&code.as_str()))
 }
 
 /// The fourth part of an ARN.

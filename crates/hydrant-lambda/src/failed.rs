@@ -1,17 +1,16 @@
 //! Failed documents in a bucket of S3, in the layout of `hydrant_transform::failed`.
 //!
-//! The name of an object is a pure function of the event's records, so an invocation that is repeated puts the same
-//! object again. Ids tell what is in several.
+//! The name of an object comes from the event's records and their arrival: where these are told, an invocation that is
+//! repeated puts the same object again. Ids tell what is in several.
 
 use base64_simd::STANDARD;
-use hydrant_aws::{CallError, Client, Connection, Method, Service};
+use hydrant_aws::{CallError, Client, Connection, Method, Service, Tries};
 use hydrant_transform::document::{DocumentId, Reason};
 use hydrant_transform::entry::Format;
 use hydrant_transform::failed::{INDEX, LineParts, MARKER, PROCESSING, timed_name, version_line, write_line};
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use crate::deadline::{BackOff, in_time};
 use crate::settings::Bucket;
 
 /// An entry that is lost to the index.
@@ -32,8 +31,11 @@ pub(crate) struct Lost {
 /// The bucket of failed documents.
 pub(crate) struct FailedStore {
     client: Client,
-    /// Of all paths: the bucket, where its name is not in the address, and the prefix. Ends with a slash.
+    /// Of all paths: the bucket, where its name is not in the address. Ends with a slash.
     root: String,
+    bucket: String,
+    /// Of all keys. Empty, or ends with a slash.
+    prefix: String,
     is_marked: OnceCell<()>,
 }
 
@@ -45,8 +47,9 @@ impl FailedStore {
         let host = if is_host { format!("{}.s3", bucket.name) } else { "s3".to_owned() };
         let client = connection.service_in(Service::S3, &host, region)?;
         let name = if is_host && !client.is_given() { String::new() } else { format!("/{}", bucket.name) };
-        let prefix = if bucket.prefix.is_empty() { String::new() } else { format!("/{}", bucket.prefix) };
-        Ok(FailedStore { client, root: format!("{name}{prefix}/"), is_marked: OnceCell::new() })
+        let prefix = if bucket.prefix.is_empty() { String::new() } else { format!("{}/", bucket.prefix) };
+        let (root, bucket) = (format!("{name}/"), bucket.name.clone());
+        Ok(FailedStore { client, root, bucket, prefix, is_marked: OnceCell::new() })
     }
 
     /// Puts what was lost, in one object of each kind. `batch` tells the records of the event.
@@ -60,22 +63,20 @@ impl FailedStore {
         now_ms: i64,
         until: Instant,
     ) -> Result<(), CallError> {
-        let mut back_off = BackOff::new(batch[1]);
-        self.is_marked.get_or_try_init(|| self.mark(&mut back_off, until)).await?;
+        let tries = || Tries::new(batch[1], until);
+        self.is_marked.get_or_try_init(|| self.mark(tries())).await?;
         for kind in [PROCESSING, INDEX] {
             let of_kind: Vec<&Lost> = lost.iter().filter(|lost| lost.kind() == kind).collect();
             let Some(first) = of_kind.first() else { continue };
-            let key = format!("{}{kind}/{}", self.root, timed_name(first.arrival_ms, batch, 0));
-            let lines = lines(&of_kind, now_ms);
-            self.object(&key, &[], lines, &mut BackOff::new(batch[1]), until).await?;
+            let name = format!("{kind}/{}", timed_name(first.arrival_ms, batch, 0));
+            self.object(&name, &[], lines(&of_kind, now_ms), tries()).await?;
         }
         Ok(())
     }
 
     /// Says which version the layout has, where nobody has said so yet.
-    async fn mark(&self, back_off: &mut BackOff, until: Instant) -> Result<(), CallError> {
-        let key = format!("{}{MARKER}", self.root);
-        match self.object(&key, &[("if-none-match", "*")], version_line(), back_off, until).await {
+    async fn mark(&self, tries: Tries) -> Result<(), CallError> {
+        match self.object(MARKER, &[("if-none-match", "*")], version_line(), tries).await {
             Err(CallError::Refused { status: 412 | 409, .. }) => Ok(()),
             other => other,
         }
@@ -83,43 +84,22 @@ impl FailedStore {
 
     async fn object(
         &self,
-        key: &str,
+        name: &str,
         headers: &[(&'static str, &str)],
         bytes: Vec<u8>,
-        back_off: &mut BackOff,
-        until: Instant,
+        mut tries: Tries,
     ) -> Result<(), CallError> {
+        let FailedStore { client, root, bucket, prefix, .. } = self;
+        let path = format!("{root}{prefix}{name}");
+        // S3's own words may not say what was denied, and where.
+        let action = format!("s3:PutObject on {bucket}/{prefix}{name}");
         loop {
-            let put = self.client.rest(Method::PUT, key, None, headers, bytes.clone());
-            let put = in_time(until, "S3", put).await;
-            match put.and_then(|answer| answer.accepted("PutObject").map(drop)) {
-                Err(error) if is_passing(&error) => match back_off.next(until) {
-                    Some(wait) => sleep(wait).await,
-                    None => return Err(error),
-                },
+            let put = tries.one("S3", client.rest(Method::PUT, &path, None, headers, bytes.clone())).await;
+            match put.and_then(|answer| answer.accepted(&action).map(drop)) {
+                Err(error) if error.is_passing() && tries.next().await => {}
                 other => return other,
             }
         }
-    }
-}
-
-/// Whether the same call may succeed later.
-pub(crate) fn is_passing(error: &CallError) -> bool {
-    const PASSING: [&str; 9] = [
-        "InternalError",
-        "InternalFailure",
-        "KMSThrottlingException",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-        "SlowDown",
-        "ThrottlingException",
-    ];
-    match error {
-        CallError::NoAnswer { .. } => true,
-        CallError::Refused { status, code, .. } => *status >= 500 || *status == 429 || PASSING.contains(&code.as_str()),
-        CallError::Settings(_) | CallError::SignIn(_) => false,
     }
 }
 

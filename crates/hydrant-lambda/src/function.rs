@@ -11,7 +11,7 @@ use hydrant_transform::firehose::PlanError;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::deadline::{Deadline, now_ms};
+use crate::deadline::{Deadline, LONGEST, LONGEST_OF_FIREHOSE, now_ms};
 use crate::failed::{FailedStore, Lost};
 use crate::output::Index;
 use crate::panicked;
@@ -39,7 +39,7 @@ pub enum FunctionError {
     #[error("{0} records are not safe yet: the event has to come again")]
     Unsafe(usize),
     /// A mistake of ours.
-    #[error("the function has panicked at {0}, which is a mistake in it: please report it")]
+    #[error("{0}")]
     Panicked(String),
 }
 
@@ -97,7 +97,7 @@ impl Function {
         let begun = Instant::now();
         let answer = AssertUnwindSafe(self.answer(event, invocation, begun)).catch_unwind().await;
         answer.unwrap_or_else(|_| {
-            let error = FunctionError::Panicked(panicked::place());
+            let error = FunctionError::Panicked(panicked::told());
             let mut report = Report::default();
             report.bytes = event.len();
             self.log(&report, invocation, "unknown", begun, now_ms(), Some(&error));
@@ -107,16 +107,18 @@ impl Function {
 
     async fn answer(&self, event: &[u8], invocation: Invocation<'_>, begun: Instant) -> Result<Vec<u8>, FunctionError> {
         let now_ms = now_ms();
+        let carried = carrier::read(event);
+        let longest = if matches!(carried, Some(Carrier::Firehose(_))) { LONGEST_OF_FIREHOSE } else { LONGEST };
         let mut work = Work {
             function: self,
             request_id: invocation.request_id,
-            deadline: Deadline::new(invocation.deadline_ms, now_ms),
+            deadline: Deadline::new(invocation.deadline_ms, now_ms, longest),
             now_ms,
             report: Report::default(),
         };
         work.report.bytes = event.len();
-        let (shape, answer) = match carrier::read(event) {
-            Some(Carrier::Firehose(event)) => ("firehose", work.transformation(&event).await),
+        let (shape, answer) = match carried {
+            Some(Carrier::Firehose(event)) => ("firehose", work.transformation(event).await),
             Some(Carrier::Kinesis(records)) => ("kinesis", work.kinesis(records).await),
             Some(Carrier::CloudWatchLogs(record)) => ("subscription", work.subscription(record).await),
             None => ("unknown", Err(FunctionError::Event)),
@@ -179,18 +181,25 @@ impl Work<'_> {
     /// Puts into the bucket what was lost; answers the records of which something could not be put. `batch` tells the
     /// records of the event from others.
     pub(crate) async fn keep(&mut self, lost: Vec<Lost>, batch: [&str; 3]) -> BTreeSet<usize> {
+        let kept = self.put(&lost, batch, self.deadline.answer_by).await;
+        self.not_kept(&lost, kept)
+    }
+
+    /// As [`Work::keep`], until then, beside other work.
+    pub(crate) async fn put(&self, lost: &[Lost], batch: [&str; 3], until: Instant) -> Result<(), String> {
         if lost.is_empty() {
-            return BTreeSet::new();
+            return Ok(());
         }
-        let put = match self.function.failed().await {
-            Ok(Some(store)) => {
-                let put = store.put(&lost, batch, self.now_ms, self.deadline.answer_by).await;
-                put.map_err(|error| error.to_string())
-            }
+        match self.function.failed().await {
+            Ok(Some(store)) => store.put(lost, batch, self.now_ms, until).await.map_err(|error| error.to_string()),
             Ok(None) => Err("HYDRANT_FAILED_TO is not set: what failed has no place to be kept".to_owned()),
             Err(error) => Err(error.to_string()),
-        };
-        match put {
+        }
+    }
+
+    /// The records of what was not kept.
+    pub(crate) fn not_kept(&mut self, lost: &[Lost], kept: Result<(), String>) -> BTreeSet<usize> {
+        match kept {
             Ok(()) => BTreeSet::new(),
             Err(problem) => {
                 self.report.problem(problem);

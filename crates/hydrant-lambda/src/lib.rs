@@ -6,8 +6,9 @@
 //! CloudWatch Logs, direct   the same, and an error where something is not safe
 //! ```
 //!
-//! What cannot become a document goes to the bucket of failed documents. An invocation ends before its deadline, and
-//! says what it did in one line of JSON, which holds no payload and is CloudWatch's embedded metric format too.
+//! An entry that cannot become a document goes to the bucket of failed documents; a record of Firehose that cannot be
+//! decoded is answered as failed. Waiting for services ends before an invocation's deadline. Each says what it did in one
+//! line of JSON, which holds no payload and is CloudWatch's embedded metric format too.
 //!
 //! Not here: the transformation (`hydrant-transform`), requests to OpenSearch (`hydrant-opensearch`) and to AWS
 //! (`hydrant-aws`).
@@ -35,6 +36,6 @@ mod transformation;
 mod trigger;
 
 pub use function::{Function, FunctionError, Invocation};
-pub use panicked::keep_places;
+pub use panicked::{keep_places, log_panic};
 pub use report::log_problem;
 pub use runtime::{Event, Runtime, RuntimeError};

@@ -1,8 +1,9 @@
 //! The program that the runtime starts: settings from the environment, then one event after another.
 //!
 //! What is wrong with the settings is told before the first event, as an error of the function's initialisation. A
-//! panic is an error of its invocation, and the program lives on.
+//! panic is an error of its invocation, and the program lives on; one outside of invocations ends it, in words.
 
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
@@ -16,7 +17,11 @@ const KEPT: [(&str, &str); 2] = [("MALLOC_MMAP_THRESHOLD_", "33554432"), ("MALLO
 
 fn main() -> ExitCode {
     begin_with_a_keeping_allocator();
-    serve()
+    hydrant_lambda::keep_places();
+    std::panic::catch_unwind(serve).unwrap_or_else(|_| {
+        hydrant_lambda::log_panic();
+        ExitCode::FAILURE
+    })
 }
 
 /// The allocator reads its options from the environment, before `main`: the program begins again with them set. Where
@@ -34,14 +39,14 @@ fn begin_with_a_keeping_allocator() {
 /// One thread runs everything but the transformation of many records, which has its own.
 #[tokio::main(flavor = "current_thread")]
 async fn serve() -> ExitCode {
-    hydrant_lambda::keep_places();
     let environment = Environment::new(std::env::vars_os().filter_map(text).collect());
     let Some(api) = environment.get("AWS_LAMBDA_RUNTIME_API") else {
         hydrant_lambda::log_problem("AWS_LAMBDA_RUNTIME_API is not set: this program is started by AWS Lambda");
         return ExitCode::FAILURE;
     };
     let runtime = Runtime::new(api);
-    let made = Settings::read(&environment).map_err(|error| error.to_string());
+    let made =
+        no_text(std::env::vars_os()).and_then(|()| Settings::read(&environment).map_err(|error| error.to_string()));
     let problem = match made.and_then(|settings| Function::new(settings, environment.clone())) {
         Ok(function) => answer_all(&runtime, &function).await.to_string(),
         Err(problem) => {
@@ -73,7 +78,17 @@ async fn answer_all(runtime: &Runtime, function: &Function) -> RuntimeError {
     }
 }
 
-/// A variable that is no text is none of ours.
-fn text((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
+/// A variable of ours that is no text has no meaning.
+fn no_text(mut variables: impl Iterator<Item = (OsString, OsString)>) -> Result<(), String> {
+    match variables.find(|(name, value)| {
+        name.to_string_lossy().starts_with("HYDRANT_") && (name.to_str().is_none() || value.to_str().is_none())
+    }) {
+        Some((name, _)) => Err(format!("{}: it is not UTF-8", name.to_string_lossy())),
+        None => Ok(()),
+    }
+}
+
+/// A variable that is no text is none of ours, or was refused.
+fn text((name, value): (OsString, OsString)) -> Option<(String, String)> {
     Some((name.into_string().ok()?, value.into_string().ok()?))
 }

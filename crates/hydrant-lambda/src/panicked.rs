@@ -3,6 +3,8 @@
 use std::panic::PanicHookInfo;
 use std::sync::{Mutex, PoisonError};
 
+use crate::report;
+
 static PLACE: Mutex<Option<String>> = Mutex::new(None);
 
 /// From now on a panic says nothing by itself: its place is kept for whoever asks for it.
@@ -15,8 +17,18 @@ fn keep(panic: &PanicHookInfo<'_>) {
     *PLACE.lock().unwrap_or_else(PoisonError::into_inner) = place;
 }
 
+/// Tells a panic outside of invocations.
+pub fn log_panic() {
+    report::log_problem(&told());
+}
+
+/// The last panic, in words.
+pub(crate) fn told() -> String {
+    format!("the function has panicked at {}, which is a mistake in it: please report it", place())
+}
+
 /// Where the last panic was.
-pub(crate) fn place() -> String {
+fn place() -> String {
     let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner).clone();
     place.unwrap_or_else(|| "a place that is not known".to_owned())
 }

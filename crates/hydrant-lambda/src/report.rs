@@ -1,6 +1,7 @@
 //! What an invocation did: one line of JSON, which CloudWatch takes metrics out of (its embedded metric format).
 //!
-//! It holds counts, names and the words of services, and nothing of a payload.
+//! It holds counts, names, and what services say of a call, and nothing of a payload: of one document they may quote it, so
+//! of that only their code and status are told.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -24,11 +25,11 @@ pub(crate) struct Report {
     pub(crate) delivered: usize,
     /// Documents that will come once more, a record each.
     pub(crate) sent_again: usize,
-    /// Entries in the bucket of failed documents, or answered as failed.
+    /// Entries, or records that could not be decoded, which are lost to the output, whether they could be kept or not.
     pub(crate) failed: usize,
     /// Documents that were in the index already.
     pub(crate) duplicates: usize,
-    /// Records that will be delivered once more, whole.
+    /// Records of which something is neither delivered nor kept: they come again, or Firehose keeps them, whole.
     pub(crate) unsafe_records: usize,
     pub(crate) dropped: BTreeMap<String, usize>,
     /// The oldest record's wait in the stream.

@@ -9,8 +9,9 @@ use hydrant_opensearch::bulk::{Operation, Target};
 use hydrant_opensearch::{Limits, Oversize, Service, check_endpoint};
 use hydrant_transform::document::{IndexNaming, Profile, RotateBy, Rotation};
 use hydrant_transform::entry::Format;
+use hydrant_transform::envelope::{DECOMPRESSED_BYTES_MAX, EVENTS_MAX, Limits as RecordLimits};
 use hydrant_transform::firehose::{ANSWER_BYTES_MAX, Destination};
-use hydrant_transform::record::{Noise, Options};
+use hydrant_transform::record::{Bounds, Noise, Options};
 use hydrant_transform::sql::redact::Redact;
 
 /// Of one request to OpenSearch. An invocation ends earlier where its deadline does.
@@ -19,11 +20,19 @@ pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// What the names of all variables begin with.
 const PREFIX: &str = "HYDRANT_";
 
-/// The smallest answer that a limit may ask for: a record's frame and a short document.
+/// The smallest answer that a limit may ask for. An event of many records, or of long ids, may need a longer one for its
+/// bare results; then it is an error.
 const ANSWER_BYTES_MIN: usize = 4 * 1024;
 
+/// Of the function's memory, what one record may inflate to. It is held some four times over, as bytes, events, documents
+/// and requests, and two cores work on two.
+const MEMORY_PART: usize = 10;
+
+/// No log event of CloudWatch's takes less of an envelope: its id alone has 56 digits.
+const EVENT_BYTES_MIN: usize = 100;
+
 /// Every variable: its name behind [`PREFIX`], its default, and what it says.
-pub const VARIABLES: [(&str, &str, &str); 22] = [
+pub const VARIABLES: [(&str, &str, &str); 23] = [
     ("OUTPUT", "opensearch", "Where documents of a trigger go: `opensearch` or `firehose`"),
     (
         "DESTINATION",
@@ -38,6 +47,11 @@ pub const VARIABLES: [(&str, &str, &str); 22] = [
     ("TRANSFORM_DIGEST", "false", "`true` adds digests, types and tables of statements"),
     ("TRANSFORM_NOISE", "none", "`rds` drops what Amazon RDS does by itself"),
     ("TRANSFORM_PID", "number", "PID as `number` or as `string`"),
+    (
+        "JOIN_LOG_GROUPS",
+        "",
+        "Log groups whose log events are pieces of entries, divided by commas; `*` at the end stands for any ending",
+    ),
     ("INDEX_ENDPOINT", "", "Address of OpenSearch; several are divided by commas"),
     ("INDEX_SIGN", "", "`es` for a domain of Amazon OpenSearch Service, `aoss` for a Serverless collection"),
     ("INDEX_REGION", "", "Region of the domain or collection; that of the function"),
@@ -141,6 +155,7 @@ impl Settings {
         reader.unknown();
         let mut options = Options::default();
         reader.options(&mut options);
+        options.bounds = bounds(environment);
         let mut index = IndexSettings::default();
         reader.index(&mut index);
         let (mut output, mut destination, mut answer_bytes_max) = (Output::default(), Destination::Documents, 0);
@@ -183,11 +198,13 @@ impl Settings {
     /// # Errors
     /// See [`Settings::read`].
     pub fn describe(environment: &Environment) -> Result<String, SettingsError> {
-        Settings::read(environment)?;
+        let settings = Settings::read(environment)?;
         let reader = Reader { environment, problems: Vec::new() };
         let mut out = String::new();
         for (name, _, says) in VARIABLES {
-            match writeln!(out, "# {says}\n{PREFIX}{name}={}", reader.text(name)) {
+            // Its default depends on the target.
+            let value = if name == "INDEX_ROTATION" { settings.naming.rotation().name() } else { reader.text(name) };
+            match writeln!(out, "# {says}\n{PREFIX}{name}={value}") {
                 Ok(()) | Err(std::fmt::Error) => {}
             }
         }
@@ -216,6 +233,13 @@ impl Reader<'_> {
             named(text, Noise::ALL, Noise::name, "`none`, `rds`")
         });
         self.set("TRANSFORM_DIGEST", &mut options.digest, boolean);
+        self.set("JOIN_LOG_GROUPS", &mut options.join.log_groups, |text| {
+            let names: Vec<String> = listed(text).map(str::to_owned).collect();
+            match names.iter().find(|name| name.trim_end_matches('*').contains('*')) {
+                Some(name) => Err(format!("`{name}`: `*` stands for any ending, and only at the end")),
+                None => Ok(names.into()),
+            }
+        });
         self.set("TRANSFORM_PID", &mut options.pid_as_string, |text| match text {
             "number" => Ok(false),
             "string" => Ok(true),
@@ -225,8 +249,7 @@ impl Reader<'_> {
 
     fn index(&mut self, index: &mut IndexSettings) {
         self.set("INDEX_ENDPOINT", &mut index.endpoints, |text| {
-            let endpoints = text.split(',').map(str::trim).filter(|endpoint| !endpoint.is_empty());
-            endpoints.map(|endpoint| check_endpoint(endpoint).map(|()| endpoint.to_owned())).collect()
+            listed(text).map(|endpoint| check_endpoint(endpoint).map(|()| endpoint.to_owned())).collect()
         });
         self.set("INDEX_SIGN", &mut index.sign, |text| match text {
             "" => Ok(None),
@@ -294,6 +317,20 @@ fn named<T: Copy, const N: usize>(
     all.into_iter().find(|item| name(*item) == text).ok_or_else(|| format!("`{text}` is none of {names}"))
 }
 
+/// What is divided by commas.
+fn listed(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+/// What a record may take of the memory that the platform says the function has.
+fn bounds(environment: &Environment) -> Bounds {
+    let mib = environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|text| text.parse::<usize>().ok());
+    let Some(bytes) = mib.and_then(|mib| mib.checked_mul(1 << 20)) else { return Bounds::default() };
+    let bytes_max = (bytes / MEMORY_PART).clamp(1, DECOMPRESSED_BYTES_MAX);
+    let record = RecordLimits { bytes_max, events_max: (bytes_max / EVENT_BYTES_MIN).min(EVENTS_MAX) };
+    Bounds { record, documents_bytes_max: bytes_max * 2 }
+}
+
 fn boolean(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_error| format!("`{text}` is neither `true` nor `false`"))
 }
@@ -348,6 +385,7 @@ mod tests {
             ("HYDRANT_TRANSFORM_DIGEST", "true"),
             ("HYDRANT_TRANSFORM_NOISE", "rds"),
             ("HYDRANT_TRANSFORM_PID", "string"),
+            ("HYDRANT_JOIN_LOG_GROUPS", "/agents/*, mine"),
             ("HYDRANT_INDEX_ENDPOINT", "https://a, https://b:9200"),
             ("HYDRANT_INDEX_SIGN", "aoss"),
             ("HYDRANT_INDEX_NAME", "logs-{log_group}"),
@@ -364,6 +402,8 @@ mod tests {
         assert_eq!((settings.answer_bytes_max, settings.options.format), (1_000_000, Some(Format::Slow)));
         assert_eq!((settings.options.profile, settings.options.digest), (Profile::Ecs, true));
         assert_eq!((settings.options.filters.noise, settings.options.pid_as_string), (Noise::Rds, true));
+        let joined = ["/agents/x", "/agents", "mine", "mine2"].map(|name| settings.options.join.applies(name));
+        assert_eq!(joined, [true, false, true, false]);
         assert_eq!(settings.index.endpoints, ["https://a", "https://b:9200"]);
         assert_eq!((settings.index.sign, settings.index.ids), (Some(Service::Aoss), false));
         assert_eq!((settings.naming.rotation(), settings.naming.rotate_by()), (Rotation::OneHour, RotateBy::Arrival));
@@ -380,6 +420,7 @@ mod tests {
             ("HYDRANT_TRANSFORM_FORMAT", "pattern", "`pattern` is none of"),
             ("HYDRANT_TRANSFORM_PROFILE", "x", "`x` is none of `classic`"),
             ("HYDRANT_TRANSFORM_DIGEST", "yes", "`yes` is neither"),
+            ("HYDRANT_JOIN_LOG_GROUPS", "/a*/b", "`/a*/b`: `*` stands for any ending"),
             ("HYDRANT_INDEX_ENDPOINT", "a:9200", "is expected"),
             ("HYDRANT_INDEX_SIGN", "s3", "`s3` is neither"),
             ("HYDRANT_INDEX_ROTATION", "Daily", "`Daily` is none of"),
@@ -407,5 +448,20 @@ mod tests {
             assert!(shown.contains(&format!("\nHYDRANT_{name}=")), "{name}");
         }
         assert!(shown.contains("\nHYDRANT_INDEX_ROTATION=OneWeek\n") && shown.contains("\nHYDRANT_INDEX_IDS=on\n"));
+        let alias = Settings::describe(&environment(&[("HYDRANT_INDEX_TARGET", "alias")])).unwrap();
+        assert!(alias.contains("\nHYDRANT_INDEX_ROTATION=NoRotation\n"), "{alias}");
+    }
+
+    #[test]
+    fn records_are_bounded_by_the_functions_memory() {
+        let bounds = |mib: &str| {
+            let settings = Settings::read(&environment(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", mib)])).unwrap();
+            let Bounds { record, documents_bytes_max } = settings.options.bounds;
+            (record.bytes_max, record.events_max, documents_bytes_max)
+        };
+        assert_eq!(bounds("512"), (53_687_091, 536_870, 107_374_182));
+        assert_eq!(bounds("10240"), (268_435_456, 1_000_000, 536_870_912));
+        // Nobody says: by hand, and `hydrant config check`.
+        assert_eq!(bounds(""), (268_435_456, 1_000_000, 536_870_912));
     }
 }

@@ -1,9 +1,9 @@
 //! An event of Firehose: one answer for each record. Several documents of one record are sent back to where it came from,
 //! each in a record of its own.
 //!
-//! Order: what failed is kept first, then documents are sent, then what could not be sent is kept. A record of which
-//! something is neither sent nor kept is answered as failed, so that Firehose keeps its bytes; of it nothing is sent that
-//! was not sent before.
+//! Documents of records of which nothing failed are sent at once. Beside that, what failed is kept, and then the documents
+//! beside it are sent; last, what could not be sent is kept. A record of which something is neither sent nor kept is
+//! answered as failed, so that Firehose keeps its bytes; of one whose failures could not be kept nothing is sent.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use hydrant_transform::firehose::{
     serialized_bytes,
 };
 
-use crate::again::Sender;
+use crate::again::{Sender, Unsent};
 use crate::failed::Lost;
 use crate::function::{FunctionError, Work};
 
@@ -24,21 +24,25 @@ const NOT_SENT_AGAIN: &str = "Hydrant.NotSentAgain";
 const BYTES_OF_A_THREAD: usize = 64 * 1024;
 
 impl Work<'_> {
-    pub(crate) async fn transformation(&mut self, event: &Event<'_>) -> Result<Vec<u8>, FunctionError> {
+    pub(crate) async fn transformation(&mut self, mut event: Event<'_>) -> Result<Vec<u8>, FunctionError> {
         let target = if event.source_stream_arn.is_some() { Target::Kinesis } else { Target::Firehose };
-        let mut plan = self.plan(event, target).map_err(FunctionError::Plan)?;
         self.report.records = event.records.len();
         self.report.lag(event.records.iter().map(|record| record.arrival_ms), self.now_ms);
+        event
+            .records
+            .iter_mut()
+            .filter(|record| record.arrival_ms == 0)
+            .for_each(|record| record.arrival_ms = self.now_ms);
+        let event = &event;
+        let mut plan = self.plan(event, target).map_err(FunctionError::Plan)?;
         self.report.drop_all(&plan.dropped);
         let (failed, again) = (std::mem::take(&mut plan.failed), std::mem::take(&mut plan.again));
         let undecodable = plan.answers.iter().filter(|answer| answer.result == Answered::ProcessingFailed).count();
         self.report.received = plan.answered + again.len() + failed.len() + plan.dropped.len() + undecodable;
         self.report.delivered = plan.answered;
         self.report.failed = failed.len() + undecodable;
-        let mut not_kept = self.keep(failed.into_iter().map(lost).collect(), batch(event, "failed")).await;
-        let again: Vec<Again> = again.into_iter().filter(|again| !not_kept.contains(&again.record_idx)).collect();
-        not_kept.append(&mut self.send_again(event, target, again).await);
-        for idx in not_kept {
+        let lost = failed.into_iter().map(lost).collect();
+        for idx in self.send_and_keep(event, target, lost, again).await {
             if let Some(answer) = plan.answers.get_mut(idx) {
                 answer.result = Answered::ProcessingFailed;
                 self.report.unsafe_records += 1;
@@ -47,26 +51,44 @@ impl Work<'_> {
         Ok(serialize(&plan.answers))
     }
 
-    /// Sends documents back; answers the records of which one is neither sent nor kept.
-    async fn send_again(&mut self, event: &Event<'_>, target: Target, again: Vec<Again>) -> BTreeSet<usize> {
-        if again.is_empty() {
-            return BTreeSet::new();
+    /// Keeps what failed, and sends documents back; answers the records of which something is neither sent nor kept.
+    async fn send_and_keep(
+        &mut self,
+        event: &Event<'_>,
+        target: Target,
+        lost: Vec<Lost>,
+        again: Vec<Again>,
+    ) -> BTreeSet<usize> {
+        let has_lost: BTreeSet<usize> = lost.iter().map(|lost| lost.record_idx).collect();
+        let (beside_lost, whole): (Vec<Again>, Vec<Again>) =
+            again.into_iter().partition(|again| has_lost.contains(&again.record_idx));
+        // A bucket that does not answer takes no time from records that do not need it.
+        let (kept, mut unsent) = tokio::join!(
+            self.put(&lost, batch(event, "failed"), self.deadline.half()),
+            self.send_again(event, target, whole)
+        );
+        let mut not_safe = self.not_kept(&lost, kept);
+        if not_safe.is_empty() {
+            unsent.append(self.send_again(event, target, beside_lost).await);
         }
-        let count = again.len();
-        let all: BTreeSet<usize> = again.iter().map(|again| again.record_idx).collect();
-        let unsent = match self.sender(event, target).await {
-            Ok(sender) => sender.send(again, self.request_id, self.deadline.try_until).await,
-            Err(problem) => {
-                self.report.problem(problem);
-                return all;
-            }
-        };
-        self.report.sent_again = count - unsent.records.len();
+        self.report.sent_again = unsent.sent;
         self.report.failed += unsent.records.len();
         let why = unsent.problems.iter().next().cloned().unwrap_or_default();
         unsent.problems.into_iter().for_each(|problem| self.report.problem(problem));
         let lost = unsent.records.into_iter().map(|again| not_sent(again, event, &why)).collect();
-        self.keep(lost, batch(event, "unsent")).await
+        not_safe.append(&mut self.keep(lost, batch(event, "unsent")).await);
+        not_safe
+    }
+
+    /// Sends documents back; answers those that were not taken.
+    async fn send_again(&self, event: &Event<'_>, target: Target, again: Vec<Again>) -> Unsent {
+        if again.is_empty() {
+            return Unsent::default();
+        }
+        match self.sender(event, target).await {
+            Ok(sender) => sender.send(again, self.request_id, self.deadline.try_until).await,
+            Err(problem) => Unsent { records: again, problems: BTreeSet::from([problem]), sent: 0 },
+        }
     }
 
     async fn sender(&self, event: &Event<'_>, target: Target) -> Result<Sender, String> {
@@ -90,6 +112,7 @@ impl Work<'_> {
             options: settings.options.clone(),
             destination: settings.destination,
             answer_bytes_max: settings.answer_bytes_max,
+            target,
             record_bytes_max: target.record_bytes_max(),
         };
         let parts = parts(event, self.function.cores);

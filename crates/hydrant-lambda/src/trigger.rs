@@ -1,16 +1,24 @@
 //! Records of a Kinesis trigger or of a direct subscription: their documents to the output, what failed to its bucket.
 //!
 //! A record is safe when each of its entries is in the output or kept as failed. The answer to a Kinesis trigger names the
-//! first record that is not, and the platform goes on from there; ids make the repeat of what came before harmless.
+//! first record that is not, and the platform goes on from there: what stands behind it comes again, which ids make
+//! harmless in OpenSearch. A direct subscription comes again twice and no more, so of it what was not delivered is kept too.
+//!
+//! Records are transformed and delivered run by run, so that memory is bounded where they inflate far.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::vec::IntoIter;
 
 use hydrant_aws::aggregated::{part_number, unpack};
 use hydrant_transform::carrier::CarriedRecord;
 use hydrant_transform::document::{Document, Reason};
 use hydrant_transform::firehose::{Again, Target};
-use hydrant_transform::record::{Transformed, raw_envelope, reason_code};
-use serde_json::{Value, json};
+use hydrant_transform::record::{RecordSource, Transformed, raw_envelope, reason_code, transform};
+use hyper::body::Bytes;
+use serde_json::json;
+use tokio::time::Instant;
 
 use crate::again::Sender;
 use crate::failed::Lost;
@@ -18,22 +26,39 @@ use crate::function::{FunctionError, Work};
 use crate::output::{Fate, Offered};
 use crate::settings::{Output, Settings};
 
+/// Code of an entry of a direct subscription that could not be delivered in time.
+const NOT_DELIVERED: &str = "Hydrant.NotDelivered";
+
+/// What a document takes beside its bytes, about.
+const DOCUMENT_BYTES: usize = 256;
+
 /// A record, or one of those that a producer packed into it, transformed.
 struct Part {
     record_idx: usize,
     /// As it came.
-    data: Vec<u8>,
+    data: Bytes,
     arrival_ms: i64,
     transformed: Transformed,
+}
+
+/// Records that wait, by their places in the event.
+type Waiting = IntoIter<(usize, CarriedRecord)>;
+
+/// How often an event comes again that is not safe.
+#[derive(Clone, Copy, PartialEq)]
+enum Repeats {
+    UntilSafe,
+    /// And no more, so what is not delivered has to be kept.
+    Twice,
 }
 
 impl Work<'_> {
     pub(crate) async fn kinesis(&mut self, records: Vec<CarriedRecord>) -> Result<Vec<u8>, FunctionError> {
         let numbers: Vec<String> = records.iter().map(|record| record.sequence_number.clone()).collect();
-        let not_safe = self.deliver(records).await?;
-        let Some(first) = not_safe.first() else { return Ok(failures(&[])) };
+        let not_safe = self.deliver(records, Repeats::UntilSafe).await?;
+        let Some(first) = not_safe.first() else { return Ok(failures(None)) };
         match numbers.get(*first).filter(|number| !number.is_empty()) {
-            Some(number) => Ok(failures(&[number])),
+            Some(number) => Ok(failures(Some(number))),
             None => Err(FunctionError::Unsafe(not_safe.len())),
         }
     }
@@ -41,48 +66,74 @@ impl Work<'_> {
     /// The request's id, which a repeat of it keeps, stands for what a stream would say of the record.
     pub(crate) async fn subscription(&mut self, record: CarriedRecord) -> Result<Vec<u8>, FunctionError> {
         let record = CarriedRecord { sequence_number: self.request_id.to_owned(), ..record };
-        let not_safe = self.deliver(vec![record]).await?;
+        let not_safe = self.deliver(vec![record], Repeats::Twice).await?;
         if not_safe.is_empty() { Ok(b"null".to_vec()) } else { Err(FunctionError::Unsafe(not_safe.len())) }
     }
 
     /// Delivers records; answers those that are not safe, in order.
-    async fn deliver(&mut self, records: Vec<CarriedRecord>) -> Result<BTreeSet<usize>, FunctionError> {
+    async fn deliver(
+        &mut self,
+        records: Vec<CarriedRecord>,
+        repeats: Repeats,
+    ) -> Result<BTreeSet<usize>, FunctionError> {
         self.report.records = records.len();
         self.report.lag(records.iter().map(|record| record.arrival_ms), self.now_ms);
-        let batch = batch(&records);
-        let mut parts = over_cores(records, &self.function.settings, self.function.cores, self.now_ms);
-        let (mut offered, mut lost) = (Vec::new(), Vec::new());
+        let [shard, first, last] = &batch(&records);
+        let (mut not_safe, mut lost) = (BTreeSet::new(), Vec::new());
+        let mut waiting = records.into_iter().enumerate().collect::<Vec<_>>().into_iter();
+        while waiting.len() > 0 {
+            let run = transform_run(&mut waiting, &self.function.settings, self.function.cores, self.now_ms);
+            self.run(run, repeats, &mut lost, &mut not_safe).await?;
+            if Instant::now() >= self.deadline.try_until {
+                not_safe.extend(waiting.by_ref().map(|(record_idx, _)| record_idx));
+            }
+        }
+        self.report.failed = lost.len();
+        not_safe.append(&mut self.keep(lost, [shard, first, last]).await);
+        self.report.unsafe_records = not_safe.len();
+        Ok(not_safe)
+    }
+
+    /// Delivers a run of records: what is lost of it, and which of them are not safe.
+    async fn run(
+        &mut self,
+        mut parts: Vec<Part>,
+        repeats: Repeats,
+        lost: &mut Vec<Lost>,
+        not_safe: &mut BTreeSet<usize>,
+    ) -> Result<(), FunctionError> {
+        let mut offered = Vec::new();
         for (part_idx, part) in parts.iter_mut().enumerate() {
             self.report.received += part.transformed.entries();
             self.report.drop_all(&part.transformed.dropped);
             lost.extend(part.failures());
             offered.extend(part.offered(part_idx, &self.function.settings));
         }
-        let mut not_safe = BTreeSet::new();
-        if !offered.is_empty() {
-            let fates = match self.function.settings.output {
-                Output::OpenSearch => {
-                    let index = self.function.index().await?;
-                    index.write(&offered, self.request_id, self.deadline, &mut self.report).await
-                }
-                Output::Firehose => self.put_into_firehose(&offered).await?,
+        if offered.is_empty() {
+            return Ok(());
+        }
+        let fates = match self.function.settings.output {
+            Output::OpenSearch => {
+                let index = self.function.index().await?;
+                index.write(&offered, self.request_id, self.deadline, &mut self.report).await
+            }
+            Output::Firehose => self.put_into_firehose(&offered).await?,
+        };
+        for (offered, fate) in offered.iter().zip(fates) {
+            let mut lose = |reason, times| {
+                lost.extend(parts.get(offered.part_idx).map(|part| part.refused(offered, reason, times)));
             };
-            for (offered, fate) in offered.iter().zip(fates) {
-                match fate {
-                    Fate::Delivered => self.report.delivered += 1,
-                    Fate::Duplicate => self.report.duplicates += 1,
-                    Fate::Unsafe => drop(not_safe.insert(offered.record_idx)),
-                    Fate::Rejected(reason, tries) => {
-                        lost.extend(parts.get(offered.part_idx).map(|part| part.refused(offered, reason, tries)));
-                    }
+            match fate {
+                Fate::Delivered => self.report.delivered += 1,
+                Fate::Duplicate => self.report.duplicates += 1,
+                Fate::Rejected(reason, times) => lose(reason, times),
+                Fate::Unsafe if repeats == Repeats::Twice => {
+                    lose(Reason::new(NOT_DELIVERED, "it could not be delivered in the invocation's time"), 0);
                 }
+                Fate::Unsafe => drop(not_safe.insert(offered.record_idx)),
             }
         }
-        self.report.failed = lost.len();
-        let [shard, first, last] = &batch;
-        not_safe.append(&mut self.keep(lost, [shard, first, last]).await);
-        self.report.unsafe_records = not_safe.len();
-        Ok(not_safe)
+        Ok(())
     }
 
     /// One document a record.
@@ -115,9 +166,9 @@ impl Work<'_> {
     }
 }
 
-/// The records from which a Kinesis trigger has to go on.
-fn failures(numbers: &[&String]) -> Vec<u8> {
-    let items: Vec<Value> = numbers.iter().map(|number| json!({"itemIdentifier": number})).collect();
+/// The record from which a Kinesis trigger has to go on.
+fn failures(number: Option<&str>) -> Vec<u8> {
+    let items: Vec<_> = number.iter().map(|number| json!({"itemIdentifier": number})).collect();
     json!({"batchItemFailures": items}).to_string().into_bytes()
 }
 
@@ -128,62 +179,80 @@ fn batch(records: &[CarriedRecord]) -> [String; 3] {
     [first.map_or("", |record| &record.shard).to_owned(), number(first), number(last)]
 }
 
-/// Transforms records, each core its share, in order.
-fn over_cores(records: Vec<CarriedRecord>, settings: &Settings, cores: usize, now_ms: i64) -> Vec<Part> {
-    let records: Vec<(usize, CarriedRecord)> = records.into_iter().enumerate().collect();
-    if cores < 2 || records.len() < 2 {
-        return records.into_iter().flat_map(|(idx, record)| parts(idx, record, settings, now_ms)).collect();
-    }
-    let each = records.len().div_ceil(cores);
-    let mut shares: Vec<Vec<(usize, CarriedRecord)>> = Vec::new();
-    for record in records {
-        match shares.last_mut() {
-            Some(share) if share.len() < each => share.push(record),
-            Some(_) | None => shares.push(vec![record]),
+/// Transforms the next records, in order, by all cores, until what they have made is as much as one record may be.
+fn transform_run(waiting: &mut Waiting, settings: &Settings, cores: usize, now_ms: i64) -> Vec<Part> {
+    let bytes_max = settings.options.bounds.record.bytes_max;
+    let (threads, made, waiting) = (cores.min(waiting.len()), AtomicUsize::new(0), Mutex::new(waiting));
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        let mut all = Vec::new();
+        while made.load(Ordering::Relaxed) < bytes_max
+            && let Some((record_idx, record)) = next()
+        {
+            let parts = parts(record_idx, record, settings, now_ms);
+            made.fetch_add(parts.iter().map(Part::bytes).sum(), Ordering::Relaxed);
+            all.extend(parts);
         }
+        all
+    };
+    if threads < 2 {
+        return work();
     }
-    std::thread::scope(|scope| {
-        let work = |share: Vec<(usize, CarriedRecord)>| {
-            share.into_iter().flat_map(|(idx, record)| parts(idx, record, settings, now_ms)).collect::<Vec<Part>>()
-        };
-        let threads: Vec<_> = shares.into_iter().map(|share| scope.spawn(move || work(share))).collect();
-        threads
-            .into_iter()
-            .flat_map(|thread| match thread.join() {
-                Ok(parts) => parts,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect()
-    })
+    let mut all: Vec<Part> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let joined =
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        joined.flatten().collect()
+    });
+    all.sort_by_key(|part| part.record_idx);
+    all
 }
 
 /// A record taken apart and transformed.
 fn parts(record_idx: usize, record: CarriedRecord, settings: &Settings, now_ms: i64) -> Vec<Part> {
-    let packed = record.data.as_ref().ok().and_then(|data| unpack(&data.clone().into()));
-    let Some(packed) = packed else {
+    let arrival_ms = record.source(now_ms).arrival_ms;
+    let part = |data, transformed| Part { record_idx, data, arrival_ms, transformed };
+    let CarriedRecord { data: Ok(data), shard, sequence_number, .. } = record else {
         let transformed = record.transform(now_ms, &settings.options);
-        let arrival_ms = record.source(now_ms).arrival_ms;
-        let data = record.data.unwrap_or_else(String::into_bytes);
-        return vec![Part { record_idx, data, arrival_ms, transformed }];
+        return vec![part(record.data.unwrap_or_else(String::into_bytes).into(), transformed)];
     };
-    let packed = packed.into_iter().zip(0_u64..).map(|(packed, place)| {
-        let sequence_number = part_number(&record.sequence_number, place);
-        let part = CarriedRecord { data: Ok(packed.data.to_vec()), sequence_number, ..record.clone() };
-        let transformed = part.transform(now_ms, &settings.options);
-        let arrival_ms = part.source(now_ms).arrival_ms;
-        Part { record_idx, data: part.data.unwrap_or_default(), arrival_ms, transformed }
-    });
-    packed.collect()
+    let of = |data: &[u8], number: &str| {
+        transform(data, RecordSource { shard: &shard, sequence_number: number, arrival_ms }, &settings.options)
+    };
+    let data = Bytes::from(data);
+    let Some(packed) = unpack(&data) else {
+        let transformed = of(&data, &sequence_number);
+        return vec![part(data, transformed)];
+    };
+    let mut parts: Vec<Part> = Vec::new();
+    for (packed, place) in packed.into_iter().zip(0..) {
+        let mut transformed = of(&packed.data, &part_number(&sequence_number, place));
+        match parts.last_mut() {
+            // All of it was dropped, which is only counted: a record may hold very many that are empty.
+            Some(last) if transformed.documents.is_empty() && transformed.failed.is_empty() => {
+                last.transformed.dropped.append(&mut transformed.dropped);
+            }
+            Some(_) | None => parts.push(part(packed.data, transformed)),
+        }
+    }
+    parts
 }
 
 impl Part {
+    /// What it takes of the memory, about.
+    fn bytes(&self) -> usize {
+        let Transformed { events, documents, .. } = &self.transformed;
+        let documents: usize = documents.iter().map(|document| document.source.len() + DOCUMENT_BYTES).sum();
+        events.iter().map(|event| event.message.len()).sum::<usize>() + documents
+    }
+
     /// What could not become a document.
     fn failures(&self) -> Vec<Lost> {
         let lost = self.transformed.failed.iter().map(|failure| Lost {
             record_idx: self.record_idx,
             raw: match failure.event_idx {
                 Some(event_idx) => raw_envelope(&self.transformed, event_idx, failure.ordinal),
-                None => self.data.clone(),
+                None => self.data.to_vec(),
             },
             arrival_ms: self.arrival_ms,
             id: failure.id.clone(),
@@ -206,8 +275,8 @@ impl Part {
         named.collect()
     }
 
-    /// A document that the output takes never.
-    fn refused(&self, offered: &Offered, reason: Reason, tries: u32) -> Lost {
+    /// A document that the output has not taken, after it was offered so often to an index.
+    fn refused(&self, offered: &Offered, reason: Reason, times: u32) -> Lost {
         let Document { id, ordinal, format, event_idx, .. } = &offered.document;
         Lost {
             record_idx: self.record_idx,
@@ -217,7 +286,7 @@ impl Part {
             ordinal: *ordinal,
             format: Some(*format),
             reason,
-            refused: Some((offered.index_name.clone(), tries)),
+            refused: (times > 0).then(|| (offered.index_name.clone(), times)),
         }
     }
 }

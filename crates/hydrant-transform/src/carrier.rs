@@ -4,13 +4,16 @@
 //! Everything but the data of a record may be missing or of another type: real events, samples and emulators differ.
 //! Bounds: an event is parsed whole, so callers bound its bytes; a file of failed documents is read line by line.
 
+use std::borrow::Cow;
+
+use serde::de::MapAccess;
 use serde_json::{Map, Value};
 
 use crate::document::Reason;
-use crate::document::timestamp::instant_micros;
-use crate::entry::mysql::general::Stamp;
 use crate::envelope::{decode_base64, gzip};
-use crate::firehose::{self, InputRecord};
+use crate::firehose::{self, InputRecord, rfc3339_ms};
+use crate::json::members::{Object, TakeMembers};
+use crate::json::scalar::Scalar;
 use crate::record::{Options, RecordSource, Transformed, reason_code, transform, undecodable};
 
 /// A record and what its carrier says of it.
@@ -73,40 +76,74 @@ pub fn read(bytes: &[u8]) -> Option<Carrier<'_>> {
     if let Ok(event) = firehose::read_event(bytes) {
         return Some(Carrier::Firehose(event));
     }
-    let event: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
-    if let Some(data) = event.get("awslogs").and_then(|logs| logs.get("data")).and_then(Value::as_str) {
-        return Some(Carrier::CloudWatchLogs(CarriedRecord::of(decode(data))));
+    let Object(event): Object<EventMembers<'_>> = serde_json::from_slice(bytes).ok()?;
+    if let Some(data) = event.logs.and_then(|Object(logs)| logs.data) {
+        return Some(Carrier::CloudWatchLogs(CarriedRecord::of(decode(&data))));
     }
-    let records = event.get("Records")?.as_array()?;
-    records.iter().map(kinesis_record).collect::<Option<_>>().map(Carrier::Kinesis)
+    let records = event.records?.into_iter().map(|Object(record)| record.carried());
+    records.collect::<Option<_>>().map(Carrier::Kinesis)
+}
+
+#[derive(Default)]
+struct EventMembers<'a> {
+    logs: Option<Object<RecordMembers<'a>>>,
+    records: Option<Vec<Object<RecordMembers<'a>>>>,
+}
+
+impl<'de> TakeMembers<'de> for EventMembers<'de> {
+    fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+        match name {
+            "awslogs" => self.logs = map.next_value()?,
+            "Records" => self.records = map.next_value()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// A record of a trigger's event with what stands inside of it, or one of what `GetRecords` answers, as the API and the
+/// command line interface print it. What they call the same differs by its first letter.
+#[derive(Default)]
+struct RecordMembers<'a> {
+    inside: Option<Box<RecordMembers<'a>>>,
+    event_id: Option<Cow<'a, str>>,
+    data: Option<Cow<'a, str>>,
+    sequence_number: Option<Cow<'a, str>>,
+    arrival_ms: i64,
+}
+
+impl<'de> TakeMembers<'de> for RecordMembers<'de> {
+    fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
+        let text = |value: Scalar<'de>| value.text().ok().flatten();
+        match name {
+            "kinesis" => self.inside = map.next_value::<Option<Object<_>>>()?.map(|Object(inside)| Box::new(inside)),
+            "eventID" => self.event_id = text(map.next_value()?),
+            "data" | "Data" => self.data = text(map.next_value()?),
+            "sequenceNumber" | "SequenceNumber" => self.sequence_number = text(map.next_value()?),
+            "approximateArrivalTimestamp" | "ApproximateArrivalTimestamp" => {
+                self.arrival_ms = time_ms(map.next_value()?)
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl RecordMembers<'_> {
+    /// `None`: it has no data.
+    fn carried(mut self) -> Option<CarriedRecord> {
+        let shard =
+            self.event_id.as_deref().and_then(|id| id.split_once(':')).map_or("", |(shard, _)| shard).to_owned();
+        let RecordMembers { data, sequence_number, arrival_ms, .. } = self.inside.take().map_or(self, |inside| *inside);
+        let sequence_number = sequence_number.unwrap_or_default().into_owned();
+        Some(CarriedRecord { data: decode(&data?), shard, sequence_number, arrival_ms })
+    }
 }
 
 /// A text that is nothing but the base64 of a gzipped record, as it is copied out of an event.
 pub fn base64_record(text: &[u8]) -> Option<CarriedRecord> {
     let data = decode_base64(text.trim_ascii()).filter(|data| gzip::is_gzip(data))?;
     Some(CarriedRecord::of(Ok(data)))
-}
-
-fn kinesis_record(value: &Value) -> Option<CarriedRecord> {
-    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    // A trigger's event.
-    if let Some(kinesis) = value.get("kinesis") {
-        let event_id = text(value, "eventID");
-        let shard = event_id.split_once(':').map(|(shard, _)| shard.to_owned()).unwrap_or_default();
-        return Some(CarriedRecord {
-            data: decode(kinesis.get("data")?.as_str()?),
-            shard,
-            sequence_number: text(kinesis, "sequenceNumber"),
-            arrival_ms: time_ms(kinesis.get("approximateArrivalTimestamp")),
-        });
-    }
-    // The answer of `GetRecords`, as the API and the command line interface print it.
-    Some(CarriedRecord {
-        data: decode(value.get("Data")?.as_str()?),
-        shard: String::new(),
-        sequence_number: text(value, "SequenceNumber"),
-        arrival_ms: time_ms(value.get("ApproximateArrivalTimestamp")),
-    })
 }
 
 /// The record in a line of a file of failed documents, as Firehose writes them and Hydrant does. `None`: no such line.
@@ -124,14 +161,14 @@ fn decode(text: &str) -> Result<Vec<u8>, String> {
     decode_base64(text.as_bytes()).ok_or_else(|| text.to_owned())
 }
 
-/// Seconds with a fraction, or RFC 3339.
-fn time_ms(value: Option<&Value>) -> i64 {
+/// Seconds with a fraction, or RFC 3339; 0 of anything else.
+fn time_ms(value: Scalar<'_>) -> i64 {
     let told = match value {
-        Some(Value::Number(number)) => number.to_string().parse::<f64>().ok().and_then(seconds_ms),
-        Some(Value::String(text)) => {
-            instant_micros(&Stamp::Rfc3339(text), &jiff::tz::TimeZone::UTC, None).map(|micros| micros.div_euclid(1_000))
-        }
-        Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => None,
+        Scalar::Unsigned(seconds) => i64::try_from(seconds).ok().and_then(|seconds| seconds.checked_mul(1_000)),
+        Scalar::Signed(seconds) => seconds.checked_mul(1_000),
+        Scalar::Float(seconds) => seconds_ms(seconds),
+        Scalar::Text(text) => rfc3339_ms(&text),
+        Scalar::Bool(_) | Scalar::Null | Scalar::Container => None,
     };
     told.unwrap_or(0)
 }
@@ -172,6 +209,17 @@ mod tests {
         let Some(Carrier::Kinesis(records)) = read(answer) else { panic!("an answer of GetRecords") };
         assert_eq!(records[0], record("hello", "", "495", 1_627_019_152_976));
         assert_eq!((&records[1].data, records[1].arrival_ms), (&Err("%".to_owned()), 0));
+    }
+
+    /// Python's programs make such texts of bytes that are none.
+    #[test]
+    fn what_is_no_text_in_a_member_that_does_not_count_fails_nothing() {
+        let trigger = br#"{"Records":[{"eventID":"s:495","awsRegion":"\ud800","kinesis":{"partitionKey":"\ud800","sequenceNumber":"495","data":"aGVsbG8="}}]}"#;
+        let Some(Carrier::Kinesis(records)) = read(trigger) else { panic!("a Kinesis event") };
+        assert_eq!(records, [record("hello", "s", "495", 0)]);
+        let subscription = br#"{"awslogs":{"data":"aGVsbG8=","x":"\udfff"}}"#;
+        let Some(Carrier::CloudWatchLogs(logs)) = read(subscription) else { panic!("logs") };
+        assert_eq!(logs, record("hello", "", "", 0));
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use hydrant_aws::{Connection, Signer};
+use hydrant_aws::{Connection, Signer, Tries};
 use hydrant_opensearch::bulk::Action;
 use hydrant_opensearch::{Auth, Client, Writer};
 use hydrant_transform::document::Outcome;
-use tokio::time::{sleep, timeout_at};
+use tokio::time::timeout_at;
 
-use crate::deadline::{BackOff, Deadline};
+use crate::deadline::Deadline;
 use crate::output::{Fate, Offered};
 use crate::report::Report;
 use crate::settings::{self, IndexSettings};
@@ -51,10 +51,10 @@ impl Index {
     ) -> Vec<Fate> {
         let mut fates: Vec<Fate> = offered.iter().map(|_| Fate::Unsafe).collect();
         let mut waiting: Vec<usize> = (0..offered.len()).collect();
-        let mut back_off = BackOff::new(seed);
-        let mut tries = 0;
+        let mut tries = Tries::new(seed, deadline.try_until);
+        let mut times = 0;
         while !waiting.is_empty() {
-            tries += 1;
+            times += 1;
             let of_place = waiting.iter().filter_map(|place| offered.get(*place));
             let actions: Vec<Action<'_>> = of_place.map(|offered| self.action(offered)).collect();
             let Ok(outcomes) = timeout_at(deadline.try_until, self.writer.write(&actions)).await else {
@@ -67,8 +67,8 @@ impl Index {
                 let fate = match outcome {
                     Outcome::Indexed => Fate::Delivered,
                     Outcome::Duplicate => Fate::Duplicate,
-                    Outcome::Rejected(reason) => Fate::Rejected(reason, tries),
-                    // Its sentence tells of load, or that nobody answers.
+                    Outcome::Rejected(reason) => Fate::Rejected(reason, times),
+                    // Its sentence tells of a request or of a status, and quotes no document.
                     Outcome::Retry(reason) => {
                         report.problem(format!("{}: {}", reason.code, reason.message));
                         again.push(place);
@@ -85,10 +85,8 @@ impl Index {
                 }
             }
             // Somebody has to act, which lasts longer than an invocation; what is busy may be free soon.
-            let wait = if paused { None } else { back_off.next(deadline.try_until) };
-            match wait {
-                Some(wait) if !again.is_empty() => sleep(wait).await,
-                Some(_) | None => break,
+            if again.is_empty() || paused || !tries.next().await {
+                break;
             }
             waiting = again;
         }

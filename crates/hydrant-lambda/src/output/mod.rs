@@ -22,7 +22,7 @@ pub(crate) struct Offered {
 pub(crate) enum Fate {
     Delivered,
     Duplicate,
-    /// Never taken as it is; how often it was offered.
+    /// Never taken as it is; how often it was offered to an index.
     Rejected(Reason, u32),
     /// Not known to be taken: it has to come again.
     Unsafe,

@@ -244,6 +244,8 @@ async fn after_twenty_attempts_a_record_is_kept_as_failed() {
     assert_eq!(results(&event, &function.answer(&event, Duration::from_secs(400)).await), [Became::Dropped]);
     assert_eq!(again.calls().len(), 20);
     assert_eq!(bucket.lines("processing-failed").len(), 2);
+    let problems = function.line().await["problems"].to_string();
+    assert!(problems.contains("PutRecords: LimitExceededException"), "{problems}");
 }
 
 /// Of two records one is sent, and one is not.
@@ -346,4 +348,120 @@ async fn a_document_that_fits_nowhere_is_kept_and_stops_nothing() {
         assert_eq!((&all[0], sent_statements(&again).len()), (&Became::Failed, 0));
         assert_eq!(event["records"][0]["recordId"], record_id(source, 0));
     }
+}
+
+/// A bucket that does not answer endangers the record whose entry has to be kept there, and no other.
+#[tokio::test]
+async fn a_silent_bucket_costs_only_the_records_that_need_it() {
+    let (again, silent) = (Stub::taking_all().await, Stub::start(|_, _| Reply::Never).await);
+    let mut function = deploy(&again, Some(&silent)).await;
+    let with_failed = [log_event(1, &statement(1)), log_event(2, &"x".repeat(1_100_000))];
+    for source in [Source::DirectPut, Source::Kinesis] {
+        let before = again.calls().len();
+        let event = firehose_data(source, [envelope_of(&with_failed), envelope(10..13), envelope(20..23)]);
+        let all = results(&event, &function.answer(&event, Duration::from_secs(4)).await);
+        assert_eq!(all, [Became::Failed, Became::Dropped, Became::Dropped]);
+        let records = again.calls()[before..].iter().flat_map(Call::records).collect::<Vec<_>>();
+        let sent: Vec<Value> = records.iter().map(|record| serde_json::from_slice(record).unwrap()).collect();
+        let sent = statements(sent.iter().map(|marked| &marked["document"]));
+        assert_eq!(sent, all_statements((10..13).chain(20..23)), "of the first record nothing is doubled");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_once_is_made_again() {
+    let again = Stub::start(|call, before| if before == 0 { Reply::Never } else { taken(call, |_| None) }).await;
+    let bucket = Stub::start(|_, before| if before == 1 { Reply::Never } else { Reply::Text(200, "") }).await;
+    let mut function = deploy(&again, Some(&bucket)).await;
+    let with_failed = [log_event(1, &statement(1)), log_event(2, &"x".repeat(1_100_000))];
+    let event = firehose_data(Source::Kinesis, [envelope(10..13), envelope_of(&with_failed)]);
+    let all = results(&event, &function.answer(&event, Duration::from_secs(14)).await);
+    assert_eq!(all, [Became::Dropped, Became::Dropped]);
+    assert_eq!(again.calls().len(), 3, "once more, and then what stood beside the failed entry");
+    assert_eq!(bucket.lines("processing-failed").len(), 1);
+    assert_eq!(function.line().await["level"], "INFO");
+}
+
+/// S3 answers so where the connection was too slow for it.
+#[tokio::test]
+async fn a_bucket_that_was_too_slow_is_asked_again() {
+    let slow = "<Error><Code>RequestTimeout</Code><Message>Your socket connection was not read from</Message></Error>";
+    let bucket = Stub::start(move |_, before| Reply::Text(if before == 1 { 400 } else { 200 }, slow)).await;
+    let again = Stub::taking_all().await;
+    let mut function = deploy(&again, Some(&bucket)).await;
+    let events = [log_event(1, &statement(1)), log_event(2, &"x".repeat(1_100_000))];
+    let event = firehose_data(Source::Kinesis, [envelope_of(&events)]);
+    assert_eq!(results(&event, &function.answer(&event, TIME).await), [Became::Dropped]);
+    assert_eq!(bucket.calls().len(), 3, "the version, and the object twice");
+}
+
+/// As Kinesis does: the data and the partition key of a record have 1 MiB together.
+fn strict(call: &Call, _before: usize) -> Reply {
+    let (records, told) = (call.records(), call.json());
+    let sizes = records.iter().zip(told["Records"].as_array().unwrap());
+    if sizes.clone().any(|(data, record)| data.len() + key_bytes(record) > 1 << 20) {
+        return Reply::Json(400, json!({"__type": "ValidationException", "message": "a record is too large"}));
+    }
+    taken(call, |_| None)
+}
+
+#[tokio::test]
+async fn a_record_just_at_the_bound_takes_nothing_with_it() {
+    let probe = Stub::taking_all().await;
+    let event = |bytes: usize| {
+        let large = envelope_of(&[log_event(1, &"x".repeat(bytes)), log_event(2, &statement(2))]);
+        firehose_data(Source::Kinesis, [large, envelope(3..5)])
+    };
+    deploy(&probe, None).await.answer(&event(1_000), TIME).await;
+    let beside = probe.calls()[0].records()[0].len() - 1_000 + key_bytes(&probe.calls()[0].json()["Records"][0]);
+    for (bytes, kept) in [((1 << 20) - beside, 0), ((1 << 20) - beside + 1, 1)] {
+        let (again, bucket) = (Stub::start(strict).await, Stub::bucket().await);
+        let mut function = deploy(&again, Some(&bucket)).await;
+        let all = results(&event(bytes), &function.answer(&event(bytes), TIME).await);
+        assert_eq!(all, [Became::Dropped, Became::Dropped]);
+        let lines = bucket.lines("processing-failed");
+        assert_eq!(
+            (again.calls().len(), marked(&again).len(), lines.len()),
+            (if kept == 0 { 1 } else { 2 }, 4 - kept, kept)
+        );
+        assert!(lines.iter().all(|line| line["reasonCode"] == "Hydrant.TooLarge"), "{lines:?}");
+    }
+}
+
+/// Whatever the service does not like of one record: the others of its call are sent.
+#[tokio::test]
+async fn a_record_for_which_its_call_is_refused_is_found_in_halves() {
+    let again = Stub::start(|call, _| {
+        if call.records().iter().any(|record| String::from_utf8_lossy(record).contains("FROM t7 ")) {
+            return Reply::Json(400, json!({"__type": "ValidationException", "message": "one of them is wrong"}));
+        }
+        taken(call, |_| None)
+    })
+    .await;
+    let bucket = Stub::bucket().await;
+    let mut function = deploy(&again, Some(&bucket)).await;
+    let event = firehose_data(Source::Kinesis, [envelope(0..5), envelope(5..20)]);
+    assert_eq!(results(&event, &function.answer(&event, TIME).await), [Became::Dropped, Became::Dropped]);
+    let lines = bucket.lines("processing-failed");
+    assert_eq!((lines.len(), &lines[0]["reasonCode"]), (1, &json!("Hydrant.NotSentAgain")));
+    assert!(lines[0]["errorMessage"].as_str().unwrap().contains("one of them is wrong"), "{}", lines[0]);
+    let line = function.line().await;
+    assert_eq!((&line["sent_again"], &line["failed"]), (&json!(19), &json!(1)));
+}
+
+/// What one call waited for is nothing to the next.
+#[tokio::test]
+async fn each_call_has_a_back_off_of_its_own() {
+    let again = Stub::start(|call, before| {
+        taken(call, |_| (before < 7 || before == 8).then_some("ProvisionedThroughputExceededException"))
+    })
+    .await;
+    let mut function = deploy(&again, None).await;
+    let event = firehose_data(Source::Kinesis, [envelope(0..600)]);
+    assert_eq!(results(&event, &function.answer(&event, Duration::from_secs(60)).await), [Became::Dropped]);
+    let calls = again.calls();
+    assert_eq!(calls.len(), 10);
+    // Half of the seventh wait is 1.6 s, the whole of a first one 50 ms.
+    let (seventh, first) = (calls[7].at - calls[6].at, calls[9].at - calls[8].at);
+    assert!(seventh >= Duration::from_millis(1_600) && first < seventh, "{seventh:?}, then {first:?}");
 }

@@ -28,6 +28,9 @@ mod foreign_peers;
 mod foreign_transformation;
 
 #[cfg(test)]
+mod memory;
+
+#[cfg(test)]
 mod moto;
 
 #[cfg(test)]

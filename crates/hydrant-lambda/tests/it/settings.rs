@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::events::{Source, envelope, firehose_data, kinesis, statement};
 use crate::firehose::{Became, TIME, document, results};
-use crate::runtime_api::{Ended, Lambda};
+use crate::runtime_api::{Ended, Lambda, Program};
 use crate::stub::{Reply, Stub, taken};
 
 /// The function does not begin: an error of its initialisation that holds all of `names`, the same in its log, and an
@@ -158,6 +158,35 @@ async fn a_denied_bucket_is_named_with_action_and_resource() {
     function.answer(&event, Duration::from_secs(2)).await;
     let line = function.line().await.to_string();
     assert!(line.contains("s3:PutObject") && line.contains(resource), "{line}");
+}
+
+/// S3's own words may be no more than these.
+#[tokio::test]
+async fn a_bucket_that_says_only_access_denied_is_named_all_the_same() {
+    let denied = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+    let bucket = Stub::start(move |_, _| Reply::Text(403, denied)).await;
+    let variables = [("AWS_ENDPOINT_URL", bucket.url.as_str()), ("HYDRANT_FAILED_TO", "s3://failed-bucket/of/logs")];
+    let mut function = Lambda::deploy(&variables).await;
+    let event = firehose_data(Source::Kinesis, [envelope(0..3)]);
+    function.answer(&event, Duration::from_secs(2)).await;
+    let line = function.line().await.to_string();
+    assert!(line.contains("s3:PutObject on failed-bucket/of/logs/hydrant-failed.json: AccessDenied"), "{line}");
+}
+
+/// A value that is no text is not taken for one that is not set.
+#[tokio::test]
+async fn a_variable_that_is_no_text_is_an_error_of_the_initialisation() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let ended = std::process::Command::new(&Program::function().command[0])
+        .env_clear()
+        .envs([("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9"), ("AWS_REGION", "us-east-1")])
+        .env("HYDRANT_FAILED_TO", OsStr::from_bytes(b"s3://bucket\xff"))
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    let output = String::from_utf8(ended.stdout).unwrap();
+    assert!(output.contains("HYDRANT_FAILED_TO: it is not UTF-8"), "{output}");
 }
 
 #[tokio::test]

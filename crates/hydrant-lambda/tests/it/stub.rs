@@ -151,8 +151,10 @@ pub(crate) fn taken(call: &Call, refuse: impl Fn(usize) -> Option<&'static str>)
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Verdict {
     Take,
-    /// 429 of the item.
+    /// 429 of the item, whose sentence quotes a request of one document, as OpenSearch's does.
     Busy,
+    /// 500 of the item, with a part of its text, as processors of a pipeline do.
+    Broken,
     /// 400 of the item, with a part of its text, as OpenSearch does.
     Reject,
 }
@@ -209,10 +211,17 @@ fn item(kept: &mut Documents, pair: &[Value], judge: &impl Fn(&Value) -> Verdict
     let key = (text("_index"), text("_id"));
     let mut told = json!({"_index": key.0, "_id": key.1});
     let (status, error) = match judge(document) {
-        Verdict::Busy => (
-            429,
-            json!({"type": "rejected_execution_exception", "reason": "rejected execution of coordinating operation"}),
-        ),
+        Verdict::Busy => {
+            let reason = format!(
+                "rejected execution of processing of [7][indices:data/write/bulk[s][p]]: request: BulkShardRequest \
+                 [[logs][0]] containing [index {{[logs][1], source[{document}]}}]"
+            );
+            (429, json!({"type": "rejected_execution_exception", "reason": reason}))
+        }
+        Verdict::Broken => {
+            let reason = format!("field [Statement] with value [{}] cannot be converted", document["Statement"]);
+            (500, json!({"type": "illegal_argument_exception", "reason": reason}))
+        }
         Verdict::Reject => {
             let reason =
                 format!("failed to parse field [Statement]. Preview of field's value: '{}'", document["Statement"]);

@@ -189,20 +189,39 @@ fn decode(text: &str) -> Vec<u8> {
     out
 }
 
+/// The pieces of one entry, of a log group that is joined.
+const PIECES: [&str; 2] = ["2026-11-23T23:30:00.000123Z\t    9 Query\tSELECT 1,", "       2 FROM t"];
+
+fn piece(number: u64) -> Value {
+    let mut event = log_event(number, "");
+    event["message"] = json!(PIECES[usize::try_from(number).unwrap()]);
+    event
+}
+
+async fn joined(records: impl IntoIterator<Item = Vec<u8>>) -> Vec<Value> {
+    let cluster = Cluster::taking_all().await;
+    let mut function = deploy(&cluster, &[("HYDRANT_JOIN_LOG_GROUPS", "/other, /aws/rds/*")]).await;
+    assert!(nothing_failed(&function.answer(&kinesis(records), TIME).await));
+    let mut documents: Vec<Value> = cluster.documents().into_values().collect();
+    documents.sort_by_key(|document| document["event_id"].to_string());
+    documents
+}
+
+#[tokio::test]
+async fn pieces_in_one_record_are_joined_where_that_is_asked_for() {
+    let documents = joined([envelope_of(&[piece(0), piece(1)])]).await;
+    assert_eq!(documents.len(), 1, "{documents:?}");
+    assert_eq!(documents[0]["Statement"], "SELECT 1,\n       2 FROM t");
+    assert_eq!(documents[0]["event_id"], event_id(0));
+}
+
 #[tokio::test]
 async fn pieces_in_different_records_are_never_joined() {
-    let cluster = Cluster::taking_all().await;
-    let mut function = deploy(&cluster, &[]).await;
-    let piece = |number: u64, message: &str| {
-        let mut event = log_event(number, "");
-        event["message"] = json!(message);
-        envelope_of(&[event])
-    };
-    let event = kinesis([piece(1, "2026-11-23T23:30:00.000123Z\t    9 Query\tSELECT 1,"), piece(2, "       2 FROM t")]);
-    assert!(nothing_failed(&function.answer(&event, TIME).await));
-    let documents = cluster.documents();
-    let ids: BTreeSet<String> = documents.values().map(|document| document["event_id"].to_string()).collect();
-    assert_eq!((documents.len(), ids.len()), (2, 2));
+    let documents = joined([envelope_of(&[piece(0)]), envelope_of(&[piece(1)])]).await;
+    assert_eq!(documents.len(), 2, "{documents:?}");
+    assert_eq!((&documents[0]["Statement"], &documents[0]["event_id"]), (&json!("SELECT 1,"), &json!(event_id(0))));
+    assert_eq!(documents[1]["event_id"], event_id(1));
+    assert!(documents[1].to_string().contains("2 FROM t"), "{}", documents[1]);
 }
 
 #[tokio::test]
@@ -241,6 +260,27 @@ async fn with_the_output_firehose_each_document_is_a_record() {
         assert_eq!(records.len(), if before == 0 { 5 } else { 4 });
         assert_eq!(function.line().await["delivered"], 4);
     }
+}
+
+/// No index has refused it.
+#[tokio::test]
+async fn a_document_that_firehose_cannot_take_is_kept_as_one_that_failed() {
+    let (firehose, bucket) = (Stub::taking_all().await, Stub::bucket().await);
+    let output = [
+        ("HYDRANT_OUTPUT", "firehose"),
+        ("HYDRANT_DELIVERY_STREAM", "documents"),
+        ("AWS_ENDPOINT_URL", firehose.url.as_str()),
+        ("AWS_ENDPOINT_URL_S3", bucket.url.as_str()),
+        ("HYDRANT_FAILED_TO", "s3://failed-bucket"),
+    ];
+    let mut function = Lambda::deploy(&output).await;
+    let event = kinesis([envelope_of(&[log_event(1, &"x".repeat(1_100_000)), log_event(2, &statement(2))])]);
+    assert!(nothing_failed(&function.answer(&event, TIME).await));
+    assert_eq!(firehose.calls().iter().flat_map(Call::records).count(), 1);
+    assert!(bucket.lines("AmazonOpenSearchService-failed").is_empty());
+    let lines = bucket.lines("processing-failed");
+    assert_eq!((lines.len(), &lines[0]["reasonCode"]), (1, &json!("Hydrant.TooLarge")));
+    assert_eq!(lines[0]["esDocumentId"].as_str().map(str::is_empty), Some(false));
 }
 
 #[tokio::test]
@@ -282,6 +322,46 @@ async fn a_direct_subscription_is_delivered_or_an_error() {
     let Ended::Error(error) = function.invoke(event.to_string(), Duration::from_secs(2)).await else { panic!() };
     assert!(error["errorMessage"].as_str().unwrap().contains("again"), "{error}");
     assert_eq!((function.starts(), function.timeouts()), (1, 0));
+}
+
+/// Lambda repeats such an event twice, and an outage may be longer: what is not delivered is kept, and not lost.
+#[tokio::test]
+async fn what_a_direct_subscription_cannot_deliver_is_kept_with_its_bytes() {
+    let cluster = Cluster::start(|document| {
+        if document["Statement"].as_str().unwrap().contains("FROM t1 ") { Verdict::Busy } else { Verdict::Take }
+    })
+    .await;
+    let (bucket, refusing) = (Stub::bucket().await, Stub::start(|_, _| Reply::Text(503, "<Error/>")).await);
+    let event = subscription(&envelope(0..3)).to_string();
+    let kept = [("HYDRANT_FAILED_TO", "s3://failed-bucket"), ("AWS_ENDPOINT_URL_S3", bucket.url.as_str())];
+    let mut function = deploy(&cluster, &kept).await;
+    assert!(matches!(function.invoke(event.clone(), Duration::from_secs(3)).await, Ended::Answer(_)));
+    assert_eq!(cluster.statements(), all_statements([0, 2]));
+    let lines = bucket.lines("/failed-bucket/processing-failed/");
+    assert_eq!((lines.len(), &lines[0]["reasonCode"]), (1, &json!("Hydrant.NotDelivered")));
+    let raw = String::from_utf8(decode(lines[0]["rawData"].as_str().unwrap())).unwrap();
+    assert!(raw.contains(&event_id(1)) && !raw.contains(&event_id(0)), "{raw}");
+    let line = function.line().await;
+    assert_eq!((&line["delivered"], &line["failed"], &line["unsafe_records"]), (&json!(2), &json!(1), &json!(0)));
+    assert_eq!(line["level"], "WARN");
+    // Where it cannot be kept either, it has to come again.
+    let kept = [("HYDRANT_FAILED_TO", "s3://failed-bucket"), ("AWS_ENDPOINT_URL_S3", refusing.url.as_str())];
+    let mut function = deploy(&cluster, &kept).await;
+    assert!(matches!(function.invoke(event, Duration::from_secs(2)).await, Ended::Error(_)));
+}
+
+/// What OpenSearch says of one document may quote it. Its text is [`crate::runtime_api::CANARY`], which no log may hold.
+#[tokio::test]
+async fn what_quotes_a_document_is_in_no_log() {
+    for (verdict, kind, status) in
+        [(Verdict::Broken, "illegal_argument_exception", 500), (Verdict::Busy, "rejected_execution_exception", 429)]
+    {
+        let cluster = Cluster::start(move |_| verdict).await;
+        let mut function = deploy(&cluster, &[]).await;
+        assert_eq!(function.answer(&kinesis([envelope([0])]), Duration::from_secs(2)).await, from(0));
+        let problems = function.line().await["problems"].clone();
+        assert_eq!(problems[0], format!("{kind}: OpenSearch answers with status {status}"));
+    }
 }
 
 /// Nobody listens, nobody answers, nothing but errors: each is told within a second.

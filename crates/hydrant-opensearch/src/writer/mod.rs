@@ -267,7 +267,8 @@ impl Writer {
             .iter()
             .map(|item| {
                 let error = item.error.clone().unwrap_or_default();
-                let said = || reason(&error, || format!("OpenSearch answers with status {}", item.status));
+                let status = || format!("OpenSearch answers with status {}", item.status);
+                let said = || reason(&error, status);
                 match class::item(item.status, &error.kind, &error.reason, self.limits.operation) {
                     ItemClass::Done => Outcome::Indexed,
                     ItemClass::Duplicate => Outcome::Duplicate,
@@ -275,7 +276,8 @@ impl Writer {
                     ItemClass::Pause => Outcome::Paused(said()),
                     ItemClass::Retry => {
                         busy = true;
-                        Outcome::Retry(said())
+                        // It is for the log, and OpenSearch's sentence may quote the document, or a whole request of one.
+                        Outcome::Retry(Reason::new(code(&error), status()))
                     }
                 }
             })
@@ -307,12 +309,15 @@ fn refused(error: &ErrorInfo) -> Outcome {
 }
 
 fn reason(error: &ErrorInfo, otherwise: impl FnOnce() -> String) -> Reason {
-    let code = if error.kind.is_empty() { REFUSED.to_owned() } else { error.kind.clone() };
     let mut message = if error.reason.is_empty() { otherwise() } else { error.reason.clone() };
     if let Some(what_to_do) = class::remedy(&error.kind, &error.reason) {
         message = format!("{message}. {what_to_do}");
     }
-    Reason::new(code, message)
+    Reason::new(code(error), message)
+}
+
+fn code(error: &ErrorInfo) -> String {
+    if error.kind.is_empty() { REFUSED.to_owned() } else { error.kind.clone() }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ mod read;
 
 pub(crate) mod scan;
 
-pub use decode::{DecodeError, Decoded, Envelope, decode, means_to_be_envelope};
+pub use decode::{DecodeError, Decoded, Envelope, decode, decode_within, means_to_be_envelope};
 pub(crate) use decode::{decode_base64, decode_base64_into};
 pub use encode::{Encoder, Header};
 pub(crate) use extra::members;
@@ -30,6 +30,20 @@ pub const DECOMPRESSED_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How many log events one record may hold, all envelopes together: what a 10 MiB record of short log lines holds
 /// stays below. Each takes memory of its own beyond its bytes, so the bound on bytes alone would not bound memory.
 pub const EVENTS_MAX: usize = 1_000_000;
+
+/// What is taken of one record. Plain data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Inflated.
+    pub bytes_max: usize,
+    pub events_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { bytes_max: DECOMPRESSED_BYTES_MAX, events_max: EVENTS_MAX }
+    }
+}
 
 /// The longest owner, log group, log stream, filter name or event id that is taken. CloudWatch's are at most 512
 /// characters. Each stands in every document of its envelope, so an unbounded one would multiply.

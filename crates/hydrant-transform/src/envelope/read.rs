@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::value::RawValue;
 
 use super::decode::Envelope;
-use super::{EVENTS_MAX, EventFlags, Extra, LogEvent, NAME_BYTES_MAX};
+use super::{EventFlags, Extra, LogEvent, NAME_BYTES_MAX};
 use crate::json::scalar::{Name, Scalar};
 
 /// Of records that were sent again (`firehose::marked`).
@@ -20,14 +20,18 @@ pub(crate) const MARKED: &str = "HYDRANT_DOCUMENT";
 const FILTERS_MAX: usize = 64;
 
 /// What the objects of one record have in common while they are read.
-#[derive(Default)]
 pub(super) struct Reading {
     /// The first key that an envelope must not have like this.
     problem: Option<String>,
     events: usize,
+    events_max: usize,
 }
 
 impl Reading {
+    pub(super) fn new(events_max: usize) -> Reading {
+        Reading { problem: None, events: 0, events_max }
+    }
+
     pub(super) fn take_problem(&mut self) -> Option<String> {
         self.problem.take()
     }
@@ -200,9 +204,10 @@ impl<'de> Visitor<'de> for LogEvents<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<LogEvent>, A::Error> {
         let mut events = Vec::new();
         while let Some(event) = list.next_element_seed(OneEvent { reading: self.0, idx: events.len() })? {
-            if self.0.events == EVENTS_MAX {
+            let events_max = self.0.events_max;
+            if self.0.events == events_max {
                 // Not kept, but read to the end: whether this is an envelope at all may come later.
-                self.0.note(|| format!("more than {EVENTS_MAX} log events"));
+                self.0.note(|| format!("more than {events_max} log events"));
             } else {
                 self.0.events += 1;
                 events.push(event);

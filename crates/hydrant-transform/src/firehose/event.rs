@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
+use serde::de::MapAccess;
+use serde_json::value::RawValue;
 
 use crate::document::timestamp::instant_micros;
 use crate::entry::mysql::general::Stamp;
 use crate::envelope::{decode_base64, decode_base64_into};
-use crate::json::scalar::{Name, Scalar};
+use crate::json::members::{Object, TakeMembers};
+use crate::json::scalar::Scalar;
 
 /// An event of Firehose, borrowed from its bytes.
 #[derive(Clone, Debug, Default)]
@@ -76,38 +76,6 @@ pub fn read_event(bytes: &[u8]) -> std::result::Result<Event<'_>, EventError> {
     })
 }
 
-/// An object of any members, of which `T` takes each that it knows.
-struct Object<T>(T);
-
-/// Takes the members of an object.
-trait TakeMembers<'de>: Default {
-    /// Takes the value of a member, whatever it is. `false`: it was not taken.
-    fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> std::result::Result<bool, A::Error>;
-}
-
-impl<'de, T: TakeMembers<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> std::result::Result<Object<T>, D::Error> {
-        json.deserialize_map(Object(T::default()))
-    }
-}
-
-impl<'de, T: TakeMembers<'de>> Visitor<'de> for Object<T> {
-    type Value = Object<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> std::result::Result<Object<T>, A::Error> {
-        while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
-            if !self.0.take(&name, &mut map)? {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(self)
-    }
-}
-
 /// A text; what is none counts as absent.
 fn text<'de>(value: Scalar<'de>) -> Option<Cow<'de, str>> {
     value.text().ok().flatten()
@@ -136,8 +104,8 @@ impl<'de> TakeMembers<'de> for EventMembers<'de> {
 struct RecordMembers<'a> {
     record_id: Option<Cow<'a, str>>,
     data: Option<Cow<'a, str>>,
-    arrival: Option<Value>,
-    metadata: Option<Value>,
+    arrival_ms: Option<i64>,
+    metadata: Metadata<'a>,
 }
 
 impl<'de> TakeMembers<'de> for RecordMembers<'de> {
@@ -145,8 +113,37 @@ impl<'de> TakeMembers<'de> for RecordMembers<'de> {
         match name {
             "recordId" => self.record_id = map.next_value::<Scalar<'de>>()?.text_or_number(),
             "data" => self.data = text(map.next_value()?),
-            "approximateArrivalTimestamp" => self.arrival = Some(map.next_value()?),
-            "kinesisRecordMetadata" => self.metadata = Some(map.next_value()?),
+            "approximateArrivalTimestamp" => self.arrival_ms = time_ms(map.next_value()?),
+            "kinesisRecordMetadata" => self.metadata = Metadata::read(map.next_value()?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// What the Kinesis stream says of a record; nothing of it has to be there.
+#[derive(Default)]
+struct Metadata<'a> {
+    shard: Option<Cow<'a, str>>,
+    sequence_number: Option<Cow<'a, str>>,
+    sub_sequence_number: Option<Cow<'a, str>>,
+    arrival_ms: Option<i64>,
+}
+
+impl<'a> Metadata<'a> {
+    /// What is no object, or none of text, says nothing.
+    fn read(json: &'a RawValue) -> Metadata<'a> {
+        serde_json::from_str(json.get()).map(|Object(metadata)| metadata).unwrap_or_default()
+    }
+}
+
+impl<'de> TakeMembers<'de> for Metadata<'de> {
+    fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> std::result::Result<bool, A::Error> {
+        match name {
+            "shardId" => self.shard = text(map.next_value()?),
+            "sequenceNumber" => self.sequence_number = text(map.next_value()?),
+            "subsequenceNumber" => self.sub_sequence_number = map.next_value::<Scalar<'de>>()?.text_or_number(),
+            "approximateArrivalTimestamp" => self.arrival_ms = time_ms(map.next_value()?),
             _ => return Ok(false),
         }
         Ok(true)
@@ -156,34 +153,32 @@ impl<'de> TakeMembers<'de> for RecordMembers<'de> {
 impl<'a> RecordMembers<'a> {
     /// `None`: it has no id.
     fn record(self) -> Option<InputRecord<'a>> {
-        let record_id = self.record_id?;
-        let of_stream = |name: &str| self.metadata.as_ref().and_then(|metadata| metadata.get(name));
-        let text = |name: &str| of_stream(name).and_then(Value::as_str).unwrap_or_default();
-        let arrival_ms =
-            time_ms(of_stream("approximateArrivalTimestamp")).or_else(|| time_ms(self.arrival.as_ref())).unwrap_or(0);
-        let sub = match of_stream("subsequenceNumber") {
-            Some(Value::String(text)) if !text.is_empty() && text != "0" => format!("/{text}"),
-            Some(Value::Number(number)) if number.as_u64() != Some(0) => format!("/{number}"),
-            _ => String::new(),
+        let RecordMembers { record_id, data, arrival_ms, metadata } = self;
+        let record_id = record_id?;
+        let sub = metadata.sub_sequence_number.filter(|number| !number.is_empty() && number != "0");
+        let sequence_number = match (metadata.sequence_number.filter(|number| !number.is_empty()), sub) {
+            (None, _) => record_id.clone(),
+            (Some(number), None) => number,
+            (Some(number), Some(sub)) => Cow::Owned(format!("{number}/{sub}")),
         };
-        let sequence_number = match text("sequenceNumber") {
-            "" => record_id.clone(),
-            number => Cow::Owned(format!("{number}{sub}")),
-        };
-        let shard = Cow::Owned(text("shardId").to_owned());
-        Some(InputRecord { record_id, data: self.data, arrival_ms, shard, sequence_number })
+        let (shard, arrival_ms) = (metadata.shard.unwrap_or_default(), metadata.arrival_ms.or(arrival_ms).unwrap_or(0));
+        Some(InputRecord { record_id, data, arrival_ms, shard, sequence_number })
     }
 }
 
 /// Milliseconds, or RFC 3339 as AWS's samples have it.
-fn time_ms(value: Option<&Value>) -> Option<i64> {
-    match value? {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) => {
-            instant_micros(&Stamp::Rfc3339(text), &jiff::tz::TimeZone::UTC, None).map(|micros| micros.div_euclid(1_000))
-        }
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+fn time_ms(value: Scalar<'_>) -> Option<i64> {
+    match value {
+        Scalar::Unsigned(number) => i64::try_from(number).ok(),
+        Scalar::Signed(number) => Some(number),
+        Scalar::Text(text) => rfc3339_ms(&text),
+        Scalar::Float(_) | Scalar::Bool(_) | Scalar::Null | Scalar::Container => None,
     }
+}
+
+/// RFC 3339 as milliseconds since 1970 UTC.
+pub(crate) fn rfc3339_ms(text: &str) -> Option<i64> {
+    instant_micros(&Stamp::Rfc3339(text), &jiff::tz::TimeZone::UTC, None).map(|micros| micros.div_euclid(1_000))
 }
 
 #[cfg(test)]
@@ -215,6 +210,24 @@ mod tests {
         let told: Vec<_> = event.records.iter().map(|record| (record.decode(), &*record.sequence_number)).collect();
         assert_eq!(told, [(Some(b"hello".to_vec()), "496"), (None, "r2"), (None, "497/12")]);
         assert_eq!(event.records[0].arrival_ms, 1_627_019_152_976);
+    }
+
+    /// Python's programs make such texts of bytes that are none.
+    #[test]
+    fn what_is_no_text_in_a_member_that_does_not_count_fails_nothing() {
+        let told = |metadata: &str| {
+            let json =
+                format!(r#"{{"records":[{{"recordId":"r","data":"aGVsbG8=","kinesisRecordMetadata":{metadata}}}]}}"#);
+            let event = read_event(json.as_bytes()).unwrap();
+            let record = &event.records[0];
+            (record.decode().unwrap(), record.shard.to_string(), record.sequence_number.to_string(), record.arrival_ms)
+        };
+        let hello = b"hello".to_vec();
+        let whole = r#"{"partitionKey":"\ud800","shardId":"s","sequenceNumber":"495","approximateArrivalTimestamp":7}"#;
+        assert_eq!(told(whole), (hello.clone(), "s".into(), "495".into(), 7));
+        for nothing in [r#"{"shardId":"\udfff"}"#, "null", "7", "[]", "\"\\ud800\""] {
+            assert_eq!(told(nothing), (hello.clone(), String::new(), "r".into(), 0), "{nothing}");
+        }
     }
 
     #[test]

@@ -22,5 +22,6 @@ pub mod marked;
 mod plan;
 
 pub use answer::{ANSWER_BYTES_MAX, Answer, Result, serialize, serialized_bytes};
+pub(crate) use event::rfc3339_ms;
 pub use event::{Event, EventError, InputRecord, read_event};
 pub use plan::{Again, Destination, Failed, Plan, PlanError, Planner, Settings, Target, batches, plan};

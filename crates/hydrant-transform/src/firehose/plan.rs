@@ -30,6 +30,8 @@ pub struct Settings {
     pub destination: Destination,
     /// Of the serialized answer; at most [`ANSWER_BYTES_MAX`].
     pub answer_bytes_max: usize,
+    /// Where records are sent again: it says what counts of one.
+    pub target: Target,
     /// Of one record that is sent again: 1,000 KiB for Firehose, 1 MiB for a Kinesis stream unless it takes larger ones.
     pub record_bytes_max: usize,
 }
@@ -40,6 +42,7 @@ impl Default for Settings {
             options: Options::default(),
             destination: Destination::Documents,
             answer_bytes_max: ANSWER_BYTES_MAX,
+            target: Target::Firehose,
             record_bytes_max: Target::Firehose.record_bytes_max(),
         }
     }
@@ -276,21 +279,18 @@ impl<'s> Planner<'s> {
 
     fn send_again(&mut self, record: &InputRecord<'_>, transformed: &Transformed, document: &Document) {
         let parts = parts(record, transformed, document);
-        let data = marked::write(document, parts);
-        let alone = self.alone(record, document);
-        let problem = if data.len() > self.settings.record_bytes_max {
-            format!(
-                "its record of {} bytes is longer than the {} that its target takes",
-                data.len(),
-                self.settings.record_bytes_max
-            )
+        let again = self.marked(document.id.as_str(), marked::write(document, parts));
+        let (alone, bytes) = (self.alone(record, document), self.settings.target.bytes_of(&again));
+        let problem = if bytes > self.settings.record_bytes_max {
+            let max = self.settings.record_bytes_max;
+            format!("its record of {bytes} bytes is longer than the {max} that its target takes")
         } else if alone > self.settings.answer_bytes_max {
             format!(
                 "an answer with nothing else would take {alone} bytes, more than {}",
                 self.settings.answer_bytes_max
             )
         } else {
-            self.again(document.id.as_str(), data);
+            self.plan.again.push(again);
             return;
         };
         let failure = Failure {
@@ -304,7 +304,12 @@ impl<'s> Planner<'s> {
     }
 
     fn again(&mut self, id: &str, data: Vec<u8>) {
-        self.plan.again.push(Again { record_idx: self.record_idx, partition_key: id.to_owned(), data });
+        let again = self.marked(id, data);
+        self.plan.again.push(again);
+    }
+
+    fn marked(&self, id: &str, data: Vec<u8>) -> Again {
+        Again { record_idx: self.record_idx, partition_key: id.to_owned(), data }
     }
 
     fn fail(&mut self, record: &InputRecord<'_>, transformed: &Transformed, failure: Failure) {

@@ -3,6 +3,8 @@
 //! Does not know whole objects: callers place the braces, since every shape here is fixed. [`scan`] reads such text back
 //! without a copy.
 
+pub(crate) mod members;
+
 pub(crate) mod scalar;
 
 pub(crate) mod scan;

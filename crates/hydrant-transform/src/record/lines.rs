@@ -8,17 +8,14 @@ use super::event::{self, EntryOutcome, Metadata};
 use super::mould::{Moulds, Values};
 use super::statement::StatementFields;
 use super::write::own_instant;
-use super::{
-    DOCUMENTS_BYTES_MAX, DropReason, MESSAGE_BYTES_MAX, ORDINAL, Options, Origin, RecordSource, Transformed,
-    transform_leaving,
-};
+use super::{DropReason, MESSAGE_BYTES_MAX, ORDINAL, Options, Origin, RecordSource, Transformed, transform_leaving};
 use crate::document::timestamp::{MICROS_END, UtcStamps, write_rfc3339};
 use crate::document::{Document, DocumentHash, EventSource, LogStreamIds};
 use crate::entry::Format;
 use crate::entry::mysql::general::{self, Stamp, Window, parse_escaped};
 use crate::envelope::gzip::Inflater;
 use crate::envelope::scan::{self, Step};
-use crate::envelope::{DECOMPRESSED_BYTES_MAX, EventFlags, KEPT_BYTES_MAX, LogEvent};
+use crate::envelope::{EventFlags, KEPT_BYTES_MAX, LogEvent};
 use crate::json::scan::{Escapes, unescape};
 use crate::sql::redact::{self, Redact};
 
@@ -122,7 +119,7 @@ impl<'o> LineTransformer<'o> {
         lines.data.shrink_to(KEPT_BYTES_MAX);
         lines.documents.clear();
         lines.dropped.clear();
-        let data = inflater.gunzip_single(record, DECOMPRESSED_BYTES_MAX)?;
+        let data = inflater.gunzip_single(record, options.bounds.record.bytes_max)?;
         if data.first() != Some(&b'{') {
             return None;
         }
@@ -141,6 +138,9 @@ impl<'o> LineTransformer<'o> {
         let stream = streams.get_mut(place).filter(|stream| !stream.is_joined)?;
         let mut work = Work { options, stream, lines, memory };
         for event_idx in 0.. {
+            if usize::try_from(event_idx).is_ok_and(|read| read >= options.bounds.record.events_max) {
+                return None;
+            }
             let event = match events.next()? {
                 Step::Event(event) => event,
                 Step::End => break,
@@ -210,7 +210,7 @@ impl Work<'_> {
     fn entry(&mut self, event: &scan::Event<'_>) -> Option<Option<Format>> {
         let is_in_range = (0..TIMESTAMP_MS_END).contains(&event.timestamp_ms);
         let is_short = event.message.text.len() <= MESSAGE_BYTES_MAX;
-        if !is_in_range || !is_short || self.lines.data.len() >= DOCUMENTS_BYTES_MAX {
+        if !is_in_range || !is_short || self.lines.data.len() >= self.options.bounds.documents_bytes_max {
             return None;
         }
         let is_flagged = event.flags != EventFlags::default();

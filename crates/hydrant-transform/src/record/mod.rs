@@ -3,7 +3,7 @@
 //! Promise: entries = documents + dropped + failed, whatever the bytes were. A log event is one entry, unless the
 //! configuration says that those of its log group are pieces: then they are [joined](join), here within one record,
 //! by a caller that keeps a [`join::Joiner`] over all. Keeps nothing from one record to the next. Sizes: messages of at most
-//! [`MESSAGE_BYTES_MAX`], documents of at most [`DOCUMENTS_BYTES_MAX`] together; what is beyond fails, and keeps its bytes.
+//! [`MESSAGE_BYTES_MAX`], documents of at most [`DOCUMENTS_BYTES_MAX`] together ([`Options::bounds`]); what is beyond fails.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,9 +11,11 @@ use std::sync::Arc;
 use crate::document::{Document, DocumentId, EventSource, Profile, Reason, document_id};
 use crate::entry::Format;
 use crate::entry::pattern::Pattern;
-use crate::envelope::{DecodeError, Decoded, Encoder, Envelope, Extra, Header, LogEvent, decode};
+use crate::envelope::{DecodeError, Decoded, Encoder, Envelope, Extra, Header, LogEvent, decode_within};
 use crate::firehose::marked;
 use crate::sql::redact::Redact;
+
+mod options;
 
 mod event;
 
@@ -37,6 +39,7 @@ use event::{EntryOutcome, Metadata};
 pub use filter::{Action, Filter, Filters, Noise};
 use join::{Joined, Joiner, LogStream};
 pub use lines::{Line, LineTransformer, Lines};
+pub use options::{Bounds, Join};
 pub use raw::raw_entries;
 
 /// The longest message that becomes a document. CloudWatch's events and the tail's entries end at 1 MiB, a stream's
@@ -76,24 +79,7 @@ pub struct Options {
     pub digest: bool,
     pub filters: Filters,
     pub join: Join,
-}
-
-/// Which log events are pieces of entries, and the bounds of joining them. Nothing unless configured.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Join {
-    /// Names of log groups; one that ends with `*` stands for all that begin so.
-    pub log_groups: Arc<[String]>,
-    pub limits: join::Limits,
-}
-
-impl Join {
-    /// Whether the log events of a log group are pieces.
-    pub fn applies(&self, log_group: &str) -> bool {
-        self.log_groups.iter().any(|name| match name.strip_suffix('*') {
-            Some(beginning) => log_group.starts_with(beginning),
-            None => log_group == name,
-        })
-    }
+    pub bounds: Bounds,
 }
 
 /// Why an entry is deliberately not indexed.
@@ -338,12 +324,12 @@ struct Work<'a> {
 
 impl<'a> Work<'a> {
     fn new(source: RecordSource<'a>, options: &'a Options, leaves: Option<&'a dyn Fn(&LogStream) -> bool>) -> Work<'a> {
-        let out = Transformed::default();
-        Work { source, options, leaves, keeps_marked: false, out, bytes_left: DOCUMENTS_BYTES_MAX, written: Vec::new() }
+        let (out, bytes_left) = (Transformed::default(), options.bounds.documents_bytes_max);
+        Work { source, options, leaves, keeps_marked: false, out, bytes_left, written: Vec::new() }
     }
 
     fn record(&mut self, data: &[u8]) {
-        match decode(data) {
+        match decode_within(data, self.options.bounds.record) {
             Ok(Decoded::Envelopes(envelopes)) => envelopes.into_iter().for_each(|envelope| self.envelope(envelope)),
             Ok(Decoded::Raw(message)) => self.raw(message),
             Err(error) => self.undecodable(&error),
@@ -445,7 +431,8 @@ impl<'a> Work<'a> {
             return self.entry(origin, metadata, &event, event_idx, ordinal);
         }
         let outcome = if self.bytes_left == 0 {
-            let message = format!("the documents of the record before this one have {DOCUMENTS_BYTES_MAX} bytes");
+            let bytes = self.options.bounds.documents_bytes_max;
+            let message = format!("the documents of the record before this one have {bytes} bytes");
             EntryOutcome::Failed(Reason::new(reason_code::TOO_LARGE, message))
         } else {
             self.written.clear();

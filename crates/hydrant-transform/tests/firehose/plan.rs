@@ -166,6 +166,22 @@ fn what_fits_in_no_answer_and_no_record_fails_with_its_bytes() {
     assert!(matches!(error, PlanError::AnswerLimit { records: 10, max: 100, .. }));
 }
 
+/// The partition key counts of a record of Kinesis, and not of one of Firehose, which has none.
+#[test]
+fn a_record_is_sent_again_up_to_the_very_bound_of_its_target() {
+    let event = event(vec![envelope(&["x", "y"])]);
+    let sent = plan(&event, &Settings::default()).unwrap().again;
+    let key = sent[0].partition_key.len();
+    assert!(key > 0 && sent.iter().all(|again| again.data.len() == sent[0].data.len()));
+    for (target, bytes) in [(Target::Kinesis, sent[0].data.len() + key), (Target::Firehose, sent[0].data.len())] {
+        for (record_bytes_max, fit) in [(bytes, 2), (bytes - 1, 0)] {
+            let settings = Settings { target, record_bytes_max, ..Settings::default() };
+            let plan = plan(&event, &settings).unwrap();
+            assert_eq!((plan.again.len(), plan.failed.len()), (fit, 2 - fit), "{target:?}");
+        }
+    }
+}
+
 /// Whoever aggregates or compresses records may put finished documents together.
 #[test]
 fn finished_documents_that_share_a_record_or_are_gzipped_are_not_lost() {

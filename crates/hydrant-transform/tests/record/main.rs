@@ -18,6 +18,9 @@ mod lines;
 mod literals;
 
 #[cfg(test)]
+mod bounds;
+
+#[cfg(test)]
 mod neighbours;
 
 mod pieces;

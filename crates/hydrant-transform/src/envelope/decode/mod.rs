@@ -11,7 +11,7 @@ use memchr::memmem;
 
 use crate::envelope::gzip::{GzipError, gunzip};
 use crate::envelope::read::Reading;
-use crate::envelope::{DECOMPRESSED_BYTES_MAX, Extra, LogEvent, room};
+use crate::envelope::{Extra, Limits, LogEvent, room};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -81,31 +81,35 @@ impl From<GzipError> for DecodeError {
 /// Reads one record.
 ///
 /// # Errors
-/// Damaged gzip, more than [`DECOMPRESSED_BYTES_MAX`], or an envelope that is not sound: cut off, not UTF-8, a key
+/// Damaged gzip, more than [`super::DECOMPRESSED_BYTES_MAX`], or an envelope that is not sound: cut off, not UTF-8, a key
 /// there twice or of the wrong type, a bound of [`super`] exceeded, something else behind it.
 pub fn decode(record: &[u8]) -> Result<Decoded, DecodeError> {
-    decode_capped(record, DECOMPRESSED_BYTES_MAX)
+    decode_within(record, Limits::default())
 }
 
-fn decode_capped(record: &[u8], bytes_max: usize) -> Result<Decoded, DecodeError> {
+/// As [`decode`], within limits of the caller's.
+///
+/// # Errors
+/// See [`decode`].
+pub fn decode_within(record: &[u8], limits: Limits) -> Result<Decoded, DecodeError> {
     // Some producers put into a stream what the API's JSON has: base64.
     let decoded = record.starts_with(BASE64_GZIP).then(|| decode_base64(record.trim_ascii())).flatten();
-    let data = gunzip(decoded.as_deref().unwrap_or(record), bytes_max)?;
-    match envelopes(&data)? {
+    let data = gunzip(decoded.as_deref().unwrap_or(record), limits.bytes_max)?;
+    match envelopes(&data, limits.events_max)? {
         Some(envelopes) => Ok(Decoded::Envelopes(envelopes)),
         None => Ok(Decoded::Raw(data.into_owned())),
     }
 }
 
 /// `None`: these bytes do not mean to be envelopes.
-fn envelopes(data: &[u8]) -> Result<Option<Vec<Envelope>>, DecodeError> {
+fn envelopes(data: &[u8], events_max: usize) -> Result<Option<Vec<Envelope>>, DecodeError> {
     let json = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data).trim_ascii_start();
     if !json.starts_with(b"{") {
         return Ok(None);
     }
     match simdutf8::compat::from_utf8(json) {
-        Ok(text) => read_objects(text),
-        Err(error) => match read_objects(&String::from_utf8_lossy(json)) {
+        Ok(text) => read_objects(text, events_max),
+        Err(error) => match read_objects(&String::from_utf8_lossy(json), events_max) {
             Ok(None) => Ok(None),
             Ok(Some(_)) | Err(_) => {
                 let at = data.len() - json.len() + error.valid_up_to();
@@ -115,9 +119,9 @@ fn envelopes(data: &[u8]) -> Result<Option<Vec<Envelope>>, DecodeError> {
     }
 }
 
-fn read_objects(text: &str) -> Result<Option<Vec<Envelope>>, DecodeError> {
+fn read_objects(text: &str, events_max: usize) -> Result<Option<Vec<Envelope>>, DecodeError> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let mut reading = Reading::default();
+    let mut reading = Reading::new(events_max);
     let mut envelopes = Vec::new();
     loop {
         let object = reading.object(&mut json);

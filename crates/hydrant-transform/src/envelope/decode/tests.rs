@@ -246,7 +246,10 @@ fn damaged_gzip_is_named() {
 #[test]
 fn a_gzip_bomb_is_too_large() {
     let bomb = gzip(vec![b' '; 8 << 20]);
-    assert_eq!(decode_capped(&bomb, 1 << 20), Err(DecodeError::TooLarge { max: 1 << 20 }));
+    assert_eq!(
+        decode_within(&bomb, Limits { bytes_max: 1 << 20, ..Limits::default() }),
+        Err(DecodeError::TooLarge { max: 1 << 20 })
+    );
 }
 
 #[test]

@@ -101,7 +101,15 @@ impl Findings {
         self.add(Severity::Info, hop, code, read.into(), why, mend);
     }
 
-    fn add(&mut self, severity: Severity, hop: Hop, code: &'static str, read: String, why: &str, mend: String) {
+    pub(super) fn add(
+        &mut self,
+        severity: Severity,
+        hop: Hop,
+        code: &'static str,
+        read: String,
+        why: &str,
+        mend: String,
+    ) {
         let mend = output::one_line(&mend, COMMAND_CHARACTERS_MAX);
         let found = Finding { severity, hop, code, read: plain(&read), why: plain(why), mend };
         // One cause may be met on two ways.

@@ -15,7 +15,7 @@ mod read;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use aws_config::{Region, SdkConfig};
 use clap::{Args, ValueEnum};
 use hydrant_aws::{Connection, Environment, Variables};
@@ -103,7 +103,14 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
 }
 
 async fn examined(arguments: &Arguments) -> anyhow::Result<Vec<Finding>> {
-    let config = Box::pin(config(arguments)).await;
+    let home = read::home(&arguments.name).filter(|(region, _)| !region.is_empty());
+    let of_arn = home.map(|(region, _)| region.to_owned());
+    if let (Some(of_arn), Some(given)) = (&of_arn, &arguments.region)
+        && of_arn != given
+    {
+        bail!("{} stands in {of_arn}, and --region says {given}", arguments.name);
+    }
+    let config = Box::pin(config(arguments, of_arn)).await;
     let is_given = arguments.endpoint_url.is_some();
     let region = config.region().map(ToString::to_string).or_else(|| is_given.then(|| REGION_OF_NONE.to_owned()));
     let region = region.context("no AWS region is known: give --region")?;
@@ -126,6 +133,12 @@ async fn examined(arguments: &Arguments) -> anyhow::Result<Vec<Finding>> {
     });
     let given = Given { opensearch: arguments.opensearch.clone(), sign, index: arguments.index.clone() };
     let mut chain = Box::pin(read::chain(&aws, &provider, place, &Name::of(&arguments.name), &given)).await;
+    if let (Some((_, asked)), Some(found)) = (home, chain.account())
+        && !asked.is_empty()
+        && asked != found
+    {
+        bail!("{} is of account {asked}, and these credentials see account {found}: give --profile", arguments.name);
+    }
     let mut told = Vec::new();
     if arguments.canary {
         let wait = arguments.canary_wait.map(Duration::from_secs);
@@ -137,13 +150,13 @@ async fn examined(arguments: &Arguments) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-async fn config(arguments: &Arguments) -> SdkConfig {
+async fn config(arguments: &Arguments, of_arn: Option<String>) -> SdkConfig {
     let mut loader = aws::loader(aws::environment_proxy());
     if let Some(profile) = &arguments.profile {
         loader = loader.profile_name(profile);
     }
-    if let Some(region) = &arguments.region {
-        loader = loader.region(Region::new(region.clone()));
+    if let Some(region) = of_arn.or_else(|| arguments.region.clone()) {
+        loader = loader.region(Region::new(region));
     }
     loader.load().await
 }

@@ -10,8 +10,12 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
-use axum::response::IntoResponse;
+use axum::response::{AppendHeaders, IntoResponse};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+/// An operation, the requests to it that are answered otherwise, and with what; `None`: that one is denied.
+pub(crate) type Special = (&'static str, fn(&str) -> bool, Option<String>);
 
 /// A text of an answer, and what stands in its place: operation, old, new.
 pub(crate) type Fault = (&'static str, &'static str, &'static str);
@@ -25,6 +29,15 @@ pub(crate) struct Plan {
     pub(crate) denied: Vec<&'static str>,
     /// Operations whose thing is not there.
     pub(crate) absent: Vec<&'static str>,
+    pub(crate) special: Vec<Special>,
+    /// Operations that are throttled so often before they are answered.
+    pub(crate) throttled: Vec<(&'static str, usize)>,
+    /// The operation whose answer waits until it is released.
+    pub(crate) held: Option<&'static str>,
+    /// Requests to the cluster that are refused, by the end of their paths.
+    pub(crate) refused: Option<&'static str>,
+    /// Where the canary's document lies, without the day; `hydrant-general` where it is empty.
+    pub(crate) index: &'static str,
     /// Answers of the cluster by their paths, instead of the usual ones.
     pub(crate) cluster: BTreeMap<&'static str, Value>,
     /// The canary appears in OpenSearch after so many searches.
@@ -35,6 +48,8 @@ pub(crate) struct Plan {
 pub(crate) struct Asked {
     /// Operations, and requests to the cluster, in order.
     pub(crate) calls: Vec<String>,
+    /// Bodies, or queries, beside `calls` of AWS.
+    pub(crate) requests: Vec<(String, String)>,
     pub(crate) log_stream: String,
     pub(crate) message: String,
     searches: u32,
@@ -43,24 +58,43 @@ pub(crate) struct Asked {
 pub(crate) struct Stub {
     pub(crate) url: String,
     pub(crate) asked: Arc<Mutex<Asked>>,
+    /// Lets the answer go that is held.
+    pub(crate) release: Arc<Notify>,
 }
 
 struct Shared {
     plan: Plan,
     asked: Arc<Mutex<Asked>>,
+    release: Arc<Notify>,
+}
+
+/// Status, the header that names an error, and the body.
+struct Reply(u16, Option<String>, String);
+
+impl Reply {
+    fn ok(text: impl Into<String>) -> Reply {
+        Reply(200, None, text.into())
+    }
 }
 
 impl Stub {
     pub(crate) async fn start(plan: Plan) -> Stub {
         let asked = Arc::new(Mutex::new(Asked::default()));
-        let shared = Arc::new(Shared { plan, asked: asked.clone() });
+        let release = Arc::new(Notify::new());
+        let shared = Arc::new(Shared { plan, asked: asked.clone(), release: release.clone() });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(reply).with_state(shared);
         // Ends with the test's runtime.
         #[expect(clippy::disallowed_methods, reason = "it lives as long as the test")]
         drop(tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }));
-        Stub { url, asked }
+        Stub { url, asked, release }
+    }
+
+    /// What an operation was asked with, each time.
+    pub(crate) fn requests(&self, operation: &str) -> Vec<String> {
+        let asked = self.asked.lock().unwrap();
+        asked.requests.iter().filter(|(name, _)| name == operation).map(|(_, request)| request.clone()).collect()
     }
 
     pub(crate) fn calls(&self) -> Vec<String> {
@@ -77,14 +111,20 @@ async fn reply(
 ) -> impl IntoResponse {
     let body = String::from_utf8_lossy(&body).into_owned();
     let is_signed = headers.get("authorization").is_some_and(|value| value.to_str().unwrap().contains("SignedHeaders"));
-    let (status, text) = match operation(&uri, &headers, &body) {
+    let Reply(status, error_type, text) = match operation(&uri, &headers, &body) {
         Some((operation, which)) => {
             assert!(is_signed, "{operation} is not signed");
-            shared.answer(&operation, &which, &body)
+            if shared.plan.held.is_some_and(|held| operation.ends_with(held)) {
+                shared.asked.lock().unwrap().calls.push(format!("held {operation}"));
+                shared.release.notified().await;
+            }
+            let request = if body.is_empty() { uri.query().unwrap_or_default().to_owned() } else { body };
+            shared.answer(&operation, &which, &request)
         }
         None => shared.cluster(&method, &uri, &body),
     };
-    (StatusCode::from_u16(status).unwrap(), text)
+    let error_type = error_type.map(|code| ("x-amzn-errortype", code));
+    (StatusCode::from_u16(status).unwrap(), AppendHeaders(error_type), text)
 }
 
 /// What a form's field says.
@@ -123,69 +163,91 @@ fn operation(uri: &Uri, headers: &HeaderMap, body: &str) -> Option<(String, Stri
 }
 
 impl Shared {
-    fn answer(&self, operation: &str, which: &str, body: &str) -> (u16, String) {
+    fn answer(&self, operation: &str, which: &str, request: &str) -> Reply {
         let mut asked = self.asked.lock().unwrap();
         asked.calls.push(operation.to_owned());
+        asked.requests.push((operation.to_owned(), request.to_owned()));
         let name = operation.split('.').nth(1).unwrap();
+        let denied = || refusal(operation, "AccessDenied", "not authorized to perform this action");
         if self.plan.denied.contains(&name) {
-            return refusal(operation, "AccessDenied", "not authorized to perform this action");
+            return denied();
         }
         if self.plan.absent.contains(&name) {
             return refusal(operation, "ResourceNotFound", "it is not there");
         }
+        let calls = asked.calls.iter().filter(|call| *call == operation).count();
+        if self.plan.throttled.iter().any(|(of, times)| *of == name && calls <= *times) {
+            return throttled(operation);
+        }
+        if let Some((.., text)) = self.plan.special.iter().find(|(of, is, _)| *of == name && is(request)) {
+            return text.clone().map_or_else(denied, Reply::ok);
+        }
         match name {
             "CreateLogStream" | "DeleteLogStream" => {
-                let body: Value = serde_json::from_str(body).unwrap();
+                let body: Value = serde_json::from_str(request).unwrap();
                 body["logStreamName"].as_str().unwrap().clone_into(&mut asked.log_stream);
-                return (200, String::new());
+                return Reply::ok("");
             }
             "PutLogEvents" => {
-                let body: Value = serde_json::from_str(body).unwrap();
+                let body: Value = serde_json::from_str(request).unwrap();
                 body["logEvents"][0]["message"].as_str().unwrap().clone_into(&mut asked.message);
-                return (200, json!({"nextSequenceToken": "1"}).to_string());
+                return Reply::ok(json!({"nextSequenceToken": "1"}).to_string());
             }
-            "GetShardIterator" => return (200, json!({"ShardIterator": "i"}).to_string()),
-            "GetRecords" => return (200, records(&asked.log_stream)),
-            "GetObject" => return (200, LINES.to_owned()),
+            "GetShardIterator" => return Reply::ok(json!({"ShardIterator": "i"}).to_string()),
+            "GetRecords" => return Reply::ok(records(&asked.log_stream)),
+            "GetObject" => return Reply::ok(LINES),
             _ => {}
         }
         let mut text = read(self.plan.chain, operation, which);
         for (_, old, new) in self.plan.faults.iter().filter(|(of, ..)| *of == name) {
             text = text.replace(old, new);
         }
-        (200, text)
+        // Metrics are of the last hour, whenever the test runs.
+        let lately = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(30);
+        text = text.replace("2026-11-28T14:00:00Z", &lately.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        Reply::ok(if name == "ListObjectsV2" { below(&text, &field(request, "prefix")) } else { text })
     }
 
-    fn cluster(&self, method: &Method, uri: &Uri, body: &str) -> (u16, String) {
+    fn cluster(&self, method: &Method, uri: &Uri, body: &str) -> Reply {
         let mut asked = self.asked.lock().unwrap();
-        asked.calls.push(format!("{method} {}", uri.path()));
-        if let Some(answer) = self.plan.cluster.get(uri.path()) {
-            return (200, answer.to_string());
+        let path = uri.path().replace("%2A", "*").replace("%3A", ":");
+        asked.calls.push(format!("{method} {path}"));
+        if let Some(answer) = self.plan.cluster.get(path.as_str()) {
+            return Reply::ok(answer.to_string());
+        }
+        if self.plan.refused.is_some_and(|end| path.ends_with(end)) {
+            let reason = "no permissions for [indices:data/read/search] and User [name=doctor]";
+            let error = json!({"type": "security_exception", "reason": reason});
+            return Reply(403, None, json!({"error": error, "status": 403}).to_string());
         }
         let role = |name: &str| format!("arn:aws:iam::123456789012:role/{name}");
-        let answer = match (method.as_str(), uri.path()) {
+        let base = if self.plan.index.is_empty() { "hydrant-general" } else { self.plan.index };
+        let index = format!("{base}-2026-11-28");
+        let answer = match (method.as_str(), path.as_str()) {
             ("GET", "/") => json!({"version": {"distribution": "opensearch", "number": "2.19.1"}}),
             ("GET", "/_cluster/health") => json!({"status": "green"}),
             ("GET", "/_cluster/state/blocks") => json!({"blocks": {}}),
             ("GET", "/_cat/allocation") => json!([{"node": "n1", "disk.percent": "40"}]),
             ("GET", "/_index_template") => json!({"index_templates":
-                [{"name": "hydrant-general", "index_template": {"index_patterns": ["hydrant-general*"]}}]}),
+                [{"name": "hydrant", "index_template": {"index_patterns": [format!("{base}*")]}}]}),
             ("GET", "/_plugins/_security/api/rolesmapping") => {
                 json!({"hydrant_writer": {"backend_roles": [role("delivery"), role("function")], "users": []}})
             }
-            ("POST", "/hydrant-general*/_search" | "/hydrant-general%2A/_search") => {
+            ("GET", "/_plugins/_security/api/roles") => {
+                let may = |action: &str| json!({"index_permissions": [{"index_patterns": ["*"], "allowed_actions": [action]}]});
+                json!({"hydrant_writer": may("indices:data/write/bulk*"), "readall": may("read")})
+            }
+            ("POST", path) if path == format!("/{base}-*/_search") => {
                 assert!(body.contains(&asked.log_stream), "{body}");
                 asked.searches += 1;
                 let is_there = self.plan.searches.is_some_and(|needed| asked.searches >= needed);
-                let hit = json!({"_index": "hydrant-general-2026-11-28", "_id": "49:1"});
+                let hit = json!({"_index": index, "_id": "49:1"});
                 json!({"hits": {"hits": if is_there { vec![hit] } else { Vec::new() }}})
             }
-            ("DELETE", "/hydrant-general-2026-11-28/_doc/49:1" | "/hydrant-general-2026-11-28/_doc/49%3A1") => {
-                json!({"result": "deleted"})
-            }
-            other => return (404, json!({"error": format!("{other:?}"), "status": 404}).to_string()),
+            ("DELETE", path) if path == format!("/{index}/_doc/49:1") => json!({"result": "deleted"}),
+            other => return Reply(404, None, json!({"error": format!("{other:?}"), "status": 404}).to_string()),
         };
-        (200, answer.to_string())
+        Reply::ok(answer.to_string())
     }
 }
 
@@ -203,17 +265,52 @@ fn read(chain: &str, operation: &str, which: &str) -> String {
     std::fs::read_to_string(found.unwrap_or_else(|| panic!("no answer to {operation} {which}"))).unwrap()
 }
 
+/// Of a listing, the objects below a prefix.
+fn below(listing: &str, prefix: &str) -> String {
+    let (head, tail) = listing.split_once("<Contents>").unwrap_or((listing, ""));
+    let objects = tail.split("<Contents>").filter(|object| object.starts_with(&format!("<Key>{prefix}")));
+    let objects = objects.map(|object| format!("<Contents>{}</Contents>", object.split("</Contents>").next().unwrap()));
+    format!(
+        "{}{}</ListBucketResult>",
+        head.trim_end().trim_end_matches("</ListBucketResult>"),
+        objects.collect::<String>()
+    )
+}
+
 /// An error in the protocol of the service.
-fn refusal(operation: &str, code: &str, message: &str) -> (u16, String) {
+fn refusal(operation: &str, code: &str, message: &str) -> Reply {
     let status = if code == "AccessDenied" { 403 } else { 404 };
     match operation.split('.').next().unwrap() {
         "rds" | "iam" | "cloudwatch" => {
             let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>");
-            (status, format!("<ErrorResponse>{error}<RequestId>r</RequestId></ErrorResponse>"))
+            Reply(status, None, format!("<ErrorResponse>{error}<RequestId>r</RequestId></ErrorResponse>"))
         }
-        "s3" => (status, format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>")),
-        "lambda" | "opensearch" => (status, json!({"Message": message}).to_string()),
-        _ => (400, json!({"__type": format!("{code}Exception"), "message": message}).to_string()),
+        "s3" => Reply(status, None, format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>")),
+        // OpenSearch Service has another status for what is not there.
+        "opensearch" if status == 404 => in_header(409, "ResourceNotFoundException", message),
+        "lambda" | "opensearch" => in_header(status, &format!("{code}Exception"), message),
+        _ => Reply(400, None, json!({"__type": format!("{code}Exception"), "message": message}).to_string()),
+    }
+}
+
+/// As the services of the REST protocol do.
+fn in_header(status: u16, code: &str, message: &str) -> Reply {
+    Reply(
+        status,
+        Some(format!("{code}:http://internal.amazon.com/")),
+        json!({"Type": "User", "message": message}).to_string(),
+    )
+}
+
+fn throttled(operation: &str) -> Reply {
+    match operation.split('.').next().unwrap() {
+        "lambda" => in_header(429, "TooManyRequestsException", "Rate exceeded"),
+        "kinesis" => {
+            let error =
+                json!({"__type": "ProvisionedThroughputExceededException", "message": "Rate exceeded for shard"});
+            Reply(400, None, error.to_string())
+        }
+        other => panic!("{other}"),
     }
 }
 

@@ -6,12 +6,15 @@ use base64::engine::general_purpose::STANDARD;
 use hydrant_transform::envelope::gzip::is_gzip;
 use serde_json::{Value as Json, json};
 
-use crate::cli::doctor::read::aws::{Action, Aws};
+use crate::cli::doctor::read::aws::{Action, Aws, Polled, text};
 use crate::cli::doctor::read::kinesis::{SHARDS_MAX, Stream};
 use crate::cli::gunzip::Gunzip;
 
 /// Records are read from so long before the canary was put on: clocks differ.
 const BEFORE_MS: i64 = 10_000;
+
+/// Of one poll of a shard, whose two megabytes a second its own readers need.
+const RECORDS_MAX: u32 = 100;
 
 /// Of one record when it is unpacked.
 const UNPACKED_MAX: u64 = 32 * 1024 * 1024;
@@ -22,19 +25,53 @@ pub(super) struct Shards(Vec<Shard>);
 
 struct Shard {
     stream: String,
-    iterator: String,
+    id: String,
+    /// From when on it is read.
+    since_seconds: i64,
+    /// `None`: it is read no more.
+    iterator: Option<String>,
+}
+
+impl Shard {
+    /// Where it is read from the start.
+    async fn begin(&mut self, aws: &Aws) {
+        let asked = json!({"StreamName": self.stream, "ShardId": self.id, "ShardIteratorType": "AT_TIMESTAMP",
+            "Timestamp": self.since_seconds});
+        let answer = aws.json(Action::GetShardIterator, &self.stream, &asked).await;
+        self.iterator = answer.found().and_then(|answer| text(answer, "ShardIterator"));
+    }
+
+    /// The next records; none where the shard cannot be read now.
+    async fn next(&mut self, aws: &Aws) -> Vec<Vec<u8>> {
+        let Some(iterator) = &self.iterator else { return Vec::new() };
+        let asked = json!({"ShardIterator": iterator, "Limit": RECORDS_MAX});
+        let answer = match aws.poll(Action::GetRecords, &self.stream, &asked).await {
+            Polled::Found(answer) => answer,
+            Polled::Later => return Vec::new(),
+            Polled::Expired => {
+                self.begin(aws).await;
+                return Vec::new();
+            }
+            Polled::Never => {
+                self.iterator = None;
+                return Vec::new();
+            }
+        };
+        self.iterator = text(&answer, "NextShardIterator");
+        let records = answer.get("Records").and_then(Json::as_array).into_iter().flatten();
+        let data = |record: &Json| STANDARD.decode(record.get("Data")?.as_str()?).ok();
+        records.filter_map(data).collect()
+    }
 }
 
 impl Shards {
     pub(super) async fn at(aws: &Aws, stream: &Stream, now_ms: i64) -> Shards {
         let mut shards = Vec::new();
         for id in stream.shards.iter().take(SHARDS_MAX) {
-            let seconds = (now_ms - BEFORE_MS) / 1_000;
-            let asked = json!({"StreamName": stream.name, "ShardId": id, "ShardIteratorType": "AT_TIMESTAMP",
-                "Timestamp": seconds});
-            let answer = aws.json(Action::GetShardIterator, &stream.name, &asked).await;
-            let iterator = answer.found().and_then(|answer| Some(answer.get("ShardIterator")?.as_str()?.to_owned()));
-            shards.extend(iterator.map(|iterator| Shard { stream: stream.name.clone(), iterator }));
+            let since_seconds = (now_ms - BEFORE_MS) / 1_000;
+            let mut shard = Shard { stream: stream.name.clone(), id: id.clone(), since_seconds, iterator: None };
+            shard.begin(aws).await;
+            shards.push(shard);
         }
         Shards(shards)
     }
@@ -43,25 +80,11 @@ impl Shards {
     pub(super) async fn look(&mut self, aws: &Aws, mark: &str) -> (bool, bool) {
         let (mut envelope, mut document) = (false, false);
         for shard in &mut self.0 {
-            if shard.iterator.is_empty() {
-                continue;
-            }
-            let asked = json!({"ShardIterator": shard.iterator, "Limit": 1_000});
-            let answer = aws.json(Action::GetRecords, &shard.stream, &asked).await;
-            let Some(answer) = answer.found() else {
-                // What is refused once is refused each time.
-                shard.iterator.clear();
-                continue;
-            };
-            for record in answer.get("Records").and_then(Json::as_array).into_iter().flatten() {
-                let data = record.get("Data").and_then(Json::as_str).unwrap_or_default();
-                let data = STANDARD.decode(data).unwrap_or_default();
+            for data in shard.next(aws).await {
                 if holds(&data, mark) {
                     if is_gzip(&data) { envelope = true } else { document = true }
                 }
             }
-            let next = answer.get("NextShardIterator").and_then(Json::as_str).unwrap_or_default();
-            next.clone_into(&mut shard.iterator);
         }
         (envelope, document)
     }

@@ -1,23 +1,28 @@
 //! The canary: a marked log event of its own log stream, followed through the chain to OpenSearch, and deleted again.
 //!
 //! It goes into a log stream `hydrant-canary-<uuid>`, which is its mark in every record and document. Polls are bounded
-//! by [`CLASSIC`] or [`DIRECT`]. Whatever happens, also on Ctrl-C, the log stream and the documents found are deleted.
+//! by [`CLASSIC`] or [`DIRECT`]. Whatever happens, also on Ctrl-C and SIGTERM, the log stream and the documents found are
+//! deleted.
+
+mod documents;
 
 mod follow;
 
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
-use hydrant_opensearch::{Client, Method};
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 
 use super::finding::{Finding, Findings, Hop};
 use super::read::aws::{Action, Aws, Looked};
-use super::read::{Chain, cluster, logs, quoted};
+use super::read::cluster::{self, Cluster};
+use super::read::{Chain, logs, quoted};
 use crate::cli::output;
+use crate::cli::run::signals::Signals;
 use crate::clock::Clock;
+use documents::{Hit, Look, Place, Places, TO_SEARCH};
 use follow::Shards;
 
 /// How long it may take with Firehose, whose buffers wait.
@@ -29,12 +34,6 @@ const DIRECT: Duration = Duration::from_secs(2 * 60);
 /// Between two looks.
 const POLL: Duration = Duration::from_secs(2);
 
-/// Documents of one canary: a chain that repeats makes more than one.
-const HITS_MAX: usize = 50;
-
-/// A document: its index and its id.
-type Hit = (String, String);
-
 /// When it was seen, since it was put.
 #[derive(Default)]
 struct Seen {
@@ -42,7 +41,10 @@ struct Seen {
     /// As a finished document that was sent back to the stream.
     again: Option<Duration>,
     index: Option<Duration>,
-    hits: Vec<Hit>,
+    /// Of the last look into OpenSearch.
+    look: Look,
+    /// One of the looks was answered.
+    is_answered: bool,
 }
 
 struct Canary<'a> {
@@ -51,7 +53,7 @@ struct Canary<'a> {
     group: &'a str,
     /// The log stream, and the mark.
     mark: String,
-    clients: Vec<(Client, String)>,
+    places: Places,
 }
 
 /// Sends one and says what became of it; it is not sent where it could not arrive.
@@ -69,12 +71,9 @@ pub(super) async fn run(
         findings.error(Hop::Canary, "canary-not-sent", "there is no way for a canary", why, mend);
         return findings.sorted();
     };
-    let clients = chain.clusters.iter().filter_map(|found| {
-        let base = found.index.split("-20").next().unwrap_or_default();
-        Some((cluster::client(&mut found.clone(), &chain.place.region, provider)?, format!("{base}*")))
-    });
-    let mark = format!("hydrant-canary-{}", uuid::Uuid::new_v4());
-    let canary = Canary { aws, chain, group, clients: clients.collect(), mark };
+    let places =
+        Places(chain.clusters.iter().filter_map(|found| place(found, &chain.place.region, provider)).collect());
+    let canary = Canary { aws, chain, group, places, mark: format!("hydrant-canary-{}", uuid::Uuid::new_v4()) };
     let now_ms = Clock::System.now_ms();
     let log = chain.origin.as_ref().map_or("general", |origin| origin.log.as_str());
     let message = message(log, &canary.mark, now_ms);
@@ -90,22 +89,14 @@ pub(super) async fn run(
         Some(stream) => Shards::at(aws, stream, now_ms).await,
         None => Shards::default(),
     };
-    if !canary.put(now_ms, &message).await {
-        let read = format!("the canary could not be put into {group}");
-        let why = "nothing was sent through; the finding on the refused call says why";
-        let mend = chain.place.aws(&format!("logs describe-log-streams --log-group-name {}", quoted(group)));
-        findings.error(Hop::Canary, "canary-not-sent", read, why, mend);
-        canary.remove(&[], &mut findings).await;
-        return findings.sorted();
-    }
-    let mut seen = Seen::default();
-    let is_interrupted = tokio::select! {
-        () = canary.follow(shards, wait, &mut seen) => false,
-        _ = tokio::signal::ctrl_c() => true,
-    };
-    canary.tell(&seen, wait, is_interrupted, &mut findings);
-    canary.remove(&seen.hits, &mut findings).await;
+    canary.sent(shards, now_ms, &message, wait, &mut findings).await;
     findings.sorted()
+}
+
+fn place(found: &Cluster, region: &str, provider: &SharedCredentialsProvider) -> Option<Place> {
+    let client = cluster::client(&mut found.clone(), region, provider)?;
+    let endpoint = found.endpoint.clone().unwrap_or_default();
+    Some(Place { client, endpoint, sign: found.sign, pattern: found.index.pattern() })
 }
 
 /// An entry of this kind of log, with the mark in it.
@@ -129,6 +120,34 @@ fn message(log: &str, mark: &str, now_ms: i64) -> String {
 }
 
 impl Canary<'_> {
+    /// Puts it, follows it, and removes it, whatever comes between.
+    async fn sent(&self, shards: Shards, now_ms: i64, message: &str, wait: Duration, findings: &mut Findings) {
+        let not_sent = |why| {
+            let read = format!("the canary could not be put into {}", self.group);
+            let mend =
+                self.chain.place.aws(&format!("logs describe-log-streams --log-group-name {}", quoted(self.group)));
+            (read, why, mend)
+        };
+        // From here on neither signal ends the program: what was put has to be removed.
+        let Ok(mut signals) = Signals::new() else {
+            let (read, why, mend) = not_sent("this system lets nobody wait for signals, so it might stay");
+            return findings.error(Hop::Canary, "canary-not-sent", read, why, mend);
+        };
+        let mut seen = Seen::default();
+        if self.put(now_ms, message).await {
+            let is_interrupted = tokio::select! {
+                biased;
+                () = signals.next() => true,
+                () = self.follow(shards, wait, &mut seen) => false,
+            };
+            self.tell(&seen, wait, is_interrupted, findings);
+        } else {
+            let (read, why, mend) = not_sent("nothing was sent through; the finding on the refused call says why");
+            findings.error(Hop::Canary, "canary-not-sent", read, why, mend);
+        }
+        self.remove(&seen.look.hits, findings).await;
+    }
+
     async fn put(&self, now_ms: i64, message: &str) -> bool {
         let names = json!({"logGroupName": self.group, "logStreamName": self.mark});
         if self.aws.json(Action::CreateLogStream, self.group, &names).await.found().is_none() {
@@ -142,7 +161,7 @@ impl Canary<'_> {
         answer.found().is_some_and(|answer| answer.get("rejectedLogEventsInfo").is_none_or(Json::is_null))
     }
 
-    /// Looks into the stream and into OpenSearch until it is found, or time is up.
+    /// Looks into the stream and into OpenSearch until it is found, time is up, or no cluster lets it be looked for.
     async fn follow(&self, mut shards: Shards, wait: Duration, seen: &mut Seen) {
         let start = Instant::now();
         output::notice(&format!("canary: {} is put; it is followed for {} s at most", self.mark, wait.as_secs()));
@@ -153,32 +172,16 @@ impl Canary<'_> {
                 first(&mut seen.stream, envelope, start, "in the stream");
                 first(&mut seen.again, again, start, "back in the stream, transformed");
             }
-            seen.hits = self.search().await;
-            first(&mut seen.index, !seen.hits.is_empty(), start, "in OpenSearch");
-            let is_all = seen.index.is_some() || (self.clients.is_empty() && seen.stream.is_some());
-            if is_all {
+            seen.look = self.places.search(&self.mark).await;
+            seen.is_answered |= seen.look.is_answered;
+            first(&mut seen.index, !seen.look.hits.is_empty(), start, "in OpenSearch");
+            let places = self.places.0.len();
+            let is_refused = places > 0 && seen.look.refused.len() == places;
+            if seen.index.is_some() || is_refused || (places == 0 && seen.stream.is_some()) {
                 return;
             }
             tokio::time::sleep(POLL.min(wait.saturating_sub(start.elapsed()))).await;
         }
-    }
-
-    async fn search(&self) -> Vec<Hit> {
-        let query = json!({"size": HITS_MAX, "_source": false, "query": {"simple_query_string":
-            {"query": format!("\"{}\"", self.mark), "fields": ["*"], "lenient": true}}});
-        let mut hits = Vec::new();
-        for (client, indices) in &self.clients {
-            let path = format!("/{indices}/_search?ignore_unavailable=true&allow_no_indices=true");
-            let answer = client.send(Method::POST, &path, "application/json", query.to_string().into_bytes()).await;
-            let Ok(answer) = answer else { continue };
-            let told: Json = serde_json::from_slice(&answer.body).unwrap_or_default();
-            let found = told.pointer("/hits/hits").and_then(Json::as_array).into_iter().flatten();
-            let text = |hit: &Json, name: &str| Some(hit.get(name)?.as_str()?.to_owned());
-            hits.extend(found.filter_map(|hit| Some((text(hit, "_index")?, text(hit, "_id")?))));
-        }
-        hits.sort();
-        hits.dedup();
-        hits
     }
 
     fn tell(&self, seen: &Seen, wait: Duration, is_interrupted: bool, findings: &mut Findings) {
@@ -188,27 +191,35 @@ impl Canary<'_> {
         hops.extend(seen.again.map(|time| format!("back in the stream as a document after {}", seconds(time))));
         hops.extend(seen.index.map(|time| format!("in OpenSearch after {}", seconds(time))));
         let told = if hops.is_empty() { "it was seen nowhere".to_owned() } else { hops.join(", ") };
-        let again = self
-            .chain
-            .place
-            .aws(&format!("logs describe-subscription-filters --log-group-name {}", quoted(self.group)));
+        let again = format!("{} --canary", self.chain.place.doctor(self.group));
+        let not_seen = seen.index.is_none() && !seen.is_answered;
         if is_interrupted {
             let why = "it was given up before its time was over, so its absence says nothing";
-            let mend = format!("hydrant doctor {} --canary", quoted(self.group));
-            findings.warning(Hop::Canary, "canary-interrupted", told, why, mend);
+            findings.warning(Hop::Canary, "canary-interrupted", told, why, again);
         } else if seen.index.is_some() {
-            let copies = seen.hits.len();
+            let copies = seen.look.hits.len();
             let read = format!("{told}; {copies} documents");
             let why = "an entry that is put now arrives in that time";
             findings.info(Hop::Canary, "canary-delivered", read, why, "nothing has to be done".to_owned());
-        } else if self.clients.is_empty() && seen.stream.is_some() {
+        } else if not_seen && !seen.look.refused.is_empty() {
+            let read = format!("{}; {told}; {TO_SEARCH} is refused: {}", self.mark, seen.look.refused.join("; "));
+            let why = "whether it arrives is not known; a document that does stays, under its mark as log stream";
+            findings.warning(Hop::Canary, "canary-not-followed", read, why, self.places.permit());
+        } else if let (true, Some(problem)) = (not_seen, &seen.look.problem) {
+            let read = format!("{}; {told}; no search was answered: {problem}", self.mark);
+            let why = "whether it arrives is not known; a document that does stays, under its mark as log stream";
+            findings.warning(Hop::Canary, "canary-not-followed", read, why, again);
+        } else if self.places.0.is_empty() && seen.stream.is_some() {
             let why = "no OpenSearch is known in which it could be looked for";
-            let mend = format!("hydrant doctor {} --canary --opensearch https://HOST", quoted(self.group));
+            let mend = format!("{again} --opensearch https://HOST");
             findings.warning(Hop::Canary, "canary-not-followed", told, why, mend);
         } else {
             let read = format!("{} did not arrive in {} s: {told}", self.mark, wait.as_secs());
-            let why = "the hop behind the last one where it was seen loses entries, or is slow";
-            findings.error(Hop::Canary, "canary-lost", read, why, again);
+            let why = "the hop behind the last one where it was seen loses entries, or is slow; a document that comes \
+                       later stays, under its mark as log stream";
+            let group = quoted(self.group);
+            let mend = self.chain.place.aws(&format!("logs describe-subscription-filters --log-group-name {group}"));
+            findings.error(Hop::Canary, "canary-lost", read, why, mend);
         }
     }
 
@@ -216,18 +227,12 @@ impl Canary<'_> {
     async fn remove(&self, hits: &[Hit], findings: &mut Findings) {
         let mut left = Vec::new();
         // One that came meanwhile goes too.
-        let mut hits: Vec<Hit> = hits.iter().cloned().chain(self.search().await).collect();
+        let mut hits: Vec<Hit> = hits.iter().cloned().chain(self.places.search(&self.mark).await.hits).collect();
         hits.sort();
         hits.dedup();
-        for (index, id) in &hits {
-            let path = format!("/{}/_doc/{}", super::read::encoded(index), super::read::encoded(id));
-            let mut is_gone = false;
-            for (client, _) in &self.clients {
-                let answer = client.send(Method::DELETE, &path, "", Vec::new()).await;
-                is_gone |= answer.is_ok_and(|answer| (200..300).contains(&answer.status) || answer.status == 404);
-            }
-            if !is_gone {
-                left.push(format!("the document {id} in {index}"));
+        for hit in &hits {
+            if let Err(why) = self.places.delete(hit).await {
+                left.push(format!("the document {} in {}: {why}", hit.1, hit.0));
             }
         }
         let names = json!({"logGroupName": self.group, "logStreamName": self.mark});

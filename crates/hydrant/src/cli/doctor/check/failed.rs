@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::remedy;
 use crate::cli::doctor::finding::{Findings, Hop};
 use crate::cli::doctor::read::aws::Looked;
 use crate::cli::doctor::read::{Chain, quoted};
@@ -28,11 +29,17 @@ pub(super) fn check(chain: &Chain, findings: &mut Findings) {
         let more = if failed.has_more { "at least " } else { "" };
         let mut read = format!("{where_} holds {more}{objects} objects of what failed: {}", counts(&failed.objects));
         if !failed.reasons.is_empty() {
-            read.push_str(&format!("; in the newest {}: {}", failed.read, counts(&failed.reasons)));
+            // The newest may be among those that were not listed.
+            let of = failed.read;
+            let which = if failed.has_more { format!("{of} of them") } else { format!("the newest {of}") };
+            read.push_str(&format!("; in {which}: {}", counts(&failed.reasons)));
         }
-        let why = "these log entries are in no index; once their reason is mended, a replay brings them back";
-        let mend = format!("hydrant replay {}", quoted(&where_));
-        findings.warning(Hop::Failed, "failed-objects", read, why, mend);
+        let why = format!(
+            "these log entries may be in no index: once their reason is mended, a replay tells, and brings back what is not; {}",
+            remedy::FILE
+        );
+        let mend = remedy::replay(&chain.place, &where_);
+        findings.warning(Hop::Failed, "failed-objects", read, &why, mend);
     }
 }
 

@@ -1,7 +1,11 @@
 //! Firehose: does it transform, is its buffer small enough, where does it write, and does it keep up.
 
-use super::{Needs, role};
-use crate::cli::doctor::finding::{Findings, Hop};
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use super::{Needs, remedy, role};
+use crate::cli::doctor::finding::{Findings, Hop, Severity};
 use crate::cli::doctor::read::firehose::{Delivery, Destination, Kind, Mb, Processor};
 use crate::cli::doctor::read::{Chain, encoded, last_part, quoted};
 
@@ -37,6 +41,7 @@ fn describe(chain: &Chain, delivery: &Delivery) -> String {
 fn update(chain: &Chain, delivery: &Delivery, change: &str) -> String {
     let member = match delivery.destination.kind {
         Kind::Serverless => "amazon-open-search-serverless-destination-update",
+        _ if delivery.destination.is_legacy => "elasticsearch-destination-update",
         Kind::Domain | Kind::Other(_) | Kind::None => "amazonopensearchservice-destination-update",
     };
     chain.place.aws(&format!(
@@ -80,27 +85,37 @@ fn destination(chain: &Chain, delivery: &Delivery, findings: &mut Findings) {
     }
 }
 
-/// A parameter of the processor with another value, and all others as they are.
-fn with_processor(function: &str, role: &str, buffer: Mb, seconds: u64) -> String {
-    let parameter = |name: &str, value: String| serde_json::json!({"ParameterName": name, "ParameterValue": value});
-    let parameters = [
-        parameter("LambdaArn", function.to_owned()),
-        parameter("RoleArn", role.to_owned()),
-        parameter("BufferSizeInMBs", buffer.to_string()),
-        parameter("BufferIntervalInSeconds", seconds.to_string()),
-    ];
-    let processors = serde_json::json!([{"Type": "Lambda", "Parameters": parameters}]);
-    serde_json::json!({"ProcessingConfiguration": {"Enabled": true, "Processors": processors}}).to_string()
+/// The processors with some parameters of the function's set, and all else as it is.
+fn with_processor(delivery: &Delivery, parameters: &[(&str, &str)]) -> String {
+    let name = |one: &Json| one.get("ParameterName").and_then(Json::as_str).map(str::to_owned);
+    let is_set = |one: &Json| parameters.iter().any(|(set, _)| name(one).as_deref() == Some(*set));
+    let mut processors = delivery.processors.clone();
+    let is_lambda = |one: &Json| one.get("Type").and_then(Json::as_str) == Some("Lambda");
+    if !processors.iter().any(is_lambda) {
+        processors.push(json!({"Type": "Lambda"}));
+    }
+    for processor in processors.iter_mut().filter(|one| is_lambda(one)) {
+        let mut all = processor.get("Parameters").and_then(Json::as_array).cloned().unwrap_or_default();
+        all.retain(|one| !is_set(one));
+        all.extend(parameters.iter().map(|(name, value)| json!({"ParameterName": name, "ParameterValue": value})));
+        *processor = json!({"Type": "Lambda", "Parameters": all});
+    }
+    json!({"ProcessingConfiguration": {"Enabled": true, "Processors": processors}}).to_string()
 }
 
 fn processor(chain: &Chain, delivery: &Delivery, findings: &mut Findings) {
-    let role = &delivery.destination.role;
-    let Some(Processor { function_arn, buffer_mb, buffer_seconds }) = &delivery.processor else {
+    let Some(Processor { function_arn, buffer_mb, .. }) = &delivery.processor else {
         if matches!(delivery.destination.kind, Kind::Domain | Kind::Serverless) {
             let read = format!("{} calls no function", delivery.name);
             let why =
                 "CloudWatch Logs packs many log events into one gzipped record, which OpenSearch refuses as it is";
-            let mend = update(chain, delivery, &with_processor("FUNCTION_ARN", role, Mb(200), 10));
+            let parameters = [
+                ("LambdaArn", "FUNCTION_ARN"),
+                ("RoleArn", delivery.destination.role.as_str()),
+                ("BufferSizeInMBs", "0.2"),
+                ("BufferIntervalInSeconds", "10"),
+            ];
+            let mend = update(chain, delivery, &with_processor(delivery, &parameters));
             findings.error(Hop::Firehose, "firehose-no-processor", read, why, mend);
         }
         return;
@@ -108,7 +123,7 @@ fn processor(chain: &Chain, delivery: &Delivery, findings: &mut Findings) {
     if *buffer_mb > BUFFER_MOST {
         let read = format!("{} gathers {buffer_mb} MB for one call of {}", delivery.name, last_part(function_arn));
         let why = "records are gzipped: an answer is 5 to 15 times as large, and above 6 MB entries have to be sent back and come late";
-        let mend = update(chain, delivery, &with_processor(function_arn, role, Mb(200), *buffer_seconds));
+        let mend = update(chain, delivery, &with_processor(delivery, &[("BufferSizeInMBs", "0.2")]));
         findings.warning(Hop::Firehose, "firehose-buffer", read, why, mend);
     }
 }
@@ -122,20 +137,18 @@ fn backup(chain: &Chain, delivery: &Delivery, findings: &mut Findings) {
         let read = format!("{} has no bucket for what fails", delivery.name);
         let why = "documents that OpenSearch refuses are lost";
         findings.error(Hop::Firehose, "firehose-no-bucket", read, why, describe(chain, delivery));
-    } else if !error_prefix.contains("!{firehose:error-output-type}") {
-        let told = if error_prefix.is_empty() { "none" } else { error_prefix };
-        let read = format!("the error output prefix of {} is {told}, its backup {backup}", delivery.name);
-        let why =
-            "without !{firehose:error-output-type} what failed for different reasons, or the backup, lies in one heap";
+    } else if error_prefix.is_empty() && backup == "AllDocuments" {
+        let read = format!("{} has no error output prefix, and keeps all documents", delivery.name);
+        let why = "what failed lies among what did not: a replay of it reads the whole backup";
         let prefix = "firehose/!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd/HH}/";
-        let change = serde_json::json!({"S3Update": {"ErrorOutputPrefix": prefix}}).to_string();
+        let change = json!({"S3Update": {"ErrorOutputPrefix": prefix}}).to_string();
         findings.warning(Hop::Firehose, "firehose-error-prefix", read, why, update(chain, delivery, &change));
     }
     if !logs {
         let read = format!("{} writes no error log", delivery.name);
         let why = "why a delivery failed is told there only";
         let group = format!("/aws/kinesisfirehose/{}", delivery.name);
-        let options = serde_json::json!({"CloudWatchLoggingOptions":
+        let options = json!({"CloudWatchLoggingOptions":
             {"Enabled": true, "LogGroupName": group, "LogStreamName": "AmazonOpenSearchServiceDelivery"}});
         findings.info(Hop::Firehose, "firehose-no-log", read, why, update(chain, delivery, &options.to_string()));
     }
@@ -143,13 +156,35 @@ fn backup(chain: &Chain, delivery: &Delivery, findings: &mut Findings) {
 
 fn rights(chain: &Chain, delivery: &Delivery, findings: &mut Findings) {
     let found = &delivery.destination;
-    let codes = ["firehose-role-missing", "firehose-role-trust", "firehose-role-rights"];
-    let (hop, service) = (Hop::Firehose, "firehose");
-    let why = "Firehose cannot do its work, and tries until the stream's retention is over";
-    let mut rights: Vec<(&'static str, String)> = Vec::new();
+    // By the role that needs them.
+    let mut all: BTreeMap<&str, Vec<(&'static str, String)>> =
+        BTreeMap::from([(found.role.as_str(), writing(chain, found))]);
     if let Some(processor) = &delivery.processor {
-        rights.push(("lambda:InvokeFunction", processor.function_arn.clone()));
+        let role = processor.role.as_deref().unwrap_or(&found.role);
+        all.entry(role).or_default().push(("lambda:InvokeFunction", processor.function_arn.clone()));
     }
+    if let Some(arn) = &delivery.source_arn {
+        let rights = all.entry(delivery.source_role.as_deref().unwrap_or(&found.role)).or_default();
+        rights.push(("kinesis:GetRecords", arn.clone()));
+        rights.push(("kinesis:GetShardIterator", arn.clone()));
+        rights.extend(super::key(chain).map(|key| ("kms:Decrypt", key)));
+    }
+    for (arn, rights) in all {
+        let needs = Needs {
+            hop: Hop::Firehose,
+            service: "firehose",
+            codes: ["firehose-role-missing", "firehose-role-trust", "firehose-role-rights"],
+            why: "Firehose cannot do its work, and tries until the stream's retention is over",
+            rights,
+            severity: Severity::Error,
+        };
+        role(chain, findings, arn, &needs);
+    }
+}
+
+/// What the destination asks for.
+fn writing(chain: &Chain, found: &Destination) -> Vec<(&'static str, String)> {
+    let mut rights: Vec<(&'static str, String)> = Vec::new();
     if let Some(domain) = &found.domain_arn {
         rights.push(("es:ESHttpPost", format!("{domain}/_bulk")));
         rights.push(("es:ESHttpPut", format!("{domain}/{}", encoded(&found.index))));
@@ -164,22 +199,9 @@ fn rights(chain: &Chain, delivery: &Delivery, findings: &mut Findings) {
         );
     }
     if !found.bucket_arn.is_empty() {
-        let prefix = found.error_prefix.split("!{").next().unwrap_or_default();
-        rights.push(("s3:PutObject", format!("{}/{prefix}x", found.bucket_arn)));
+        rights.push(("s3:PutObject", format!("{}/{}x", found.bucket_arn, found.failed_prefix())));
     }
-    let source = delivery.source_arn.clone().map(|arn| {
-        let mut source = vec![("kinesis:GetRecords", arn.clone()), ("kinesis:GetShardIterator", arn)];
-        source.extend(super::key(chain).map(|key| ("kms:Decrypt", key)));
-        source
-    });
-    match (&delivery.source_role, source) {
-        (Some(reader), Some(source)) if *reader != found.role => {
-            let needs = Needs { hop, service, codes, why, rights: source };
-            role(chain, findings, reader, &needs);
-        }
-        (_, source) => rights.extend(source.unwrap_or_default()),
-    }
-    role(chain, findings, &found.role, &Needs { hop, service, codes, why, rights });
+    rights
 }
 
 fn numbers(chain: &Chain, idx: usize, delivery: &Delivery, findings: &mut Findings) {
@@ -198,9 +220,13 @@ fn numbers(chain: &Chain, idx: usize, delivery: &Delivery, findings: &mut Findin
     }
     if most("authfailure").is_some_and(|failures| failures > 0.0) {
         let read = format!("OpenSearch refused the sign-in of {} in the last hour", delivery.name);
-        let why = "the domain's access policy, or its role mapping, does not know Firehose's role";
-        let mend = format!("hydrant setup opensearch --role-arn {}", quoted(&delivery.destination.role));
-        findings.error(Hop::Firehose, "firehose-auth-failure", read, why, mend);
+        let role = &delivery.destination.role;
+        let why =
+            format!("the domain's access policy, or its role mapping, does not know Firehose's role; {}", remedy::FILE);
+        let cluster = chain.clusters.iter().find(|cluster| cluster.writers.contains(role));
+        let endpoint = cluster.and_then(|cluster| cluster.endpoint.as_deref());
+        let mend = remedy::setup(&chain.place, endpoint, &format!(" --role-arn {}", quoted(role)));
+        findings.error(Hop::Firehose, "firehose-auth-failure", read, &why, mend);
     }
     if let Some(part) = least("success").filter(|part| *part < 1.0) {
         let read =

@@ -1,7 +1,7 @@
 //! The function: is it Hydrant's, has it time and memory, may it do what it has to, and does it fail.
 
 use super::{Needs, role};
-use crate::cli::doctor::finding::{Findings, Hop};
+use crate::cli::doctor::finding::{Findings, Hop, Severity};
 use crate::cli::doctor::read::lambda::{Function, parts};
 use crate::cli::doctor::read::{Chain, quoted};
 
@@ -10,6 +10,12 @@ const RUNTIME: &str = "provided.al2023";
 
 /// Firehose sends up to 3 MB, and what does not fit is sent back within the call.
 const TIMEOUT_LEAST: u64 = 60;
+
+/// So long Firehose waits for an answer.
+const TIMEOUT_OF_FIREHOSE: u64 = 300;
+
+/// Calls at once that are reserved for a function which had none of its own.
+const CONCURRENCY: u64 = 20;
 
 /// An event of 6 MB, its answer, and what is made of it on the way.
 const MEMORY_LEAST: u64 = 256;
@@ -22,6 +28,10 @@ pub(super) fn check(chain: &Chain, findings: &mut Findings) {
         findings.error(Hop::Lambda, "lambda-missing", read, why, mend);
     }
     for (idx, function) in chain.functions.iter().enumerate() {
+        if chain.is_foreign(&function.asked) {
+            foreign(function, findings);
+            continue;
+        }
         runtime(chain, function, findings);
         limits(chain, function, findings);
         concurrency(chain, function, findings);
@@ -31,26 +41,71 @@ pub(super) fn check(chain: &Chain, findings: &mut Findings) {
     }
 }
 
+fn foreign(function: &Function, findings: &mut Findings) {
+    let read = format!(
+        "{} has the runtime {} and no HYDRANT_ variable, and no delivery stream calls it",
+        function.name, function.runtime
+    );
+    let why = "it is not Hydrant's: neither it nor what it writes to is checked";
+    findings.info(Hop::Lambda, "lambda-not-hydrant", read, why, "nothing has to be done".to_owned());
+}
+
+/// The command that changes a function, and then makes it what is called: callers of an alias get a version of before.
+fn change(chain: &Chain, function: &Function, commands: &[String]) -> String {
+    let name = quoted(&function.name);
+    let wait = chain.place.aws(&format!("lambda wait function-updated-v2 --function-name {name}"));
+    let mut mend = commands.join(&format!(" && {wait} && "));
+    let publish = format!("lambda publish-version --function-name {name}");
+    match parts(&function.asked).1 {
+        None | Some("$LATEST") => {}
+        Some(version) if version.bytes().all(|byte| byte.is_ascii_digit()) => {
+            mend.push_str(&format!(" && {wait} && {}", chain.place.aws(&publish)));
+        }
+        Some(alias) => {
+            let publish = chain.place.aws(&format!("{publish} --query Version --output text"));
+            let alias = quoted(alias);
+            let update = format!(
+                "lambda update-alias --function-name {name} --name {alias} --function-version \"$({publish})\""
+            );
+            mend.push_str(&format!(" && {wait} && {}", chain.place.aws(&update)));
+        }
+    }
+    mend
+}
+
+/// Why it matters, and what else has to be known before a function is changed.
+fn why(function: &Function, why: &str) -> String {
+    match parts(&function.asked).1 {
+        None | Some("$LATEST") => why.to_owned(),
+        Some(version) if version.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{why}; what calls version {version} has to name the new one")
+        }
+        Some(alias) => format!(
+            "{why}; {alias} is called, so it has to lead to a new version: in a stack of deploy/cloudformation by \
+             deploying it with another Release instead"
+        ),
+    }
+}
+
 /// The command that changes a setting.
-fn configure(chain: &Chain, function: &Function, change: &str) -> String {
-    let (name, _) = parts(&function.arn);
-    chain.place.aws(&format!("lambda update-function-configuration --function-name {} {change}", quoted(name)))
+fn configure(chain: &Chain, function: &Function, setting: &str) -> String {
+    let name = quoted(&function.name);
+    chain.place.aws(&format!("lambda update-function-configuration --function-name {name} {setting}"))
 }
 
 fn runtime(chain: &Chain, function: &Function, findings: &mut Findings) {
     let (name, qualifier) = parts(&function.asked);
     if function.runtime != RUNTIME {
         let read = format!("{name} has the runtime {}", function.runtime);
-        let why = "it is not hydrant-lambda; a pasted function delivers at most the first log event of each record";
-        let mend = format!(
-            "{} && {}",
-            configure(chain, function, &format!("--runtime {RUNTIME} --handler bootstrap")),
-            chain.place.aws(&format!(
-                "lambda update-function-code --function-name {} --zip-file fileb://hydrant-lambda-x86_64.zip",
-                quoted(name)
-            ))
-        );
-        findings.warning(Hop::Lambda, "lambda-runtime", read, why, mend);
+        let told = "it is not hydrant-lambda; a pasted function delivers at most the first log event of each record";
+        let architecture = if function.architecture.is_empty() { "x86_64" } else { &function.architecture };
+        let code = chain.place.aws(&format!(
+            "lambda update-function-code --function-name {} --zip-file fileb://hydrant-lambda-{architecture}.zip",
+            quoted(name)
+        ));
+        let configure = configure(chain, function, &format!("--runtime {RUNTIME} --handler bootstrap"));
+        let mend = change(chain, function, &[configure, code]);
+        findings.warning(Hop::Lambda, "lambda-runtime", read, &why(function, told), mend);
     }
     let is_failed = function.state == "Failed" || function.last_update == "Failed";
     if is_failed || function.state == "Inactive" {
@@ -66,16 +121,22 @@ fn runtime(chain: &Chain, function: &Function, findings: &mut Findings) {
 }
 
 fn limits(chain: &Chain, function: &Function, findings: &mut Findings) {
-    let name = &function.name;
-    if function.timeout_seconds < TIMEOUT_LEAST {
-        let read = format!("{name} may run {} s", function.timeout_seconds);
-        let why = "what is sent back, and an OpenSearch that is busy, take longer; a call that is cut off is made again whole";
-        findings.error(Hop::Lambda, "lambda-timeout", read, why, configure(chain, function, "--timeout 120"));
+    let (name, seconds) = (&function.name, function.timeout_seconds);
+    let mut set = |code, read, told: &str, setting: &str| {
+        let mend = change(chain, function, &[configure(chain, function, setting)]);
+        findings.warning(Hop::Lambda, code, read, &why(function, told), mend);
+    };
+    if seconds < TIMEOUT_LEAST {
+        let told = "what is sent back, and an OpenSearch that is busy, take longer; a call that is cut off is made again whole";
+        set("lambda-timeout", format!("{name} may run {seconds} s"), told, "--timeout 120");
+    }
+    if seconds > TIMEOUT_OF_FIREHOSE && chain.is_processor(&function.asked) {
+        let told = "Firehose waits for five minutes and then makes the call again, while this one is still at work";
+        set("lambda-timeout", format!("{name} may run {seconds} s"), told, "--timeout 300");
     }
     if function.memory_mb < MEMORY_LEAST {
-        let read = format!("{name} has {} MB", function.memory_mb);
-        let why = "memory and processor time are given together; a full event needs both";
-        findings.warning(Hop::Lambda, "lambda-memory", read, why, configure(chain, function, "--memory-size 512"));
+        let told = "memory and processor time are given together; a full event needs both";
+        set("lambda-memory", format!("{name} has {} MB", function.memory_mb), told, "--memory-size 512");
     }
 }
 
@@ -92,12 +153,16 @@ fn concurrency(chain: &Chain, function: &Function, findings: &mut Findings) {
 fn settings(chain: &Chain, function: &Function, findings: &mut Findings) {
     if function.runtime == RUNTIME && !function.variables.contains_key("HYDRANT_FAILED_TO") {
         let read = format!("{} has no HYDRANT_FAILED_TO", function.name);
-        let why = "entries that cannot become documents have no place where they and their reason are kept";
-        // The command sets all variables at once.
-        let mut all: Vec<String> = function.variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        all.push("HYDRANT_FAILED_TO=s3://BUCKET/hydrant".to_owned());
-        let change = format!("--environment {}", quoted(&format!("Variables={{{}}}", all.join(","))));
-        findings.warning(Hop::Lambda, "lambda-no-failed-bucket", read, why, configure(chain, function, &change));
+        let told = "entries that cannot become documents have no place where they and their reason are kept";
+        // All variables are set at once: the others go from the function to itself, and are not shown.
+        let get = chain.place.aws(&format!(
+            "lambda get-function-configuration --function-name {} --output json --query '{{Variables: \
+             merge(Environment.Variables || `{{}}`, {{HYDRANT_FAILED_TO: `\"s3://BUCKET/hydrant\"`}})}}'",
+            quoted(&function.name)
+        ));
+        let configure = configure(chain, function, &format!("--environment \"$({get})\""));
+        let mend = change(chain, function, &[configure]);
+        findings.warning(Hop::Lambda, "lambda-no-failed-bucket", read, &why(function, told), mend);
     }
 }
 
@@ -114,7 +179,9 @@ fn rights(chain: &Chain, function: &Function, findings: &mut Findings) {
             .any(|one| super::policy::allows(role, "logs:PutLogEvents", one))
     });
     let logs = if may { Vec::new() } else { vec![("logs:PutLogEvents", format!("{log}:*"))] };
-    role(chain, findings, &function.role, &Needs { hop: Hop::Lambda, service: "lambda", codes, why, rights: logs });
+    let (hop, service) = (Hop::Lambda, "lambda");
+    let needs = Needs { hop, service, codes, why, rights: logs, severity: Severity::Warning };
+    role(chain, findings, &function.role, &needs);
     // The others say nothing of a role that is not there once more.
     if chain.role(&function.role).is_none() {
         return;
@@ -143,7 +210,7 @@ fn rights(chain: &Chain, function: &Function, findings: &mut Findings) {
     }
     let codes = ["lambda-role-missing", "lambda-role-trust", "lambda-role-rights"];
     let why = "the function cannot do its work: what it may not write stays where it is, or goes to the bucket";
-    role(chain, findings, &function.role, &Needs { hop: Hop::Lambda, service: "lambda", codes, why, rights });
+    role(chain, findings, &function.role, &Needs { hop, service, codes, why, rights, severity: Severity::Error });
 }
 
 fn numbers(chain: &Chain, idx: usize, function: &Function, findings: &mut Findings) {
@@ -158,11 +225,13 @@ fn numbers(chain: &Chain, idx: usize, function: &Function, findings: &mut Findin
         ));
         findings.warning(Hop::Lambda, "lambda-errors", read, why, mend);
     }
-    if let Some(throttles) = sum("throttles") {
+    // One that is switched off is told of already.
+    if let Some(throttles) = sum("throttles").filter(|_| function.reserved != Some(0)) {
         let read = format!("{throttles} calls of {} were throttled in the last hour", function.name);
         let why = "the account's, or the function's, concurrency is used up; Firehose gives up after three more tries";
+        let reserved = function.reserved.map_or(CONCURRENCY, |reserved| reserved.saturating_mul(2));
         let mend = chain.place.aws(&format!(
-            "lambda put-function-concurrency --function-name {} --reserved-concurrent-executions 20",
+            "lambda put-function-concurrency --function-name {} --reserved-concurrent-executions {reserved}",
             quoted(&function.name)
         ));
         findings.warning(Hop::Lambda, "lambda-throttled", read, why, mend);

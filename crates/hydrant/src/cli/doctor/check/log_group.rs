@@ -10,7 +10,10 @@ const QUIET_MS: i64 = 2 * 60 * 60 * 1_000;
 pub(super) fn check(chain: &Chain, findings: &mut Findings) {
     let Some(name) = &chain.group_name else {
         if chain.stream.found().is_some() {
-            let read = "no log group below /aws/rds/ has a filter that leads to this stream".to_owned();
+            let (of, more) = (chain.search.looked_at, if chain.search.has_more { "; there are more" } else { "" });
+            let read = format!(
+                "of the {of} log groups below /aws/rds/ that were looked at none has a filter that leads to this stream{more}"
+            );
             let why = "database, log group and filter are not checked";
             let mend = "hydrant doctor LOG_GROUP".to_owned();
             findings.info(Hop::LogGroup, "log-group-not-known", read, why, mend);
@@ -30,7 +33,7 @@ pub(super) fn check(chain: &Chain, findings: &mut Findings) {
     };
     if group.log_group_class == "INFREQUENT_ACCESS" || group.log_group_class == "DELIVERY" {
         let read = format!("{name} has the class {}", group.log_group_class);
-        let why = "only the class STANDARD takes a subscription filter, and a class cannot be changed: the group has to be made again";
+        let why = "only the class STANDARD takes a subscription filter, and a class cannot be changed: the group has to be made again, and all log events in it go with it";
         let mend = format!(
             "{} && {}",
             chain.place.aws(&format!("logs delete-log-group --log-group-name {arn_name}")),
@@ -48,10 +51,16 @@ pub(super) fn check(chain: &Chain, findings: &mut Findings) {
     quiet(chain, findings, name, group.newest_ms.found());
 }
 
+/// Whether log events come in.
+pub(super) fn is_fresh(chain: &Chain) -> bool {
+    let newest_ms = chain.group.found().and_then(|group| group.newest_ms.found().copied().flatten());
+    newest_ms.is_some_and(|newest| chain.place.now_ms - newest < QUIET_MS)
+        || chain.metrics.sum("incoming").is_some_and(|events| events > 0.0)
+}
+
 fn quiet(chain: &Chain, findings: &mut Findings, name: &str, newest_ms: Option<&Option<i64>>) {
     let Some(newest_ms) = newest_ms else { return };
-    let is_fresh = newest_ms.is_some_and(|newest| chain.place.now_ms - newest < QUIET_MS);
-    if is_fresh || chain.metrics.sum("incoming").is_some_and(|events| events > 0.0) {
+    if is_fresh(chain) {
         return;
     }
     let read = match newest_ms {

@@ -5,7 +5,8 @@ use crate::cli::doctor::read::lambda::Mapping;
 use crate::cli::doctor::read::{Chain, quoted};
 
 pub(super) fn check(chain: &Chain, findings: &mut Findings) {
-    for mapping in &chain.mappings {
+    // Others may read the stream too, as they like.
+    for mapping in chain.mappings.iter().filter(|mapping| !chain.is_foreign(&mapping.function_arn)) {
         state(chain, mapping, findings);
         safety(chain, mapping, findings);
     }
@@ -53,13 +54,9 @@ fn safety(chain: &Chain, mapping: &Mapping, findings: &mut Findings) {
     }
     if starts == "LATEST" {
         let read = format!("the mapping {uuid} starts at LATEST");
-        let why = "records from before it was made, or while it is made again, are not read";
-        let stream = chain.stream.found().map_or("STREAM_ARN", |stream| stream.arn.as_str());
-        let mend = chain.place.aws(&format!(
-            "lambda create-event-source-mapping --function-name {} --event-source-arn {} --starting-position TRIM_HORIZON",
-            quoted(&mapping.function_arn),
-            quoted(stream)
-        ));
+        let why = "records from before it was made are not read, nor would be those that come while it is made again; a second one beside it would only double the work";
+        let mend = "nothing has to be done while it is there; should it be made again, then with --starting-position TRIM_HORIZON";
+        let mend = mend.to_owned();
         findings.info(Hop::Lambda, "mapping-starts-at-latest", read, why, mend);
     }
 }

@@ -22,10 +22,12 @@ mod failed;
 
 mod policy;
 
+mod remedy;
+
 #[cfg(test)]
 mod tests;
 
-use super::finding::{Finding, Findings, Hop};
+use super::finding::{Finding, Findings, Hop, Severity};
 use super::read::Chain;
 use super::read::aws::Looked;
 use super::read::quoted;
@@ -62,6 +64,8 @@ struct Needs<'a> {
     why: &'a str,
     /// Actions, each with the resource that it is needed for.
     rights: Vec<(&'static str, String)>,
+    /// Of a lack of rights.
+    severity: Severity,
 }
 
 /// Finds what a role lacks; one whose policies could not all be read lacks no right as far as is known.
@@ -100,16 +104,10 @@ fn role(chain: &Chain, findings: &mut Findings, arn: &str, needs: &Needs<'_>) {
         return;
     }
     let told: Vec<String> = lacking.iter().map(|(action, resource)| format!("{action} on {resource}")).collect();
-    let mend = chain.place.aws(&format!(
-        "iam put-role-policy --role-name {} --policy-name hydrant-{} --policy-document {}",
-        quoted(name),
-        needs.hop.name(),
-        quoted(&policy::granting(&lacking))
-    ));
+    let mend = remedy::grant(&chain.place, &quoted(name), &policy::granting(&lacking));
     let read = format!("no policy of the role {name} allows {}", told.join(", "));
     // A key's own policy may allow it, and is not read.
-    if lacking.iter().all(|(action, _)| action.starts_with("kms:")) {
-        return findings.warning(needs.hop, rights, read, needs.why, mend);
-    }
-    findings.error(needs.hop, rights, read, needs.why, mend);
+    let is_key = lacking.iter().all(|(action, _)| action.starts_with("kms:"));
+    let severity = if is_key { Severity::Warning } else { needs.severity };
+    findings.add(severity, needs.hop, rights, read, needs.why, mend);
 }

@@ -3,9 +3,11 @@
 use hydrant_opensearch::Service;
 
 use super::policy::fits;
+use super::remedy;
 use crate::cli::doctor::finding::{Findings, Hop};
 use crate::cli::doctor::read::aws::Looked;
 use crate::cli::doctor::read::cluster::{Cluster, Reach};
+use crate::cli::doctor::read::lambda::Function;
 use crate::cli::doctor::read::{Chain, last_part, quoted};
 
 /// OpenSearch's own watermarks: above the first no new shard goes to a node, above the second indices are closed to writes.
@@ -14,7 +16,8 @@ const DISK_WARNING: u64 = 85;
 const DISK_ERROR: u64 = 95;
 
 pub(super) fn check(chain: &Chain, findings: &mut Findings) {
-    let writes = !chain.deliveries.is_empty() || !chain.functions.is_empty();
+    let is_ours = |function: &Function| !chain.is_foreign(&function.asked);
+    let writes = !chain.deliveries.is_empty() || chain.functions.iter().any(is_ours);
     if chain.clusters.is_empty() && writes {
         let read = "neither Firehose nor a function names an OpenSearch".to_owned();
         let why = "where documents end is not checked";
@@ -24,8 +27,8 @@ pub(super) fn check(chain: &Chain, findings: &mut Findings) {
     for (idx, cluster) in chain.clusters.iter().enumerate() {
         domain(chain, cluster, findings);
         if reach(chain, cluster, findings) {
-            templates(cluster, findings);
-            writers(cluster, findings);
+            templates(chain, cluster, findings);
+            writers(chain, cluster, findings);
             blocks(chain, idx, cluster, findings);
             disks(chain, cluster, findings);
         }
@@ -57,11 +60,12 @@ fn reach(chain: &Chain, cluster: &Cluster, findings: &mut Findings) -> bool {
         Reach::NotAsked => {}
         Reach::NotLetIn(why_not) => {
             let read = format!("{} does not let the doctor in: {why_not}", name(cluster));
-            let why =
-                "templates, write rights, blocks and disks are not checked; the doctor's own role needs to be mapped";
-            let mend =
-                format!("hydrant setup opensearch --endpoint {} --role-arn ROLE_OF_THE_DOCTOR", quoted(name(cluster)));
-            findings.warning(Hop::Opensearch, "opensearch-not-let-in", read, why, mend);
+            let why = format!(
+                "templates, write rights, blocks and disks are not checked; the doctor's own role needs to be mapped; {}",
+                remedy::FILE
+            );
+            let mend = setup(chain, cluster, " --role-arn ROLE_OF_THE_DOCTOR");
+            findings.warning(Hop::Opensearch, "opensearch-not-let-in", read, &why, mend);
         }
         Reach::NoAnswer(why_not) if is_private => {
             let read = format!("{} stands in a VPC and is not reached from here: {why_not}", name(cluster));
@@ -80,35 +84,43 @@ fn reach(chain: &Chain, cluster: &Cluster, findings: &mut Findings) -> bool {
     false
 }
 
-fn templates(cluster: &Cluster, findings: &mut Findings) {
-    let Some(patterns) = cluster.templates.found() else { return };
-    if patterns.iter().any(|pattern| fits(pattern, &cluster.index)) {
-        return;
-    }
-    let read = format!("no index template of {} fits {}", name(cluster), cluster.index);
-    let why = "fields get the types that the first document suggests, and a later one that differs is refused";
-    let mend = format!("hydrant setup opensearch --endpoint {}", quoted(name(cluster)));
-    findings.warning(Hop::Opensearch, "opensearch-no-template", read, why, mend);
+fn setup(chain: &Chain, cluster: &Cluster, more: &str) -> String {
+    remedy::setup(&chain.place, Some(name(cluster)), more)
 }
 
-fn writers(cluster: &Cluster, findings: &mut Findings) {
+fn templates(chain: &Chain, cluster: &Cluster, findings: &mut Findings) {
+    let Some(patterns) = cluster.templates.found() else { return };
+    let index = cluster.index.example();
+    // Where the name differs from entry to entry, a template for some of them does.
+    let some = |pattern: &str| cluster.index.is_open() && fits(&cluster.index.pattern(), pattern);
+    if patterns.iter().any(|pattern| fits(pattern, &index) || some(pattern)) {
+        return;
+    }
+    let read = format!("no index template of {} fits {index}", name(cluster));
+    let why = format!(
+        "fields get the types that the first document suggests, and a later one that differs is refused; {}",
+        remedy::FILE
+    );
+    findings.warning(Hop::Opensearch, "opensearch-no-template", read, &why, setup(chain, cluster, ""));
+}
+
+fn writers(chain: &Chain, cluster: &Cluster, findings: &mut Findings) {
     let Looked::Found(mapped) = &cluster.mapped else { return };
     for writer in &cluster.writers {
         if mapped.iter().any(|known| fits(known, writer)) {
             continue;
         }
         let read = format!("no role of {} is given to {writer}", name(cluster));
-        let why = "fine-grained access control refuses each of its documents";
-        let mend =
-            format!("hydrant setup opensearch --endpoint {} --role-arn {}", quoted(name(cluster)), quoted(writer));
-        findings.error(Hop::Opensearch, "opensearch-role-not-mapped", read, why, mend);
+        let why = format!("fine-grained access control refuses each of its documents; {}", remedy::FILE);
+        let mend = setup(chain, cluster, &format!(" --role-arn {}", quoted(writer)));
+        findings.error(Hop::Opensearch, "opensearch-role-not-mapped", read, &why, mend);
     }
 }
 
 fn blocks(chain: &Chain, idx: usize, cluster: &Cluster, findings: &mut Findings) {
     // All indices of the pattern, whatever their time.
-    let base = cluster.index.split("-20").next().unwrap_or_default();
-    let ours = |index: &str| index == "cluster" || index.starts_with(base);
+    let pattern = cluster.index.pattern();
+    let ours = |index: &str| index == "cluster" || fits(&pattern, index);
     let all = cluster.blocks.found().cloned().unwrap_or_default();
     let blocked: Vec<String> =
         all.iter().filter(|(index, _)| ours(index)).map(|(index, block)| format!("{index}: {block}")).collect();
@@ -116,25 +128,24 @@ fn blocks(chain: &Chain, idx: usize, cluster: &Cluster, findings: &mut Findings)
         "documents are refused while it lasts; a full disk sets one by itself, and takes it away when there is room";
     let is_red = cluster.health.as_deref() == Some("red");
     let unblock = |index: &str| {
-        format!(
-            "curl -sS -X PUT {} -H 'content-type: application/json' -d '{{\"index.blocks.read_only_allow_delete\":null,\"index.blocks.write\":null}}'",
+        let request = format!(
+            "-X PUT {} -H 'content-type: application/json' -d '{{\"index.blocks.read_only_allow_delete\":null,\"index.blocks.write\":null}}'",
             quoted(&format!("{}/{index}/_settings", name(cluster).trim_end_matches('/')))
-        )
+        );
+        remedy::curl(&chain.place, cluster, &request)
     };
     if !blocked.is_empty() {
         let read = format!("{} refuses writes: {}", name(cluster), blocked.join(", "));
-        findings.error(Hop::Opensearch, "opensearch-blocked", read, why, unblock(&format!("{base}*")));
+        findings.error(Hop::Opensearch, "opensearch-blocked", read, why, unblock(&pattern));
     } else if chain.metrics.most(&format!("writesblocked{idx}")).is_some_and(|blocked| blocked > 0.0) {
         let read = format!("the domain of {} counted writes that were blocked in the last hour", name(cluster));
-        findings.error(Hop::Opensearch, "opensearch-blocked", read, why, unblock(&format!("{base}*")));
+        findings.error(Hop::Opensearch, "opensearch-blocked", read, why, unblock(&pattern));
     }
     if is_red {
         let read = format!("{} is red", name(cluster));
         let why = "what is written to shards without a node waits or fails";
-        let mend = format!(
-            "curl -sS {}",
-            quoted(&format!("{}/_cluster/allocation/explain", name(cluster).trim_end_matches('/')))
-        );
+        let explain = quoted(&format!("{}/_cluster/allocation/explain", name(cluster).trim_end_matches('/')));
+        let mend = remedy::curl(&chain.place, cluster, &explain);
         findings.error(Hop::Opensearch, "opensearch-red", read, why, mend);
     }
 }
@@ -152,7 +163,7 @@ fn disks(chain: &Chain, cluster: &Cluster, findings: &mut Findings) {
             "opensearch update-domain-config --domain-name {} --ebs-options EBSEnabled=true,VolumeType=gp3,VolumeSize=LARGER_GIB",
             quoted(last_part(arn))
         )),
-        None => format!("hydrant setup opensearch --endpoint {} --retention-days 14", quoted(name(cluster))),
+        None => setup(chain, cluster, " --retention-days 14"),
     };
     if *percent >= DISK_ERROR {
         findings.error(Hop::Opensearch, "opensearch-disk", read, why, mend);

@@ -1,9 +1,13 @@
 //! Calls that brought nothing: which right is missing and on what, and services that do not answer.
 
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::remedy;
 use crate::cli::doctor::finding::{Findings, Hop};
 use crate::cli::doctor::read::Chain;
 use crate::cli::doctor::read::aws::{Because, Refusal};
-use crate::cli::doctor::read::quoted;
 
 /// Services that do not answer are named once each.
 pub(super) fn check(chain: &Chain, findings: &mut Findings) {
@@ -14,12 +18,7 @@ pub(super) fn check(chain: &Chain, findings: &mut Findings) {
             Because::Denied => {
                 let read = format!("{permission} on {resource} is denied: {told}");
                 let why = "what this call would have told is not checked; who runs the doctor needs the right (docs/doctor.md has the whole policy)";
-                let policy = serde_json::json!({"Version": "2012-10-17", "Statement":
-                    [{"Effect": "Allow", "Action": permission, "Resource": "*"}]});
-                let mend = format!(
-                    "aws iam put-role-policy --role-name YOUR_ROLE --policy-name hydrant-doctor --policy-document {}",
-                    quoted(&policy.to_string())
-                );
+                let mend = remedy::grant(&chain.place, "YOUR_ROLE", &policy(chain));
                 findings.warning(Hop::Access, "not-allowed", read, why, mend);
             }
             Because::Credentials => {
@@ -47,4 +46,12 @@ pub(super) fn check(chain: &Chain, findings: &mut Findings) {
             }
         }
     }
+}
+
+/// All that is denied, in one policy.
+fn policy(chain: &Chain) -> String {
+    let denied = chain.refusals.iter().filter(|refusal| refusal.because == Because::Denied);
+    let actions: BTreeSet<String> = denied.map(|refusal| refusal.action.permission()).collect();
+    let statement = json!([{"Effect": "Allow", "Action": actions, "Resource": "*"}]);
+    json!({"Version": "2012-10-17", "Statement": statement}).to_string()
 }

@@ -3,6 +3,7 @@
 use crate::cli::doctor::finding::{Findings, Hop};
 use crate::cli::doctor::read::aws::Looked;
 use crate::cli::doctor::read::kinesis::Stream;
+use crate::cli::doctor::read::lambda::Function;
 use crate::cli::doctor::read::{Chain, Place, quoted};
 
 /// Hours of retention that an outage of a weekend needs.
@@ -15,6 +16,9 @@ const AGE_ERROR: f64 = 0.75;
 
 /// Bytes that a shard takes in the five minutes of a data point.
 const SHARD_BYTES: f64 = 300.0 * 1_048_576.0;
+
+/// A shard is hot that takes so many times as much as the others in the mean.
+const HOT_TIMES: f64 = 3.0;
 
 const HOUR_MS: f64 = 3_600_000.0;
 
@@ -37,8 +41,9 @@ pub(super) fn check(chain: &Chain, findings: &mut Findings) {
     throttled(chain, stream, findings);
     hot_shard(chain, stream, findings);
     age(chain, stream, findings);
-    if chain.are_readers_known && chain.deliveries.is_empty() && chain.mappings.is_empty() {
-        let read = format!("no delivery stream and no function reads {name}");
+    let is_read = chain.mappings.iter().any(|mapping| !chain.is_foreign(&mapping.function_arn));
+    if chain.are_readers_known && chain.deliveries.is_empty() && !is_read {
+        let read = format!("no delivery stream and no function of Hydrant's reads {name}");
         let why = "records expire unread, unless a program such as `hydrant run` reads them";
         let mend = chain.place.aws(&format!(
             "lambda create-event-source-mapping --function-name FUNCTION --event-source-arn {} --starting-position TRIM_HORIZON \
@@ -94,14 +99,15 @@ fn hot_shard(chain: &Chain, stream: &Stream, findings: &mut Findings) {
     let bytes: Vec<(f64, &String)> = stream.shards.iter().enumerate().map(|(idx, shard)| (of(idx), shard)).collect();
     let all: f64 = bytes.iter().map(|(bytes, _)| bytes).sum();
     let Some((most, shard)) = bytes.iter().max_by(|one, two| one.0.total_cmp(&two.0)) else { return };
-    if bytes.len() < 2 || *most < SHARD_BYTES * 0.5 || *most < all * 0.8 {
+    let mean = (all - most) / bytes.len().saturating_sub(1).max(1) as f64;
+    if bytes.len() < 2 || *most < SHARD_BYTES * 0.5 || *most < mean * HOT_TIMES {
         return;
     }
     let read = format!(
-        "{shard} takes {:.0} % of {} and {:.0} % of what a shard may",
-        most / all * 100.0,
+        "{shard} takes {:.0} % of what a shard may, the others of {} {:.0} % in the mean",
+        most / SHARD_BYTES * 100.0,
         stream.name,
-        most / SHARD_BYTES * 100.0
+        mean / SHARD_BYTES * 100.0
     );
     let why = "one instance is one log stream; distributed by log stream, all of it goes to one shard";
     let (group, filter) = (chain.group_name.as_deref().unwrap_or("LOG_GROUP"), chain.filter.as_ref());
@@ -117,10 +123,16 @@ fn hot_shard(chain: &Chain, stream: &Stream, findings: &mut Findings) {
 }
 
 fn age(chain: &Chain, stream: &Stream, findings: &mut Findings) {
-    let Some(age_ms) = chain.metrics.most("age") else { return };
+    // A function that is a consumer of its own shows in Lambda's metric alone.
+    let of_function = |(idx, function): (usize, &Function)| {
+        Some((chain.metrics.most(&format!("functionage{idx}"))?, format!(" by {}", function.name)))
+    };
+    let all = chain.functions.iter().enumerate().filter_map(of_function);
+    let all = all.chain(chain.metrics.most("age").map(|age_ms| (age_ms, String::new())));
+    let Some((age_ms, by)) = all.max_by(|one, two| one.0.total_cmp(&two.0)) else { return };
     let retention_ms = stream.retention_hours as f64 * HOUR_MS;
     let read = format!(
-        "the oldest unread record of {} is {:.1} hours old, of {} hours that it is kept",
+        "the oldest record of {} that is not read{by} is {:.1} hours old, of {} hours that it is kept",
         stream.name,
         age_ms / HOUR_MS,
         stream.retention_hours

@@ -1,4 +1,4 @@
-//! The calls that the doctor makes: which there are, how each is carried, and what becomes of one that is refused.
+//! How calls are carried, pages followed, and what becomes of a call that is refused.
 //!
 //! A call that is refused is kept as a [`Refusal`], from which a finding is made; the walk goes on. A call that is
 //! throttled or gets no answer is made again, [`ATTEMPTS`] times in all.
@@ -9,6 +9,7 @@ use std::time::Duration;
 use hydrant_aws::{Answer, CallError, Client, Connection, Method, Service};
 use serde_json::Value as Json;
 
+pub(in crate::cli::doctor) use super::action::Action;
 use super::xml::Node;
 
 /// Of one call.
@@ -19,137 +20,6 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Of one attempt.
 const TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Every call that the doctor may make.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::cli::doctor) enum Action {
-    DescribeDbInstances,
-    DescribeDbParameters,
-    DescribeDbClusters,
-    DescribeDbClusterParameters,
-    DescribeLogGroups,
-    DescribeLogStreams,
-    DescribeSubscriptionFilters,
-    TestMetricFilter,
-    DescribeStreamSummary,
-    ListShards,
-    ListDeliveryStreams,
-    DescribeDeliveryStream,
-    GetFunctionConfiguration,
-    GetFunctionConcurrency,
-    ListEventSourceMappings,
-    GetRole,
-    ListRolePolicies,
-    GetRolePolicy,
-    ListAttachedRolePolicies,
-    GetPolicy,
-    GetPolicyVersion,
-    DescribeDomain,
-    ListObjectsV2,
-    GetObject,
-    ListMetrics,
-    GetMetricData,
-    GetShardIterator,
-    GetRecords,
-    CreateLogStream,
-    PutLogEvents,
-    DeleteLogStream,
-}
-
-impl Action {
-    /// Without `--canary`.
-    pub(in crate::cli::doctor) const READING: [Action; 26] = [
-        Action::DescribeDbInstances,
-        Action::DescribeDbParameters,
-        Action::DescribeDbClusters,
-        Action::DescribeDbClusterParameters,
-        Action::DescribeLogGroups,
-        Action::DescribeLogStreams,
-        Action::DescribeSubscriptionFilters,
-        Action::TestMetricFilter,
-        Action::DescribeStreamSummary,
-        Action::ListShards,
-        Action::ListDeliveryStreams,
-        Action::DescribeDeliveryStream,
-        Action::GetFunctionConfiguration,
-        Action::GetFunctionConcurrency,
-        Action::ListEventSourceMappings,
-        Action::GetRole,
-        Action::ListRolePolicies,
-        Action::GetRolePolicy,
-        Action::ListAttachedRolePolicies,
-        Action::GetPolicy,
-        Action::GetPolicyVersion,
-        Action::DescribeDomain,
-        Action::ListObjectsV2,
-        Action::GetObject,
-        Action::ListMetrics,
-        Action::GetMetricData,
-    ];
-
-    /// With `--canary`, beside those.
-    pub(in crate::cli::doctor) const CANARY: [Action; 5] = [
-        Action::GetShardIterator,
-        Action::GetRecords,
-        Action::CreateLogStream,
-        Action::PutLogEvents,
-        Action::DeleteLogStream,
-    ];
-
-    /// The service's name for it, behind what the service is called in requests.
-    pub(in crate::cli::doctor) fn target(self) -> &'static str {
-        match self {
-            Action::DescribeDbInstances => "rds.DescribeDBInstances",
-            Action::DescribeDbParameters => "rds.DescribeDBParameters",
-            Action::DescribeDbClusters => "rds.DescribeDBClusters",
-            Action::DescribeDbClusterParameters => "rds.DescribeDBClusterParameters",
-            Action::DescribeLogGroups => "Logs_20140328.DescribeLogGroups",
-            Action::DescribeLogStreams => "Logs_20140328.DescribeLogStreams",
-            Action::DescribeSubscriptionFilters => "Logs_20140328.DescribeSubscriptionFilters",
-            Action::TestMetricFilter => "Logs_20140328.TestMetricFilter",
-            Action::DescribeStreamSummary => "Kinesis_20131202.DescribeStreamSummary",
-            Action::ListShards => "Kinesis_20131202.ListShards",
-            Action::ListDeliveryStreams => "Firehose_20150804.ListDeliveryStreams",
-            Action::DescribeDeliveryStream => "Firehose_20150804.DescribeDeliveryStream",
-            Action::GetFunctionConfiguration => "lambda.GetFunctionConfiguration",
-            Action::GetFunctionConcurrency => "lambda.GetFunctionConcurrency",
-            Action::ListEventSourceMappings => "lambda.ListEventSourceMappings",
-            Action::GetRole => "iam.GetRole",
-            Action::ListRolePolicies => "iam.ListRolePolicies",
-            Action::GetRolePolicy => "iam.GetRolePolicy",
-            Action::ListAttachedRolePolicies => "iam.ListAttachedRolePolicies",
-            Action::GetPolicy => "iam.GetPolicy",
-            Action::GetPolicyVersion => "iam.GetPolicyVersion",
-            Action::DescribeDomain => "es.DescribeDomain",
-            Action::ListObjectsV2 => "s3.ListObjectsV2",
-            Action::GetObject => "s3.GetObject",
-            Action::ListMetrics => "cloudwatch.ListMetrics",
-            Action::GetMetricData => "cloudwatch.GetMetricData",
-            Action::GetShardIterator => "Kinesis_20131202.GetShardIterator",
-            Action::GetRecords => "Kinesis_20131202.GetRecords",
-            Action::CreateLogStream => "Logs_20140328.CreateLogStream",
-            Action::PutLogEvents => "Logs_20140328.PutLogEvents",
-            Action::DeleteLogStream => "Logs_20140328.DeleteLogStream",
-        }
-    }
-
-    /// As the service calls it.
-    pub(in crate::cli::doctor) fn name(self) -> &'static str {
-        self.target().split_once('.').map_or("", |(_, name)| name)
-    }
-
-    /// As a policy calls the right to it.
-    pub(in crate::cli::doctor) fn permission(self) -> String {
-        let service = match self.target().split_once('.').map_or("", |(service, _)| service) {
-            "Logs_20140328" => "logs",
-            "Kinesis_20131202" => "kinesis",
-            "Firehose_20150804" => "firehose",
-            other => other,
-        };
-        let name = if self == Action::ListObjectsV2 { "ListBucket" } else { self.name() };
-        format!("{service}:{name}")
-    }
-}
 
 /// What was looked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -180,6 +50,66 @@ impl<T> Looked<T> {
             Looked::Unknown => Looked::Unknown,
         }
     }
+}
+
+/// What pages hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::cli::doctor) struct Paged<T> {
+    pub(in crate::cli::doctor) items: Vec<T>,
+    /// There are pages that were not read, or could not be.
+    pub(in crate::cli::doctor) has_more: bool,
+}
+
+/// A page: what it holds, and the token of the one behind it.
+pub(in crate::cli::doctor) type Page<T> = (Vec<T>, Option<String>);
+
+/// The pages of a listing, at most so many, each asked for by the token of the one before.
+pub(in crate::cli::doctor) async fn paged<T>(
+    pages_max: usize,
+    page: impl AsyncFn(Option<&str>) -> Looked<Page<T>>,
+) -> Looked<Paged<T>> {
+    let (mut all, mut token) = (Paged { items: Vec::new(), has_more: false }, None::<String>);
+    for _ in 0..pages_max {
+        let (items, next) = match (page(token.as_deref()).await, &token) {
+            (Looked::Found(page), _) => page,
+            // What stands on the pages before is known.
+            (Looked::NotThere | Looked::Unknown, Some(_)) => break,
+            (Looked::NotThere, None) => return Looked::NotThere,
+            (Looked::Unknown, None) => return Looked::Unknown,
+        };
+        all.items.extend(items);
+        token = next.filter(|token| !token.is_empty());
+        all.has_more = token.is_some();
+        if token.is_none() {
+            break;
+        }
+    }
+    Looked::Found(all)
+}
+
+/// The request for the page behind a token, which has this name in it.
+pub(in crate::cli::doctor) fn behind(mut asked: Json, name: &str, token: Option<&str>) -> Json {
+    if let (Some(asked), Some(token)) = (asked.as_object_mut(), token) {
+        asked.insert(name.to_owned(), Json::from(token));
+    }
+    asked
+}
+
+/// A text of an answer, such as the token of the next page.
+pub(in crate::cli::doctor) fn text(answer: &Json, name: &str) -> Option<String> {
+    answer.get(name).and_then(Json::as_str).map(str::to_owned)
+}
+
+/// A call that is made again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cli::doctor) enum Polled {
+    Found(Json),
+    /// Throttled, or without an answer: worth another poll.
+    Later,
+    /// What it goes on from is too old.
+    Expired,
+    /// Each poll would be refused.
+    Never,
 }
 
 /// Why a call has brought nothing.
@@ -220,9 +150,8 @@ pub(in crate::cli::doctor) fn because(error: &CallError) -> Option<Because> {
         CallError::SignIn(_) => Some(Because::Credentials),
         CallError::NoAnswer { .. } => Some(Because::NoAnswer),
         CallError::Refused { status, code, .. } => {
-            // Services of the REST protocol name the error in a header; OpenSearch Service's is 409.
             let is_absent = ["NotFound", "NoSuch"].iter().any(|part| code.contains(part));
-            if is_absent || *status == 404 || (*status == 409 && code == "UnknownError") {
+            if is_absent || *status == 404 {
                 None
             } else if CREDENTIAL_CODES.contains(&code.as_str()) {
                 Some(Because::Credentials)
@@ -241,7 +170,7 @@ fn is_worth_another(error: &CallError) -> bool {
         CallError::NoAnswer { .. } => true,
         CallError::Refused { status, code, .. } => {
             let is_busy = ["Throttl", "TooManyRequests", "LimitExceeded", "ProvisionedThroughput", "SlowDown"];
-            *status >= 500 || is_busy.iter().any(|part| code.contains(part))
+            *status == 429 || *status >= 500 || is_busy.iter().any(|part| code.contains(part))
         }
     }
 }
@@ -301,6 +230,22 @@ impl Aws {
         self.carried(action, resource, call).await
     }
 
+    /// A call of Kinesis that is made again and again; only what is refused each time is kept as a refusal.
+    pub(in crate::cli::doctor) async fn poll(&self, action: Action, resource: &str, body: &Json) -> Polled {
+        let call = || self.kinesis.json(action.target(), body.to_string().into_bytes());
+        match self.attempted(action, call).await {
+            Ok(answer) => Polled::Found(answer),
+            Err(error) if is_worth_another(&error) => Polled::Later,
+            Err(error) if error.code().contains("ExpiredIterator") => Polled::Expired,
+            Err(error) => {
+                if let Some(because) = because(&error) {
+                    self.keep(action, resource, because, &error);
+                }
+                Polled::Never
+            }
+        }
+    }
+
     /// A call of RDS, IAM or CloudWatch.
     pub(in crate::cli::doctor) async fn query(
         &self,
@@ -350,20 +295,31 @@ impl Aws {
     where
         F: Future<Output = Result<T, CallError>>,
     {
-        let is_allowed = Action::READING.contains(&action) || (self.is_canary && Action::CANARY.contains(&action));
-        assert!(is_allowed, "{} is called without --canary", action.name());
-        match attempted(call).await {
+        match self.attempted(action, call).await {
             Ok(answer) => Looked::Found(answer),
             Err(error) => match because(&error) {
                 None => Looked::NotThere,
                 Some(because) => {
-                    let told = error.to_string();
-                    let refusal = Refusal { action, resource: resource.to_owned(), because, told };
-                    self.refusals.borrow_mut().push(refusal);
+                    self.keep(action, resource, because, &error);
                     Looked::Unknown
                 }
             },
         }
+    }
+
+    async fn attempted<T, F>(&self, action: Action, call: impl Fn() -> F) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, CallError>>,
+    {
+        let is_allowed = Action::READING.contains(&action) || (self.is_canary && Action::CANARY.contains(&action));
+        assert!(is_allowed, "{} is called without --canary", action.name());
+        attempted(call).await
+    }
+
+    /// Keeps why a call failed.
+    fn keep(&self, action: Action, resource: &str, because: Because, error: &CallError) {
+        let refusal = Refusal { action, resource: resource.to_owned(), because, told: error.to_string() };
+        self.refusals.borrow_mut().push(refusal);
     }
 }
 
@@ -393,20 +349,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_canary_nothing_but_reading_is_asked_for() {
-        for action in Action::READING {
-            let name = action.name();
-            let reads = ["Describe", "List", "Get", "Head"].iter().any(|verb| name.starts_with(verb));
-            assert!(reads || name == "TestMetricFilter", "{name}");
-        }
-        // `DeleteLogStream` is the last: every action stands in one of the two lists, once.
-        let mut all = [&Action::READING[..], &Action::CANARY].concat();
-        all.sort_unstable();
-        all.dedup();
-        assert_eq!(all.len(), Action::DeleteLogStream as usize + 1);
-    }
-
-    #[test]
     fn refusals_are_told_apart() {
         let refused = |status, code: &str| {
             let (action, message) = ("A".to_owned(), String::new());
@@ -421,10 +363,28 @@ mod tests {
         assert_eq!(refused(400, "ValidationException"), Some(Because::Other));
     }
 
-    #[test]
-    fn rights_are_named_as_policies_name_them() {
-        assert_eq!(Action::ListObjectsV2.permission(), "s3:ListBucket");
-        assert_eq!(Action::DescribeDbInstances.permission(), "rds:DescribeDBInstances");
-        assert_eq!(Action::DescribeLogGroups.permission(), "logs:DescribeLogGroups");
+    #[tokio::test]
+    async fn pages_are_followed_to_a_bound_and_what_is_left_is_said() {
+        // Three pages of two; the token is the number of the next one.
+        let page = async |token: Option<&str>| {
+            let number = token.map_or(0, |token| token.parse::<u32>().unwrap());
+            Looked::Found((vec![number * 2, number * 2 + 1], Some((number + 1).to_string()).filter(|_| number < 2)))
+        };
+        assert_eq!(paged(9, page).await, Looked::Found(Paged { items: vec![0, 1, 2, 3, 4, 5], has_more: false }));
+        assert_eq!(paged(2, page).await, Looked::Found(Paged { items: vec![0, 1, 2, 3], has_more: true }));
+        // An empty token is none.
+        let empty = async |_: Option<&str>| Looked::Found((vec![7], Some(String::new())));
+        assert_eq!(paged(9, empty).await, Looked::Found(Paged { items: vec![7], has_more: false }));
+    }
+
+    #[tokio::test]
+    async fn a_page_that_is_refused_is_more_and_the_first_is_all() {
+        let second = async |token: Option<&str>| match token {
+            None => Looked::Found((vec![1], Some("2".to_owned()))),
+            Some(_) => Looked::Unknown,
+        };
+        assert_eq!(paged(9, second).await, Looked::Found(Paged { items: vec![1], has_more: true }));
+        let first = async |_: Option<&str>| Looked::<Page<u32>>::NotThere;
+        assert_eq!(paged(9, first).await, Looked::NotThere);
     }
 }

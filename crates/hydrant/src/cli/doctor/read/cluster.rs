@@ -9,6 +9,7 @@ use hydrant_opensearch::{Auth, Client, ClientError, Method, Service, Settings, e
 use serde_json::Value as Json;
 
 use super::aws::{Action, Aws, Looked};
+use super::index::Index;
 use super::last_part;
 
 /// Of one request.
@@ -21,8 +22,7 @@ pub(in crate::cli::doctor) struct Cluster {
     pub(in crate::cli::doctor) sign: Option<Service>,
     pub(in crate::cli::doctor) domain_arn: Option<String>,
     pub(in crate::cli::doctor) domain: Looked<Domain>,
-    /// A name of an index, as documents of one time go to.
-    pub(in crate::cli::doctor) index: String,
+    pub(in crate::cli::doctor) index: Index,
     /// ARNs of the roles that write.
     pub(in crate::cli::doctor) writers: Vec<String>,
     pub(in crate::cli::doctor) reach: Reach,
@@ -33,7 +33,7 @@ pub(in crate::cli::doctor) struct Cluster {
     pub(in crate::cli::doctor) templates: Looked<Vec<String>>,
     /// How full each node's disk is, in percent.
     pub(in crate::cli::doctor) disks: Looked<Vec<(String, u64)>>,
-    /// Users and backend roles that are given a role.
+    /// Users and backend roles that are given a role which may write.
     pub(in crate::cli::doctor) mapped: Looked<Vec<String>>,
 }
 
@@ -134,7 +134,7 @@ fn described(answer: &Json) -> Domain {
 }
 
 /// What a question comes to.
-enum Told {
+pub(in crate::cli::doctor) enum Told {
     Yes(Json),
     NotThere,
     NotLetIn(String),
@@ -142,7 +142,12 @@ enum Told {
 }
 
 async fn ask(client: &Client, path: &str) -> Told {
-    let answer = match client.send(Method::GET, path, "application/json", Vec::new()).await {
+    asked(client, Method::GET, path, Vec::new()).await
+}
+
+/// Any question to a cluster.
+pub(in crate::cli::doctor) async fn asked(client: &Client, method: Method, path: &str, body: Vec<u8>) -> Told {
+    let answer = match client.send(method, path, "application/json", body).await {
         Ok(answer) => answer,
         Err(ClientError::SignIn(why)) => return Told::NotLetIn(why),
         Err(error @ (ClientError::NoAnswer { .. } | ClientError::Settings(_))) => return Told::No(error.to_string()),
@@ -184,6 +189,8 @@ async fn ask_all(client: &Client, cluster: &mut Cluster) {
     cluster.health = looked(client, "/_cluster/health", health).await.found().cloned().flatten();
     cluster.blocks = looked(client, "/_cluster/state/blocks", blocks).await;
     cluster.disks = looked(client, "/_cat/allocation?format=json&bytes=b", disks).await;
+    let roles = looked(client, "/_plugins/_security/api/roles", Json::clone).await;
+    let mapped = |answer: &Json| mapped(answer, roles.found());
     cluster.mapped = looked(client, "/_plugins/_security/api/rolesmapping", mapped).await;
 }
 
@@ -222,8 +229,38 @@ fn disks(answer: &Json) -> Vec<(String, u64)> {
     rows.filter_map(percent).collect()
 }
 
-fn mapped(answer: &Json) -> Vec<String> {
-    let all = answer.as_object().into_iter().flatten().map(|(_, mapping)| mapping);
+/// Groups of actions that write nothing; what is not known is taken for one that does.
+const HARMLESS: [&str; 10] = [
+    "read",
+    "search",
+    "get",
+    "suggest",
+    "indices_monitor",
+    "manage",
+    "manage_aliases",
+    "create_index",
+    "delete",
+    "cluster_monitor",
+];
+
+/// Whether an action, a pattern or a group of them holds the right to put documents.
+fn writes(action: &str) -> bool {
+    let Some(action) = action.strip_prefix("indices:") else {
+        return !action.starts_with("cluster:") && !HARMLESS.contains(&action);
+    };
+    let begin = action.split('*').next().unwrap_or_default();
+    ["data/write/bulk", "data/write/index"].iter().any(|write| write.starts_with(begin) || begin.starts_with(write))
+}
+
+/// Who is given a role that may write; a role of which nothing is told may.
+fn mapped(answer: &Json, roles: Option<&Json>) -> Vec<String> {
+    let may_write = |role: &str| {
+        let Some(role) = roles.and_then(|roles| roles.get(role)) else { return true };
+        let permissions = role.get("index_permissions").and_then(Json::as_array).into_iter().flatten();
+        let actions = permissions.filter_map(|one| one.get("allowed_actions")?.as_array()).flatten();
+        actions.filter_map(Json::as_str).any(writes)
+    };
+    let all = answer.as_object().into_iter().flatten().filter(|(role, _)| may_write(role)).map(|(_, mapping)| mapping);
     let names = all.flat_map(|mapping| ["backend_roles", "users"].into_iter().filter_map(|name| mapping.get(name)));
     let names = names.filter_map(Json::as_array).flatten();
     names.filter_map(|name| Some(name.as_str()?.to_owned())).collect()
@@ -256,6 +293,21 @@ mod tests {
         let answer = json!([{"node": "n1", "disk.percent": "86"}, {"node": "UNASSIGNED", "disk.percent": null}]);
         assert_eq!(disks(&answer), [("n1".to_owned(), 86)]);
         let answer = json!({"r": {"backend_roles": ["arn:aws:iam::1:role/w"], "users": ["u"], "hosts": []}});
-        assert_eq!(mapped(&answer), ["arn:aws:iam::1:role/w", "u"]);
+        assert_eq!(mapped(&answer, None), ["arn:aws:iam::1:role/w", "u"]);
+        for (action, expected) in [
+            ("read", false),
+            ("indices:data/read*", false),
+            ("indices:admin/create", false),
+            ("indices:data/write/delete", false),
+            ("indices:data/write/bulk*", true),
+            ("indices:data/*", true),
+            ("indices:*", true),
+            ("*", true),
+            ("write", true),
+            ("a_group_of_ones_own", true),
+        ] {
+            let roles = json!({"r": {"index_permissions": [{"index_patterns": ["*"], "allowed_actions": [action]}]}});
+            assert_eq!(!mapped(&answer, Some(&roles)).is_empty(), expected, "{action}");
+        }
     }
 }

@@ -6,8 +6,9 @@ use hydrant_opensearch::Service;
 use hydrant_transform::document::Rotation;
 
 use super::cluster::{Cluster, domain_of, service_of};
-use super::failed::Place;
+use super::failed::{Layout, Place};
 use super::firehose::{Delivery, Kind};
+use super::index::{HYDRANT, Index};
 use super::lambda::Function;
 use super::logs::Filter;
 use super::{Chain, Given, last_part};
@@ -31,7 +32,8 @@ pub(super) fn clusters(chain: &Chain, given: &Given) -> Vec<Cluster> {
     );
     if let Some(endpoint) = &given.opensearch {
         if all.is_empty() {
-            all.push(Cluster { index: "hydrant-general".to_owned(), ..Cluster::default() });
+            let index = Index::of(HYDRANT, Rotation::default(), None, chain.group_name.as_deref());
+            all.push(Cluster { index, ..Cluster::default() });
         }
         for cluster in &mut all {
             cluster.endpoint = Some(endpoint.clone());
@@ -41,7 +43,7 @@ pub(super) fn clusters(chain: &Chain, given: &Given) -> Vec<Cluster> {
     let mut merged: BTreeMap<(Option<String>, Option<String>), Cluster> = BTreeMap::new();
     for mut cluster in all {
         if let Some(index) = &given.index {
-            cluster.index.clone_from(index);
+            cluster.index = cluster.index.named(index);
         }
         let key = (cluster.endpoint.clone(), cluster.domain_arn.clone());
         match merged.get_mut(&key) {
@@ -66,12 +68,12 @@ fn of_delivery(delivery: &Delivery) -> Option<Cluster> {
         Kind::Serverless => Service::Aoss,
         Kind::Other(_) | Kind::None => return None,
     };
-    let rotation = Rotation::ALL.into_iter().find(|rotation| rotation.name() == destination.rotation);
+    let rotation = Rotation::from_name(&destination.rotation).unwrap_or(Rotation::NoRotation);
     Some(Cluster {
         endpoint: destination.endpoint.clone(),
         sign: Some(sign),
         domain_arn: destination.domain_arn.clone(),
-        index: format!("{}{}", destination.index, example(rotation)),
+        index: Index::new(&destination.index, rotation),
         writers: vec![destination.role.clone()],
         ..Cluster::default()
     })
@@ -91,28 +93,17 @@ fn of_function(chain: &Chain, function: &Function) -> Option<Cluster> {
         }
         _ => None,
     };
-    let name = text("HYDRANT_INDEX_NAME").unwrap_or("hydrant-{format}").replace("{format}", "general");
-    let rotation = text("HYDRANT_INDEX_ROTATION").unwrap_or("OneDay");
-    let rotation = Rotation::ALL.into_iter().find(|one| one.name() == rotation);
+    let pattern = text("HYDRANT_INDEX_NAME").unwrap_or(HYDRANT);
+    let rotation = text("HYDRANT_INDEX_ROTATION").and_then(Rotation::from_name).unwrap_or_default();
+    let format = text("HYDRANT_TRANSFORM_FORMAT").filter(|format| *format != "auto");
     Some(Cluster {
         endpoint: Some(endpoint),
         sign,
         domain_arn,
-        index: format!("{name}{}", example(rotation)),
+        index: Index::of(pattern, rotation, format, chain.group_name.as_deref()),
         writers: vec![function.role.clone()],
         ..Cluster::default()
     })
-}
-
-/// How the name of an index of a certain time ends.
-fn example(rotation: Option<Rotation>) -> &'static str {
-    match rotation {
-        Some(Rotation::NoRotation) | None => "",
-        Some(Rotation::OneHour) => "-2026-11-28-14",
-        Some(Rotation::OneDay) => "-2026-11-28",
-        Some(Rotation::OneWeek) => "-2026-w48",
-        Some(Rotation::OneMonth) => "-2026-11",
-    }
 }
 
 /// Where what has failed lies, each place once.
@@ -120,12 +111,14 @@ pub(super) fn failed_places(chain: &Chain) -> Vec<Place> {
     let mut places = Vec::new();
     for delivery in &chain.deliveries {
         let destination = &delivery.destination;
+        let bucket = destination.bucket_arn.rsplit(":::").next().unwrap_or_default().to_owned();
         // Without a prefix of its own, what failed lies beside the backup.
         let is_own = !destination.error_prefix.is_empty();
-        let prefix = if is_own { &destination.error_prefix } else { &destination.prefix };
-        let bucket = destination.bucket_arn.rsplit(":::").next().unwrap_or_default().to_owned();
-        let prefix = prefix.split("!{").next().unwrap_or_default().to_owned();
-        places.push(Place { bucket, prefix, is_all_failed: false });
+        let prefix = destination.failed_prefix().to_owned();
+        let by_kind = format!("{prefix}!{{firehose:error-output-type}}/");
+        let is_by_kind = !is_own || destination.error_prefix.starts_with(&by_kind);
+        let layout = if is_by_kind { Layout::ByKind } else { Layout::ByKey };
+        places.push(Place { bucket, prefix, layout });
     }
     for function in &chain.functions {
         let Some(to) = function.variables.get("HYDRANT_FAILED_TO").and_then(|to| to.strip_prefix("s3://")) else {
@@ -134,12 +127,16 @@ pub(super) fn failed_places(chain: &Chain) -> Vec<Place> {
         let (bucket, prefix) = to.split_once('/').unwrap_or((to, ""));
         let prefix = prefix.trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        places.push(Place { bucket: bucket.to_owned(), prefix, is_all_failed: false });
+        places.push(Place { bucket: bucket.to_owned(), prefix, layout: Layout::ByKind });
     }
-    for mapping in &chain.mappings {
+    for mapping in chain.mappings.iter().filter(|mapping| !chain.is_foreign(&mapping.function_arn)) {
         let Some(arn) = mapping.on_failure.as_ref().filter(|arn| arn.contains(":s3:::")) else { continue };
         let bucket = arn.rsplit(":::").next().and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
-        places.push(Place { bucket, prefix: format!("aws/lambda/{}/", last_part(&mapping.uuid)), is_all_failed: true });
+        places.push(Place {
+            bucket,
+            prefix: format!("aws/lambda/{}/", last_part(&mapping.uuid)),
+            layout: Layout::AllFailed,
+        });
     }
     places.retain(|place| !place.bucket.is_empty());
     places.dedup();

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::aws::{Action, Aws, Looked};
+use super::aws::{Action, Aws, Looked, Paged, paged};
 use super::encoded;
 use super::xml::Node;
 use crate::cli::gunzip::Gunzip;
 
-/// Pages of 1,000 objects.
+/// Pages of 1,000 objects, of each kind.
 const PAGES_MAX: usize = 5;
 
 /// Objects whose lines are read, from the newest on.
@@ -40,8 +40,18 @@ const KINDS: [&str; 8] = [
 pub(in crate::cli::doctor) struct Place {
     pub(in crate::cli::doctor) bucket: String,
     pub(in crate::cli::doctor) prefix: String,
-    /// Whether every object there is a failed one, and not only those whose key says so.
-    pub(in crate::cli::doctor) is_all_failed: bool,
+    pub(in crate::cli::doctor) layout: Layout,
+}
+
+/// Which objects of a place are failed ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli::doctor) enum Layout {
+    /// Those in a folder of their kind, right below the prefix; a backup may lie beside.
+    ByKind,
+    /// Those whose key has their kind in it, wherever.
+    ByKey,
+    /// Every one.
+    AllFailed,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,31 +82,22 @@ struct Context {
 
 pub(in crate::cli::doctor) async fn read(aws: &Aws, place: &Place) -> Looked<Failed> {
     let (mut failed, mut newest) = (Failed::default(), Vec::new());
-    let mut token = String::new();
-    for page in 0..PAGES_MAX {
-        let mut query = format!("list-type=2&prefix={}", encoded(&place.prefix));
-        if !token.is_empty() {
-            query.push_str(&format!("&continuation-token={}", encoded(&token)));
-        }
-        let path = format!("/{}", place.bucket);
-        let answer = match aws.object(Action::ListObjectsV2, &place.bucket, &path, Some(&query), &[]).await {
-            Looked::Found(answer) => Node::parse(&String::from_utf8_lossy(&answer)),
+    let prefixes = match place.layout {
+        Layout::ByKind => KINDS.iter().map(|kind| format!("{}{kind}/", place.prefix)).collect(),
+        Layout::ByKey | Layout::AllFailed => vec![place.prefix.clone()],
+    };
+    for prefix in prefixes {
+        let objects = match listed(aws, &place.bucket, &prefix).await {
+            Looked::Found(objects) => objects,
             Looked::NotThere => return Looked::NotThere,
             Looked::Unknown => return Looked::Unknown,
         };
-        if let Some(listing) = answer.find("ListBucketResult") {
-            for object in listing.named("Contents") {
-                let key = object.text("Key");
-                if let Some(kind) = kind(&key, place.is_all_failed) {
-                    *failed.objects.entry(kind.to_owned()).or_default() += 1;
-                    newest.push((object.text("LastModified"), key));
-                }
+        failed.has_more |= objects.has_more;
+        for (modified, key) in objects.items {
+            if let Some(kind) = kind(&key, place.layout) {
+                *failed.objects.entry(kind.to_owned()).or_default() += 1;
+                newest.push((modified, key));
             }
-        }
-        token = answer.text("ListBucketResult/NextContinuationToken");
-        failed.has_more = !token.is_empty() && page + 1 == PAGES_MAX;
-        if token.is_empty() {
-            break;
         }
     }
     newest.sort();
@@ -106,13 +107,30 @@ pub(in crate::cli::doctor) async fn read(aws: &Aws, place: &Place) -> Looked<Fai
     Looked::Found(failed)
 }
 
-fn kind(key: &str, is_all_failed: bool) -> Option<&str> {
+/// When each object below a prefix was written, and its key.
+async fn listed(aws: &Aws, bucket: &str, prefix: &str) -> Looked<Paged<(String, String)>> {
+    paged(PAGES_MAX, async |token: Option<&str>| {
+        let token = token.map(|token| format!("&continuation-token={}", encoded(token))).unwrap_or_default();
+        let query = format!("list-type=2&prefix={}{token}", encoded(prefix));
+        let path = format!("/{bucket}");
+        aws.object(Action::ListObjectsV2, bucket, &path, Some(&query), &[]).await.map(|answer| {
+            let answer = Node::parse(&String::from_utf8_lossy(&answer));
+            let listing = answer.find("ListBucketResult");
+            let objects = listing.into_iter().flat_map(|listing| listing.named("Contents"));
+            let objects = objects.map(|object| (object.text("LastModified"), object.text("Key"))).collect();
+            (objects, Some(answer.text("ListBucketResult/NextContinuationToken")))
+        })
+    })
+    .await
+}
+
+fn kind(key: &str, layout: Layout) -> Option<&str> {
     // Says which version of the layout lies there, and is none of it.
     if key.ends_with(crate::deliver::failed::MARKER) || key.ends_with('/') {
         return None;
     }
     let named = key.split('/').find(|part| KINDS.contains(part));
-    named.or(is_all_failed.then_some("other"))
+    named.or((layout == Layout::AllFailed).then_some("other"))
 }
 
 async fn reasons(aws: &Aws, place: &Place, key: &str, failed: &mut Failed) {
@@ -167,9 +185,9 @@ mod tests {
 
     #[test]
     fn objects_are_counted_by_what_their_keys_say() {
-        assert_eq!(kind("firehose/processing-failed/2026/11/28/x", false), Some("processing-failed"));
-        assert_eq!(kind("backup/2026/11/28/x", false), None);
-        assert_eq!(kind("aws/lambda/uuid/x", true), Some("other"));
-        assert_eq!(kind("hydrant/hydrant-failed.json", true), None);
+        assert_eq!(kind("firehose/processing-failed/2026/11/28/x", Layout::ByKind), Some("processing-failed"));
+        assert_eq!(kind("backup/2026/11/28/x", Layout::ByKey), None);
+        assert_eq!(kind("aws/lambda/uuid/x", Layout::AllFailed), Some("other"));
+        assert_eq!(kind("hydrant/hydrant-failed.json", Layout::AllFailed), None);
     }
 }

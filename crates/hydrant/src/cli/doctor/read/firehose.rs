@@ -2,12 +2,16 @@
 
 use serde_json::{Value as Json, json};
 
-use super::aws::{Action, Aws, Looked};
+use super::aws::{Action, Aws, Looked, behind, paged};
+use super::logs::list;
 
-/// Delivery streams that are looked at, of a Region.
-const STREAMS_MAX: usize = 100;
+/// Delivery streams that are looked at, of a Region: pages of [`PAGE`].
+const PAGES_MAX: usize = 2;
 
 const PAGE: usize = 50;
+
+/// Of domains that are older than OpenSearch; the members are the same.
+const LEGACY: &str = "ElasticsearchDestinationDescription";
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::cli::doctor) struct Delivery {
@@ -19,12 +23,16 @@ pub(in crate::cli::doctor) struct Delivery {
     pub(in crate::cli::doctor) destination_id: String,
     pub(in crate::cli::doctor) destination: Destination,
     pub(in crate::cli::doctor) processor: Option<Processor>,
+    /// All processors as they were told, from which a change is made.
+    pub(in crate::cli::doctor) processors: Vec<Json>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::cli::doctor) struct Destination {
     /// The member's name in the answer; of another destination than OpenSearch, too.
     pub(in crate::cli::doctor) kind: Kind,
+    /// It was made for Amazon Elasticsearch Service, and is changed under that name.
+    pub(in crate::cli::doctor) is_legacy: bool,
     pub(in crate::cli::doctor) role: String,
     /// Of the domain, where it is named by its ARN.
     pub(in crate::cli::doctor) domain_arn: Option<String>,
@@ -40,6 +48,14 @@ pub(in crate::cli::doctor) struct Destination {
     pub(in crate::cli::doctor) logs: bool,
 }
 
+impl Destination {
+    /// What keys of failed records begin with: without a prefix of their own it is that of the backup.
+    pub(in crate::cli::doctor) fn failed_prefix(&self) -> &str {
+        let prefix = if self.error_prefix.is_empty() { &self.prefix } else { &self.error_prefix };
+        prefix.split("!{").next().unwrap_or_default()
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::cli::doctor) enum Kind {
     Domain,
@@ -53,6 +69,8 @@ pub(in crate::cli::doctor) enum Kind {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::cli::doctor) struct Processor {
     pub(in crate::cli::doctor) function_arn: String,
+    /// Firehose calls it with this role, without one with that of the destination.
+    pub(in crate::cli::doctor) role: Option<String>,
     pub(in crate::cli::doctor) buffer_mb: Mb,
     pub(in crate::cli::doctor) buffer_seconds: u64,
 }
@@ -78,29 +96,22 @@ impl std::fmt::Display for Mb {
 
 /// Those that read this stream, and whether all could be asked.
 pub(in crate::cli::doctor) async fn reading(aws: &Aws, stream_arn: &str) -> (Vec<Delivery>, bool) {
-    let (mut found, mut are_all_known, mut seen, mut last) = (Vec::new(), true, 0, None::<String>);
-    while seen < STREAMS_MAX {
-        let mut asked = json!({"DeliveryStreamType": "KinesisStreamAsSource", "Limit": PAGE});
-        if let (Some(last), Some(asked)) = (&last, asked.as_object_mut()) {
-            asked.insert("ExclusiveStartDeliveryStreamName".to_owned(), json!(last));
-        }
-        let answer = match aws.json(Action::ListDeliveryStreams, "*", &asked).await {
-            Looked::Found(answer) => answer,
-            Looked::NotThere | Looked::Unknown => return (found, false),
-        };
-        let names = answer.get("DeliveryStreamNames").and_then(Json::as_array).into_iter().flatten();
-        let names: Vec<&str> = names.filter_map(Json::as_str).collect();
-        for name in &names {
-            let delivery = read(aws, name).await;
-            are_all_known &= delivery != Looked::Unknown;
-            found.extend(delivery.found().filter(|it| it.source_arn.as_deref() == Some(stream_arn)).cloned());
-        }
-        seen += names.len();
-        last = names.last().map(|name| (*name).to_owned());
-        let has_more = answer.get("HasMoreDeliveryStreams").and_then(Json::as_bool).unwrap_or_default();
-        if !has_more || names.is_empty() {
-            break;
-        }
+    let names = paged(PAGES_MAX, async |last: Option<&str>| {
+        let asked = json!({"DeliveryStreamType": "KinesisStreamAsSource", "Limit": PAGE});
+        let asked = behind(asked, "ExclusiveStartDeliveryStreamName", last);
+        aws.json(Action::ListDeliveryStreams, "*", &asked).await.map(|answer| {
+            let names: Vec<String> = list(&answer, "DeliveryStreamNames");
+            let has_more = answer.get("HasMoreDeliveryStreams").and_then(Json::as_bool).unwrap_or_default();
+            let last = names.last().filter(|_| has_more).cloned();
+            (names, last)
+        })
+    });
+    let Looked::Found(names) = names.await else { return (Vec::new(), false) };
+    let (mut found, mut are_all_known) = (Vec::new(), !names.has_more);
+    for name in &names.items {
+        let delivery = read(aws, name).await;
+        are_all_known &= delivery != Looked::Unknown;
+        found.extend(delivery.found().filter(|it| it.source_arn.as_deref() == Some(stream_arn)).cloned());
     }
     (found, are_all_known)
 }
@@ -124,8 +135,9 @@ fn described(answer: &Json) -> Delivery {
         source_arn: some("/KinesisStreamARN"),
         source_role: some("/RoleARN"),
         destination_id: text_of(destination, "/DestinationId"),
-        destination: destination_of(kind, body),
+        destination: Destination { is_legacy: destination.get(LEGACY).is_some(), ..destination_of(kind, body) },
         processor: processor(body),
+        processors: processors(body).into_iter().flatten().cloned().collect(),
     }
 }
 
@@ -138,8 +150,7 @@ fn kind(destination: &Json) -> (Kind, &Json) {
     if let Some(body) = member("AmazonopensearchserviceDestinationDescription") {
         return (Kind::Domain, body);
     }
-    // Of domains that are older than OpenSearch; the members are the same.
-    if let Some(body) = member("ElasticsearchDestinationDescription") {
+    if let Some(body) = member(LEGACY) {
         return (Kind::Domain, body);
     }
     if let Some(body) = member("AmazonOpenSearchServerlessDestinationDescription") {
@@ -166,6 +177,7 @@ fn destination_of(kind: Kind, body: &Json) -> Destination {
         endpoint: some("/ClusterEndpoint").or_else(|| some("/CollectionEndpoint")),
         index: text("/IndexName"),
         rotation: some("/IndexRotationPeriod").unwrap_or_else(|| "NoRotation".to_owned()),
+        is_legacy: false,
         backup: text("/S3BackupMode"),
         bucket_arn: s3("BucketARN"),
         prefix: s3("Prefix"),
@@ -175,10 +187,13 @@ fn destination_of(kind: Kind, body: &Json) -> Destination {
     }
 }
 
+fn processors(body: &Json) -> Option<&Vec<Json>> {
+    body.pointer("/ProcessingConfiguration/Processors")?.as_array()
+}
+
 fn processor(body: &Json) -> Option<Processor> {
-    let configuration = body.get("ProcessingConfiguration")?;
-    configuration.get("Enabled")?.as_bool()?.then_some(())?;
-    let all = configuration.get("Processors")?.as_array()?;
+    body.pointer("/ProcessingConfiguration/Enabled")?.as_bool()?.then_some(())?;
+    let all = processors(body)?;
     let lambda = all.iter().find(|one| one.get("Type").and_then(Json::as_str) == Some("Lambda"))?;
     let parameters = lambda.get("Parameters")?.as_array()?;
     let value = |name: &str| {
@@ -187,6 +202,7 @@ fn processor(body: &Json) -> Option<Processor> {
     };
     Some(Processor {
         function_arn: value("LambdaArn")?,
+        role: value("RoleArn").filter(|arn| !arn.is_empty()),
         // Firehose's own defaults.
         buffer_mb: value("BufferSizeInMBs").and_then(|text| Mb::read(&text)).unwrap_or(Mb(1_000)),
         buffer_seconds: value("BufferIntervalInSeconds").and_then(|text| text.parse().ok()).unwrap_or(60),

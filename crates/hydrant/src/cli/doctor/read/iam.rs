@@ -2,11 +2,15 @@
 
 use serde_json::Value as Json;
 
-use super::aws::{Action, Aws, Looked};
+use super::aws::{Action, Aws, Looked, Paged, paged};
+use super::xml::Node;
 use super::{decoded, last_part};
 
 /// Policies of each kind that are read of a role; AWS allows 20 attached ones.
 const POLICIES_MAX: usize = 20;
+
+/// Pages of up to 100 policies of each kind.
+const PAGES_MAX: usize = 2;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::cli::doctor) struct Role {
@@ -33,11 +37,21 @@ pub(in crate::cli::doctor) async fn role(aws: &Aws, arn: &str) -> Looked<Role> {
     Looked::Found(role)
 }
 
+/// The first [`POLICIES_MAX`] policies of a kind; a role that has more is not whole.
+async fn listed(aws: &Aws, role: &mut Role, action: Action, read: fn(&Node) -> Vec<String>) -> Vec<String> {
+    let names = paged(PAGES_MAX, async |marker: Option<&str>| {
+        let mut asked = vec![("RoleName", role.name.as_str())];
+        asked.extend(marker.map(|marker| ("Marker", marker)));
+        aws.query(action, &role.arn, &asked).await.map(|answer| (read(&answer), Some(answer.text("Marker"))))
+    });
+    let mut names = names.await.found().cloned().unwrap_or_else(|| Paged { items: Vec::new(), has_more: true });
+    role.is_whole &= !names.has_more && names.items.len() <= POLICIES_MAX;
+    names.items.truncate(POLICIES_MAX);
+    names.items
+}
+
 async fn inline(aws: &Aws, role: &mut Role) {
-    let listed = aws.query(Action::ListRolePolicies, &role.arn, &[("RoleName", &role.name)]).await;
-    let names = listed.found().map(|answer| answer.texts("PolicyNames"));
-    role.is_whole &= names.is_some();
-    for name in names.unwrap_or_default().iter().take(POLICIES_MAX) {
+    for name in listed(aws, role, Action::ListRolePolicies, |answer| answer.texts("PolicyNames")).await {
         let asked = [("RoleName", role.name.as_str()), ("PolicyName", name.as_str())];
         let answer = aws.query(Action::GetRolePolicy, &role.arn, &asked).await;
         match answer.found() {
@@ -48,17 +62,14 @@ async fn inline(aws: &Aws, role: &mut Role) {
 }
 
 async fn attached(aws: &Aws, role: &mut Role) {
-    let listed = aws.query(Action::ListAttachedRolePolicies, &role.arn, &[("RoleName", &role.name)]).await;
-    let arns = listed
-        .found()
-        .map(|answer| answer.all("AttachedPolicies").iter().map(|policy| policy.text("PolicyArn")).collect::<Vec<_>>());
-    role.is_whole &= arns.is_some();
-    for arn in arns.unwrap_or_default().iter().take(POLICIES_MAX) {
+    let arns = |answer: &Node| answer.all("AttachedPolicies").iter().map(|policy| policy.text("PolicyArn")).collect();
+    for arn in listed(aws, role, Action::ListAttachedRolePolicies, arns).await {
+        let arn = arn.as_str();
         let policy = aws.query(Action::GetPolicy, arn, &[("PolicyArn", arn)]).await;
         let version = policy.found().map(|answer| answer.text("Policy/DefaultVersionId"));
         let document = match &version {
             Some(version) => {
-                let asked = [("PolicyArn", arn.as_str()), ("VersionId", version.as_str())];
+                let asked = [("PolicyArn", arn), ("VersionId", version.as_str())];
                 let answer = aws.query(Action::GetPolicyVersion, arn, &asked).await;
                 answer.found().map(|answer| document(&answer.text("PolicyVersion/Document")))
             }

@@ -2,10 +2,13 @@
 
 use serde_json::{Value as Json, json};
 
-use super::aws::{Action, Aws, Looked};
+use super::aws::{Action, Aws, Looked, paged, text};
 
 /// Shards whose metrics are looked at.
 pub(in crate::cli::doctor) const SHARDS_MAX: usize = 100;
+
+/// Pages of up to 1,000 shards.
+const PAGES_MAX: usize = 10;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::cli::doctor) struct Stream {
@@ -29,9 +32,13 @@ pub(in crate::cli::doctor) async fn read(aws: &Aws, name: &str) -> Looked<Stream
         Looked::Unknown => return Looked::Unknown,
     };
     let mut stream = described(&answer);
-    if let Looked::Found(answer) = aws.json(Action::ListShards, name, &json!({"StreamName": name})).await {
-        stream.shards = open_shards(&answer);
-    }
+    let shards = paged(PAGES_MAX, async |token: Option<&str>| {
+        // The token stands for the stream, too.
+        let asked = token.map_or_else(|| json!({"StreamName": name}), |token| json!({"NextToken": token}));
+        let answer = aws.json(Action::ListShards, name, &asked).await;
+        answer.map(|answer| (open_shards(&answer), text(&answer, "NextToken")))
+    });
+    stream.shards = shards.await.found().map(|shards| shards.items.clone()).unwrap_or_default();
     Looked::Found(stream)
 }
 

@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::aws::{Action, Aws, Looked};
+use super::aws::{Action, Aws, Looked, Paged, paged, text};
 use super::encoded;
+
+/// Pages of up to 100 mappings of one stream.
+const PAGES_MAX: usize = 5;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::cli::doctor) struct Function {
@@ -16,6 +19,8 @@ pub(in crate::cli::doctor) struct Function {
     pub(in crate::cli::doctor) name: String,
     pub(in crate::cli::doctor) arn: String,
     pub(in crate::cli::doctor) runtime: String,
+    /// `x86_64` or `arm64`.
+    pub(in crate::cli::doctor) architecture: String,
     pub(in crate::cli::doctor) role: String,
     pub(in crate::cli::doctor) timeout_seconds: u64,
     pub(in crate::cli::doctor) memory_mb: u64,
@@ -75,6 +80,7 @@ fn described(asked: &str, answer: &Json) -> Function {
         asked: asked.to_owned(),
         arn: text("/FunctionArn"),
         runtime: text("/Runtime"),
+        architecture: text("/Architectures/0"),
         role: text("/Role"),
         timeout_seconds: number("/Timeout"),
         memory_mb: number("/MemorySize"),
@@ -89,14 +95,18 @@ fn described(asked: &str, answer: &Json) -> Function {
 }
 
 /// The mappings that read a stream.
-pub(in crate::cli::doctor) async fn mappings(aws: &Aws, stream_arn: &str) -> Looked<Vec<Mapping>> {
-    let query = format!("EventSourceArn={}", encoded(stream_arn));
-    let path = "/2015-03-31/event-source-mappings";
-    let answer = aws.rest(Action::ListEventSourceMappings, stream_arn, path, Some(&query)).await;
-    answer.map(|answer| {
-        let all = answer.get("EventSourceMappings").and_then(Json::as_array).into_iter().flatten();
-        all.map(mapping).collect()
+pub(in crate::cli::doctor) async fn mappings(aws: &Aws, stream_arn: &str) -> Looked<Paged<Mapping>> {
+    paged(PAGES_MAX, async |marker: Option<&str>| {
+        let marker = marker.map(|marker| format!("&Marker={}", encoded(marker))).unwrap_or_default();
+        let query = format!("EventSourceArn={}{marker}", encoded(stream_arn));
+        let path = "/2015-03-31/event-source-mappings";
+        let answer = aws.rest(Action::ListEventSourceMappings, stream_arn, path, Some(&query)).await;
+        answer.map(|answer| {
+            let all = answer.get("EventSourceMappings").and_then(Json::as_array).into_iter().flatten();
+            (all.map(mapping).collect(), text(&answer, "NextMarker"))
+        })
     })
+    .await
 }
 
 fn mapping(told: &Json) -> Mapping {

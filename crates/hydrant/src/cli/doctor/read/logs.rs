@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::aws::{Action, Aws, Looked};
+use super::aws::{Action, Aws, Looked, Paged, behind, paged, text};
 
-/// Log groups in which a filter that leads to a stream is looked for.
-const GROUPS_MAX: usize = 50;
+/// Pages of 50 log groups in which a filter that leads to a stream is looked for.
+const PAGES_MAX: usize = 4;
 
 /// What the filter's pattern is tried on: an entry of a general log, made up.
 pub(in crate::cli::doctor) const SAMPLE: &str = "2026-01-01T00:00:00.000000Z\t   12 Query\tSELECT 1";
@@ -15,6 +15,7 @@ pub(in crate::cli::doctor) const SAMPLE: &str = "2026-01-01T00:00:00.000000Z\t  
 #[serde(default, rename_all = "camelCase")]
 pub(in crate::cli::doctor) struct LogGroup {
     pub(in crate::cli::doctor) log_group_name: String,
+    pub(in crate::cli::doctor) arn: String,
     pub(in crate::cli::doctor) log_group_class: String,
     pub(in crate::cli::doctor) retention_in_days: Option<u64>,
     #[serde(skip)]
@@ -29,9 +30,14 @@ pub(in crate::cli::doctor) struct LogGroup {
 pub(in crate::cli::doctor) struct Filter {
     pub(in crate::cli::doctor) filter_name: String,
     pub(in crate::cli::doctor) filter_pattern: String,
+    /// When it was put; it counts nothing of before.
+    pub(in crate::cli::doctor) creation_time: Option<i64>,
     pub(in crate::cli::doctor) destination_arn: String,
     pub(in crate::cli::doctor) role_arn: Option<String>,
     pub(in crate::cli::doctor) distribution: String,
+    /// It is a policy of the account, for all its log groups.
+    #[serde(skip)]
+    pub(in crate::cli::doctor) is_of_account: bool,
     /// Whether [`SAMPLE`] passes it.
     #[serde(skip)]
     pub(in crate::cli::doctor) passes: Option<bool>,
@@ -88,15 +94,118 @@ pub(in crate::cli::doctor) async fn passes(aws: &Aws, pattern: &str, message: &s
     answer.found().and_then(|answer| Some(!answer.get("matches")?.as_array()?.is_empty()))
 }
 
+/// Subscription filters that a policy of the account gives this log group.
+pub(in crate::cli::doctor) async fn of_account(aws: &Aws, group: &str) -> Looked<Vec<Filter>> {
+    let asked = json!({"policyType": "SUBSCRIPTION_FILTER_POLICY"});
+    let answer = aws.json(Action::DescribeAccountPolicies, "*", &asked).await;
+    let policies = |answer: Json| list::<Policy>(&answer, "accountPolicies");
+    let mut found = Vec::new();
+    let policies = match answer.map(policies) {
+        Looked::Found(policies) => policies,
+        Looked::NotThere => Vec::new(),
+        Looked::Unknown => return Looked::Unknown,
+    };
+    for policy in policies {
+        let Some(mut filter) = policy.filter(group) else { continue };
+        filter.passes = passes(aws, &filter.filter_pattern, SAMPLE).await;
+        found.push(filter);
+    }
+    Looked::Found(found)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Policy {
+    policy_name: String,
+    /// JSON as text.
+    policy_document: String,
+    /// `LogGroupName NOT IN ["a", "b"]`
+    selection_criteria: String,
+    last_updated_time: Option<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct PolicyDocument {
+    destination_arn: String,
+    role_arn: Option<String>,
+    filter_pattern: String,
+    distribution: String,
+}
+
+impl Policy {
+    /// As a filter of the log group, unless it leaves that out.
+    fn filter(&self, group: &str) -> Option<Filter> {
+        let left_out = self.selection_criteria.split_once("NOT IN").map_or("", |(_, names)| names.trim());
+        let left_out: Vec<String> = serde_json::from_str(left_out).unwrap_or_default();
+        let document: PolicyDocument = serde_json::from_str(&self.policy_document).ok()?;
+        (!left_out.iter().any(|name| name == group)).then(|| Filter {
+            filter_name: self.policy_name.clone(),
+            filter_pattern: document.filter_pattern,
+            destination_arn: document.destination_arn,
+            role_arn: document.role_arn,
+            distribution: document.distribution,
+            is_of_account: true,
+            creation_time: self.last_updated_time,
+            passes: None,
+        })
+    }
+}
+
+/// What the search for a log group that leads to a stream has come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::cli::doctor) struct Search {
+    pub(in crate::cli::doctor) group: Option<String>,
+    /// Log groups whose filters were read.
+    pub(in crate::cli::doctor) looked_at: usize,
+    /// There are more, or some whose filters may not be read.
+    pub(in crate::cli::doctor) has_more: bool,
+}
+
 /// A log group of RDS with a filter that leads to a stream.
-pub(in crate::cli::doctor) async fn leading_to(aws: &Aws, stream_arn: &str) -> Option<String> {
-    let asked = json!({"logGroupNamePrefix": "/aws/rds/", "limit": GROUPS_MAX});
-    let answer = aws.json(Action::DescribeLogGroups, "/aws/rds/", &asked).await;
-    for group in list::<LogGroup>(answer.found()?, "logGroups").into_iter().take(GROUPS_MAX) {
+pub(in crate::cli::doctor) async fn leading_to(aws: &Aws, stream_arn: &str) -> Search {
+    let groups = paged(PAGES_MAX, async |token: Option<&str>| {
+        let asked = behind(json!({"logGroupNamePrefix": "/aws/rds/", "limit": 50}), "nextToken", token);
+        let answer = aws.json(Action::DescribeLogGroups, "/aws/rds/", &asked).await;
+        answer.map(|answer| (list::<LogGroup>(&answer, "logGroups"), text(&answer, "nextToken")))
+    });
+    let mut search = Search { has_more: true, ..Search::default() };
+    let Looked::Found(Paged { items, has_more }) = groups.await else { return search };
+    search.has_more = has_more;
+    for group in items {
         let filters = filters(aws, &group.log_group_name).await;
-        if filters.found()?.iter().any(|filter| filter.destination_arn == stream_arn) {
-            return Some(group.log_group_name);
+        let Some(filters) = filters.found() else {
+            search.has_more = true;
+            continue;
+        };
+        search.looked_at += 1;
+        if filters.iter().any(|filter| filter.destination_arn == stream_arn) {
+            search.group = Some(group.log_group_name);
+            break;
         }
     }
-    None
+    search
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Policy;
+
+    #[test]
+    fn a_policy_of_the_account_is_a_filter_of_each_group_that_it_does_not_leave_out() {
+        let arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/logs";
+        let policy = Policy {
+            policy_name: "all".to_owned(),
+            policy_document: format!(
+                "{{\"DestinationArn\":\"{arn}\",\"FilterPattern\":\"x\",\"Distribution\":\"Random\"}}"
+            ),
+            selection_criteria: "LogGroupName NOT IN [\"/aws/lambda/f\", \"b\"]".to_owned(),
+            last_updated_time: Some(5),
+        };
+        let filter = policy.filter("/aws/rds/instance/orders/general").unwrap();
+        assert_eq!((filter.filter_name.as_str(), filter.filter_pattern.as_str()), ("all", "x"));
+        assert_eq!((filter.destination_arn.as_str(), filter.is_of_account, filter.role_arn), (arn, true, None));
+        assert_eq!(filter.creation_time, Some(5));
+        assert_eq!((policy.filter("b"), policy.filter("/aws/lambda/f")), (None, None));
+    }
 }

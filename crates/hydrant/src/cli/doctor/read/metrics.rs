@@ -1,16 +1,20 @@
 //! Metrics of the last hour, all in as few calls as CloudWatch allows.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use jiff::Timestamp;
 
 use super::aws::{Action, Aws, Looked};
+use super::xml::Node;
 use super::{Chain, firehose, last_part};
 
 /// How far back is looked.
 pub(in crate::cli::doctor) const WINDOW_MINUTES: i64 = 60;
 
 const PERIOD_SECONDS: &str = "300";
+
+const PERIOD_MS: i64 = 300_000;
 
 /// Of one call.
 const QUERIES_MAX: usize = 400;
@@ -25,30 +29,45 @@ pub(in crate::cli::doctor) struct Query {
     pub(in crate::cli::doctor) dimensions: Dimensions,
 }
 
-/// Values by the ids of their queries.
+/// The value of a period. Plain data.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(in crate::cli::doctor) struct Point {
+    /// When the period began.
+    pub(in crate::cli::doctor) from_ms: i64,
+    pub(in crate::cli::doctor) value: f64,
+}
+
+/// Points by the ids of their queries.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::cli::doctor) struct Metrics {
-    pub(in crate::cli::doctor) values: BTreeMap<String, Vec<f64>>,
+    pub(in crate::cli::doctor) values: BTreeMap<String, Vec<Point>>,
     /// Whether CloudWatch has answered.
     pub(in crate::cli::doctor) is_known: bool,
 }
 
 impl Metrics {
-    fn of(&self, id: &str) -> &[f64] {
-        self.values.get(id).map_or(&[], Vec::as_slice)
+    fn of(&self, id: &str) -> impl Iterator<Item = f64> {
+        self.values.get(id).into_iter().flatten().map(|point| point.value)
+    }
+
+    /// Of the periods that lie in this time as a whole.
+    pub(in crate::cli::doctor) fn sum_within(&self, id: &str, time_ms: Range<i64>) -> f64 {
+        let points = self.values.get(id).into_iter().flatten();
+        let within = |point: &&Point| point.from_ms >= time_ms.start && point.from_ms + PERIOD_MS <= time_ms.end;
+        points.filter(within).map(|point| point.value).sum()
     }
 
     /// `None` where there is no value at all.
     pub(in crate::cli::doctor) fn sum(&self, id: &str) -> Option<f64> {
-        self.of(id).iter().copied().reduce(|one, two| one + two)
+        self.of(id).reduce(|one, two| one + two)
     }
 
     pub(in crate::cli::doctor) fn most(&self, id: &str) -> Option<f64> {
-        self.of(id).iter().copied().reduce(f64::max)
+        self.of(id).reduce(f64::max)
     }
 
     pub(in crate::cli::doctor) fn least(&self, id: &str) -> Option<f64> {
-        self.of(id).iter().copied().reduce(f64::min)
+        self.of(id).reduce(f64::min)
     }
 }
 
@@ -144,6 +163,9 @@ fn of_readers(chain: &Chain, all: &mut Vec<Query>) {
         for (id, metric, statistic) in [("errors", "Errors", "Sum"), ("throttles", "Throttles", "Sum")] {
             add(all, format!("{id}{idx}"), "AWS/Lambda", metric, statistic, &name);
         }
+        if chain.mappings.iter().any(|mapping| mapping.function_arn == function.asked) {
+            add(all, format!("functionage{idx}"), "AWS/Lambda", "IteratorAge", "Maximum", &name);
+        }
     }
 }
 
@@ -182,11 +204,19 @@ pub(in crate::cli::doctor) async fn read(aws: &Aws, now_ms: i64, queries: &[Quer
             return metrics;
         };
         for result in answer.all("MetricDataResults") {
-            let values = result.texts("Values").iter().filter_map(|value| value.parse().ok()).collect();
-            metrics.values.insert(result.text("Id"), values);
+            metrics.values.insert(result.text("Id"), points(result));
         }
     }
     metrics
+}
+
+/// Values without a time of their own are those of no period.
+fn points(result: &Node) -> Vec<Point> {
+    let times = result.texts("Timestamps");
+    let point = |(time, value): (&String, &String)| {
+        Some(Point { from_ms: time.parse::<Timestamp>().ok()?.as_millisecond(), value: value.parse().ok()? })
+    };
+    times.iter().zip(&result.texts("Values")).filter_map(point).collect()
 }
 
 fn parameters(now_ms: i64, queries: &[Query]) -> Vec<(String, String)> {

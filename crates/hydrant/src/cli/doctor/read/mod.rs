@@ -1,5 +1,7 @@
 //! Reading the whole chain into plain data, from the name of a log group or of a stream on. Nothing is judged here.
 
+pub(super) mod action;
+
 pub(super) mod aws;
 
 pub(super) mod xml;
@@ -15,6 +17,8 @@ pub(super) mod firehose;
 pub(super) mod lambda;
 
 pub(super) mod iam;
+
+pub(super) mod index;
 
 pub(super) mod cluster;
 
@@ -55,7 +59,16 @@ pub(super) struct Place {
 impl Place {
     /// A command of the AWS CLI, as it is typed here.
     pub(super) fn aws(&self, command: &str) -> String {
-        let mut text = format!("aws {command} --region {}", quoted(&self.region));
+        self.here(&format!("aws {command}"))
+    }
+
+    /// `hydrant doctor` of another chain here.
+    pub(super) fn doctor(&self, name: &str) -> String {
+        self.here(&format!("hydrant doctor {}", quoted(name)))
+    }
+
+    fn here(&self, command: &str) -> String {
+        let mut text = format!("{command} --region {}", quoted(&self.region));
         if let Some(profile) = &self.profile {
             text.push_str(&format!(" --profile {}", quoted(profile)));
         }
@@ -96,6 +109,12 @@ impl Name {
     }
 }
 
+/// Region and account that an ARN names; IAM's and S3's name none.
+pub(super) fn home(text: &str) -> Option<(&str, &str)> {
+    let mut parts = text.strip_prefix("arn:")?.split(':').skip(2);
+    Some((parts.next()?, parts.next()?))
+}
+
 /// All that was read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Chain {
@@ -105,8 +124,12 @@ pub(super) struct Chain {
     pub(super) origin: Option<Origin>,
     pub(super) database: Looked<Database>,
     pub(super) group: Looked<LogGroup>,
+    /// From a stream's name: which log groups were looked at for one that leads to it.
+    pub(super) search: logs::Search,
     /// The filter that leads on.
     pub(super) filter: Option<Filter>,
+    /// Filters that policies of the account give the log group; asked for where none of its own leads on.
+    pub(super) account_filters: Looked<Vec<Filter>>,
     /// The stream's name, where one is known.
     pub(super) stream_name: Option<String>,
     pub(super) stream: Looked<Stream>,
@@ -133,9 +156,28 @@ impl Chain {
         !self.deliveries.is_empty()
     }
 
+    /// The account that stream or log group was found in.
+    pub(super) fn account(&self) -> Option<&str> {
+        let stream = self.stream.found().map(|stream| stream.arn.as_str());
+        let arn = self.group.found().map(|group| group.arn.as_str()).or(stream)?;
+        home(arn).map(|(_, account)| account).filter(|account| !account.is_empty())
+    }
+
     /// What it was found by.
     pub(super) fn name(&self) -> &str {
         self.group_name.as_deref().or(self.stream_name.as_deref()).unwrap_or("NAME")
+    }
+
+    /// Whether Firehose calls a function.
+    pub(super) fn is_processor(&self, arn: &str) -> bool {
+        let mut processors = self.deliveries.iter().filter_map(|delivery| delivery.processor.as_ref());
+        processors.any(|processor| processor.function_arn == arn)
+    }
+
+    /// Whether it is known of a function that it is not Hydrant's: Firehose does not call it, and no variable is ours.
+    pub(super) fn is_foreign(&self, arn: &str) -> bool {
+        let function = self.functions.iter().find(|function| function.asked == arn);
+        function.is_some_and(|function| function.variables.is_empty()) && !self.is_processor(arn)
     }
 
     pub(super) fn role(&self, arn: &str) -> Option<&Role> {
@@ -166,7 +208,9 @@ pub(super) async fn chain(
         chain.failed.push((place, found));
     }
     let mut forwarded = Vec::new();
-    if let (Some(group), Some(filter)) = (&chain.group_name, &chain.filter) {
+    // How CloudWatch counts what a policy of the account forwards is not known.
+    let own = chain.filter.as_ref().filter(|filter| !filter.is_of_account);
+    if let (Some(group), Some(filter)) = (&chain.group_name, own) {
         let found = metrics::forwarded(aws, group, &filter.filter_name).await;
         chain.is_forwarded_known = found.found().is_some();
         forwarded = found.found().cloned().unwrap_or_default();
@@ -187,10 +231,14 @@ async fn source(aws: &Aws, chain: &mut Chain, name: &Name) {
         Name::Either(name) => {
             from_stream(aws, chain, name).await;
             if chain.stream.is_absent() {
-                let group = logs::read(aws, name).await;
-                if group.found().is_some() {
-                    (chain.stream, chain.stream_name) = (Looked::Unknown, None);
-                    (chain.group, chain.group_name) = (group, Some(name.clone()));
+                match logs::read(aws, name).await {
+                    group @ Looked::Found(_) => {
+                        (chain.stream, chain.stream_name) = (Looked::Unknown, None);
+                        (chain.group, chain.group_name) = (group, Some(name.clone()));
+                    }
+                    // It may be the log group that we may not see.
+                    Looked::Unknown => chain.stream = Looked::Unknown,
+                    Looked::NotThere => {}
                 }
             }
         }
@@ -203,14 +251,30 @@ async fn source(aws: &Aws, chain: &mut Chain, name: &Name) {
     if let Some(origin) = &chain.origin {
         chain.database = rds::read(aws, origin).await;
     }
-    let filters = chain.group.found().and_then(|group| group.filters.found()).cloned().unwrap_or_default();
-    chain.filter = destinations::leading_on(&filters, chain.stream.found().map(|stream| stream.arn.as_str()));
+    if let Some(group) = chain.group.found() {
+        chain.place.learn(&group.arn);
+    }
+    filter(aws, chain, &group).await;
     let Some(filter) = &chain.filter else { return };
-    chain.place.learn(&filter.destination_arn);
+    if chain.place.account.is_none() {
+        chain.place.learn(&filter.destination_arn);
+    }
     if filter.destination_arn.contains(":kinesis:") && chain.stream_name.is_none() {
         let name = last_part(&filter.destination_arn).to_owned();
         chain.stream = kinesis::read(aws, &name).await;
         chain.stream_name = Some(name);
+    }
+}
+
+/// The filter that leads on: the log group's own, else one that a policy of the account gives it.
+async fn filter(aws: &Aws, chain: &mut Chain, group: &str) {
+    let stream_arn = chain.stream.found().map(|stream| stream.arn.clone());
+    let Some(filters) = chain.group.found().and_then(|group| group.filters.found()) else { return };
+    chain.filter = destinations::leading_on(filters, stream_arn.as_deref());
+    if chain.filter.is_none() {
+        chain.account_filters = logs::of_account(aws, group).await;
+        let filters = chain.account_filters.found().cloned().unwrap_or_default();
+        chain.filter = destinations::leading_on(&filters, stream_arn.as_deref());
     }
 }
 
@@ -220,7 +284,8 @@ async fn from_stream(aws: &Aws, chain: &mut Chain, name: &str) {
     if let Some(stream) = chain.stream.found() {
         let arn = stream.arn.clone();
         chain.place.learn(&arn);
-        chain.group_name = logs::leading_to(aws, &arn).await;
+        chain.search = logs::leading_to(aws, &arn).await;
+        chain.group_name.clone_from(&chain.search.group);
     }
 }
 
@@ -231,9 +296,9 @@ async fn readers(aws: &Aws, chain: &mut Chain) {
         chain.place.learn(&arn);
         let (deliveries, are_all_known) = firehose::reading(aws, &arn).await;
         let mappings = lambda::mappings(aws, &arn).await;
-        chain.are_readers_known = are_all_known && mappings.found().is_some();
+        chain.are_readers_known = are_all_known && mappings.found().is_some_and(|mappings| !mappings.has_more);
         chain.deliveries = deliveries;
-        chain.mappings = mappings.found().cloned().unwrap_or_default();
+        chain.mappings = mappings.found().map(|mappings| mappings.items.clone()).unwrap_or_default();
         return;
     }
     let destination = chain.filter.as_ref().map(|filter| filter.destination_arn.clone()).unwrap_or_default();
@@ -268,6 +333,7 @@ async fn roles(aws: &Aws, chain: &mut Chain) {
     for delivery in &chain.deliveries {
         arns.push(delivery.destination.role.clone());
         arns.extend(delivery.source_role.clone());
+        arns.extend(delivery.processor.as_ref().and_then(|processor| processor.role.clone()));
     }
     arns.extend(chain.functions.iter().map(|function| function.role.clone()));
     arns.retain(|arn| !arn.is_empty());
@@ -350,6 +416,7 @@ mod tests {
         let arn = "arn:aws:logs:eu-west-1:1:log-group:/aws/rds/instance/d/general:*";
         assert_eq!(Name::of(arn), Name::LogGroup("/aws/rds/instance/d/general".to_owned()));
         assert_eq!(Name::of("arn:aws:kinesis:eu-west-1:1:stream/s"), Name::Stream("s".to_owned()));
+        assert_eq!((home(arn), home("/a:b"), home("arn:aws")), (Some(("eu-west-1", "1")), None, None));
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::aws::{Action, Aws, Looked};
+use super::aws::{Action, Aws, Looked, paged};
 use super::xml::Node;
 
 /// Pages of a parameter group; each holds up to 100 of some 500 parameters.
 const PAGES_MAX: usize = 20;
+
+/// Instances of a cluster of Aurora: a writer and 15 readers.
+const MEMBERS_MAX: usize = 16;
 
 /// Parameters that are looked at.
 const PARAMETERS: [&str; 5] =
@@ -46,6 +49,17 @@ pub(in crate::cli::doctor) struct Database {
     /// Of an instance with a volume of its own.
     pub(in crate::cli::doctor) allocated_gib: Option<u64>,
     pub(in crate::cli::doctor) parameters: Looked<BTreeMap<String, String>>,
+    /// Of a cluster.
+    pub(in crate::cli::doctor) members: Vec<Member>,
+}
+
+/// An instance of a cluster: what its own parameter group sets counts before the cluster's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::cli::doctor) struct Member {
+    pub(in crate::cli::doctor) instance: String,
+    pub(in crate::cli::doctor) parameter_group: String,
+    /// Those that somebody has set.
+    pub(in crate::cli::doctor) parameters: BTreeMap<String, String>,
 }
 
 pub(in crate::cli::doctor) async fn read(aws: &Aws, origin: &Origin) -> Looked<Database> {
@@ -62,9 +76,36 @@ pub(in crate::cli::doctor) async fn read(aws: &Aws, origin: &Origin) -> Looked<D
     let read = if origin.is_cluster { cluster } else { instance };
     let Some(mut database) = read(&answer) else { return Looked::NotThere };
     if !database.parameter_group.is_empty() {
-        database.parameters = parameters(aws, &database.parameter_group, origin.is_cluster).await;
+        database.parameters = parameters(aws, &database.parameter_group, origin.is_cluster, false).await;
+    }
+    if origin.is_cluster {
+        let names: Vec<String> = database.standings.iter().map(|(name, _)| name.clone()).collect();
+        database.members = members(aws, &names).await;
     }
     Looked::Found(database)
+}
+
+/// Those that have a parameter group of their own; a default one has nothing that somebody has set.
+async fn members(aws: &Aws, names: &[String]) -> Vec<Member> {
+    let (mut members, mut known) = (Vec::new(), BTreeMap::<String, BTreeMap<String, String>>::new());
+    for name in names.iter().take(MEMBERS_MAX) {
+        let asked = [("DBInstanceIdentifier", name.as_str())];
+        let answer = aws.query(Action::DescribeDbInstances, name, &asked).await;
+        let Some(Database { parameter_group, .. }) = answer.found().and_then(instance) else { continue };
+        if parameter_group.starts_with("default.") {
+            continue;
+        }
+        let parameters = match known.get(&parameter_group).cloned() {
+            Some(parameters) => parameters,
+            None => {
+                let read = parameters(aws, &parameter_group, false, true).await.found().cloned().unwrap_or_default();
+                known.insert(parameter_group.clone(), read.clone());
+                read
+            }
+        };
+        members.push(Member { instance: name.clone(), parameter_group, parameters });
+    }
+    members
 }
 
 fn instance(answer: &Node) -> Option<Database> {
@@ -79,7 +120,7 @@ fn instance(answer: &Node) -> Option<Database> {
         exports: found.texts("EnabledCloudwatchLogsExports"),
         exports_pending: found.texts("PendingModifiedValues/PendingCloudwatchLogsExports/LogTypesToEnable"),
         allocated_gib: found.number("AllocatedStorage"),
-        parameters: Looked::Unknown,
+        ..Database::default()
     })
 }
 
@@ -98,35 +139,30 @@ fn cluster(answer: &Node) -> Option<Database> {
     })
 }
 
-async fn parameters(aws: &Aws, group: &str, is_cluster: bool) -> Looked<BTreeMap<String, String>> {
+/// What a parameter group sets; with `is_own`, only what somebody and not AWS has set.
+async fn parameters(aws: &Aws, group: &str, is_cluster: bool, is_own: bool) -> Looked<BTreeMap<String, String>> {
     let (action, name) = match is_cluster {
         true => (Action::DescribeDbClusterParameters, "DBClusterParameterGroupName"),
         false => (Action::DescribeDbParameters, "DBParameterGroupName"),
     };
-    let mut found = BTreeMap::new();
-    let mut marker = String::new();
-    for _ in 0..PAGES_MAX {
+    let found = paged(PAGES_MAX, async |marker: Option<&str>| {
         let mut asked = vec![(name, group)];
-        if !marker.is_empty() {
-            asked.push(("Marker", &marker));
-        }
-        let page = match aws.query(action, group, &asked).await {
-            Looked::Found(page) => page,
-            Looked::NotThere => return Looked::NotThere,
-            Looked::Unknown => return Looked::Unknown,
-        };
-        for parameter in page.all("Parameters") {
-            let (name, value) = (parameter.text("ParameterName"), parameter.text("ParameterValue"));
-            if PARAMETERS.contains(&name.as_str()) && !value.is_empty() {
-                found.insert(name, value);
-            }
-        }
-        marker = page.text("Marker");
-        if marker.is_empty() {
-            break;
-        }
+        asked.extend(marker.map(|marker| ("Marker", marker)));
+        aws.query(action, group, &asked).await.map(|page| {
+            let counts = |parameter: &&Node| !is_own || parameter.text("Source") == "user";
+            let all = page.all("Parameters").iter().filter(counts);
+            let all = all.map(|parameter| (parameter.text("ParameterName"), parameter.text("ParameterValue")));
+            let all = all.filter(|(name, value)| PARAMETERS.contains(&name.as_str()) && !value.is_empty());
+            (all.collect::<Vec<_>>(), Some(page.text("Marker")))
+        })
+    });
+    match found.await {
+        // One that was not read may say otherwise.
+        Looked::Found(found) if found.has_more => Looked::Unknown,
+        Looked::Found(found) => Looked::Found(found.items.into_iter().collect()),
+        Looked::NotThere => Looked::NotThere,
+        Looked::Unknown => Looked::Unknown,
     }
-    Looked::Found(found)
 }
 
 #[cfg(test)]

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 
 use hydrant_opensearch::Service;
+use hydrant_transform::document::Rotation;
 use serde_json::{Value as Json, json};
 
 use crate::cli::doctor::read::aws::Looked;
 use crate::cli::doctor::read::cluster::{Cluster, Domain, Reach};
-use crate::cli::doctor::read::failed::{self, Failed};
+use crate::cli::doctor::read::failed::{self, Failed, Layout};
 use crate::cli::doctor::read::firehose::{Delivery, Destination, Kind, Mb, Processor};
 use crate::cli::doctor::read::iam::Role;
+use crate::cli::doctor::read::index::Index;
 use crate::cli::doctor::read::kinesis::Stream;
 use crate::cli::doctor::read::lambda::{Function, Mapping};
 use crate::cli::doctor::read::logs::{Filter, LogGroup};
-use crate::cli::doctor::read::metrics::Metrics;
+use crate::cli::doctor::read::metrics::{Metrics, Point};
 use crate::cli::doctor::read::rds::{Database, Origin};
 use crate::cli::doctor::read::{Chain, Place};
 
@@ -23,9 +25,16 @@ pub(super) const STREAM: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/l
 
 pub(super) const FUNCTION: &str = "arn:aws:lambda:eu-west-1:123456789012:function:transform:live";
 
+/// A function that has nothing to do with Hydrant.
+pub(super) const FOREIGN: &str = "arn:aws:lambda:eu-west-1:123456789012:function:datadog-forwarder";
+
 pub(super) const DOMAIN: &str = "arn:aws:es:eu-west-1:123456789012:domain/search";
 
-const NOW_MS: i64 = 1_795_874_400_000;
+/// That of the templates.
+pub(super) const HEARTBEATS: &str =
+    "-\"INSERT INTO mysql.rds_heartbeat2(id, value) values\" -\"SELECT value FROM mysql.rds_heartbeat2\"";
+
+pub(super) const NOW_MS: i64 = 1_795_874_400_000;
 
 pub(super) fn role_arn(name: &str) -> String {
     format!("arn:aws:iam::123456789012:role/{name}")
@@ -44,8 +53,13 @@ fn allow(action: &Json, resource: &str) -> Json {
     json!({"Effect": "Allow", "Action": action, "Resource": resource})
 }
 
+/// The value of a period that began so many minutes ago.
+pub(super) fn point(minutes: i64, value: f64) -> Point {
+    Point { from_ms: NOW_MS - minutes * 60_000, value }
+}
+
 pub(super) fn values(all: &[(&str, f64)]) -> Metrics {
-    let values = all.iter().map(|(id, value)| ((*id).to_owned(), vec![*value])).collect();
+    let values = all.iter().map(|(id, value)| ((*id).to_owned(), vec![point(30, *value)])).collect();
     Metrics { values, is_known: true }
 }
 
@@ -61,6 +75,7 @@ fn database() -> Database {
         exports_pending: Vec::new(),
         allocated_gib: Some(100),
         parameters: Looked::Found(parameters.into()),
+        members: Vec::new(),
     }
 }
 
@@ -68,17 +83,27 @@ fn database() -> Database {
 fn source() -> Chain {
     let filter = Filter {
         filter_name: "hydrant".to_owned(),
-        filter_pattern: String::new(),
+        filter_pattern: HEARTBEATS.to_owned(),
+        creation_time: Some(NOW_MS - 30 * 86_400_000),
         destination_arn: STREAM.to_owned(),
         role_arn: Some(role_arn("to-stream")),
         distribution: "Random".to_owned(),
+        is_of_account: false,
         passes: Some(true),
+    };
+    // Somebody else's.
+    let other = Filter {
+        filter_name: "datadog".to_owned(),
+        destination_arn: FOREIGN.to_owned(),
+        distribution: "ByLogStream".to_owned(),
+        ..Filter::default()
     };
     let group = LogGroup {
         log_group_name: GROUP.to_owned(),
+        arn: format!("arn:aws:logs:eu-west-1:123456789012:log-group:{GROUP}:*"),
         log_group_class: "STANDARD".to_owned(),
         retention_in_days: Some(14),
-        filters: Looked::Found(vec![filter.clone()]),
+        filters: Looked::Found(vec![other, filter.clone()]),
         newest_ms: Looked::Found(Some(NOW_MS - 5_000)),
     };
     let stream = Stream {
@@ -104,6 +129,7 @@ fn source() -> Chain {
         database: Looked::Found(database()),
         group: Looked::Found(group),
         filter: Some(filter),
+        account_filters: Looked::Found(Vec::new()),
         stream_name: Some("logs".to_owned()),
         stream: Looked::Found(stream),
         are_readers_known: true,
@@ -119,6 +145,7 @@ fn function() -> Function {
         name: "transform".to_owned(),
         arn: FUNCTION.to_owned(),
         runtime: "provided.al2023".to_owned(),
+        architecture: "arm64".to_owned(),
         role: role_arn("function"),
         timeout_seconds: 120,
         memory_mb: 512,
@@ -139,7 +166,7 @@ fn cluster(writer: &str) -> Cluster {
         sign: Some(Service::Es),
         domain_arn: Some(DOMAIN.to_owned()),
         domain: Looked::Found(domain),
-        index: "hydrant-general-2026-11-28".to_owned(),
+        index: Index::new("hydrant-general", Rotation::OneDay),
         writers: vec![role_arn(writer)],
         reach: Reach::Answers,
         health: Some("green".to_owned()),
@@ -151,7 +178,7 @@ fn cluster(writer: &str) -> Cluster {
 }
 
 fn failed_place(prefix: &str) -> (failed::Place, Looked<Failed>) {
-    let place = failed::Place { bucket: "failed".to_owned(), prefix: prefix.to_owned(), is_all_failed: false };
+    let place = failed::Place { bucket: "failed".to_owned(), prefix: prefix.to_owned(), layout: Layout::ByKind };
     (place, Looked::Found(Failed::default()))
 }
 
@@ -169,6 +196,7 @@ pub(super) fn classic() -> Chain {
         destination_id: "destinationId-000000000001".to_owned(),
         destination: Destination {
             kind: Kind::Domain,
+            is_legacy: false,
             role: role_arn("delivery"),
             domain_arn: Some(DOMAIN.to_owned()),
             endpoint: None,
@@ -180,7 +208,20 @@ pub(super) fn classic() -> Chain {
             error_prefix: "firehose/!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd/HH}/".to_owned(),
             logs: true,
         },
-        processor: Some(Processor { function_arn: FUNCTION.to_owned(), buffer_mb: Mb(200), buffer_seconds: 10 }),
+        processor: Some(Processor {
+            function_arn: FUNCTION.to_owned(),
+            role: Some(role_arn("delivery")),
+            buffer_mb: Mb(200),
+            buffer_seconds: 10,
+        }),
+        processors: vec![
+            json!({"Type": "Decompression", "Parameters": [{"ParameterName": "CompressionFormat", "ParameterValue": "GZIP"}]}),
+            json!({"Type": "Lambda", "Parameters": [
+                {"ParameterName": "LambdaArn", "ParameterValue": FUNCTION},
+                {"ParameterName": "NumberOfRetries", "ParameterValue": "5"},
+                {"ParameterName": "BufferSizeInMBs", "ParameterValue": "3"},
+            ]}),
+        ],
     };
     let of_delivery = json!([
         allow(&json!(["kinesis:DescribeStream", "kinesis:GetRecords", "kinesis:GetShardIterator"]), STREAM),
@@ -229,7 +270,7 @@ pub(super) fn direct() -> Chain {
         function.variables.insert(name.to_owned(), value.to_owned());
     }
     let mapping = Mapping {
-        uuid: "a1b2".to_owned(),
+        uuid: "a1b2c3d4-0000-4000-8000-000000000000".to_owned(),
         function_arn: FUNCTION.to_owned(),
         state: "Enabled".to_owned(),
         state_reason: "User action".to_owned(),

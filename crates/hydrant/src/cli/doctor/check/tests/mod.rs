@@ -6,6 +6,10 @@ mod source;
 
 mod readers;
 
+mod function;
+
+use std::collections::BTreeSet;
+
 use serde_json::{Value as Json, json};
 
 use super::check;
@@ -18,7 +22,7 @@ use crate::cli::doctor::read::iam::Role;
 use crate::cli::doctor::read::kinesis::Stream;
 use crate::cli::doctor::read::logs::LogGroup;
 use crate::cli::doctor::read::rds::Database;
-use healthy::{FUNCTION, GROUP, STREAM, role_arn};
+use healthy::{FUNCTION, GROUP, NOW_MS, STREAM, point, role_arn};
 
 fn found<T>(looked: &mut Looked<T>) -> &mut T {
     match looked {
@@ -52,7 +56,7 @@ fn role<'a>(chain: &'a mut Chain, name: &str) -> &'a mut Role {
 }
 
 fn metric(chain: &mut Chain, id: &str, value: f64) {
-    chain.metrics.values.insert(id.to_owned(), vec![value]);
+    chain.metrics.values.insert(id.to_owned(), vec![point(30, value)]);
 }
 
 /// Takes an action out of a role's policies.
@@ -96,6 +100,24 @@ fn all(chain: fn() -> Chain, cases: &[Case]) {
     }
 }
 
+fn mends_of(chain: fn() -> Chain, cases: &[Case]) -> Vec<String> {
+    cases.iter().map(|(plant, ..)| only(chain(), plant).mend).collect()
+}
+
+/// The AWS CLI itself judges the commands of this file: `tests/aws_doctor/check_remedies.py`.
+#[test]
+fn every_command_stands_in_the_list_that_the_aws_cli_is_asked_about() {
+    let found: BTreeSet<String> = [source::mends(), readers::mends(), function::mends()]
+        .concat()
+        .into_iter()
+        .filter(|mend| mend.contains("aws "))
+        .collect();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/aws_doctor/remedies.txt");
+    let listed = std::fs::read_to_string(path).unwrap();
+    let found: Vec<&str> = found.iter().map(String::as_str).collect();
+    assert_eq!(found, listed.lines().collect::<Vec<_>>(), "\n{}", found.join("\n"));
+}
+
 const ERROR: Severity = Severity::Error;
 
 const WARNING: Severity = Severity::Warning;
@@ -108,6 +130,9 @@ fn a_healthy_chain_has_no_finding() {
     assert_eq!(check(&healthy::direct()), []);
 }
 
+const REPLAY: &str =
+    "AWS_REGION=eu-west-1 hydrant replay s3://failed/firehose/ --config hydrant.toml --region eu-west-1";
+
 #[test]
 fn what_failed_is_counted_by_reason() {
     let failed = only(healthy::classic(), |c| {
@@ -116,10 +141,19 @@ fn what_failed_is_counted_by_reason() {
         of.reasons = [("Lambda.FunctionError".to_owned(), 2), ("too_large".to_owned(), 40)].into();
         of.read = 3;
     });
-    is(&failed, Hop::Failed, "failed-objects", WARNING, &["hydrant replay s3://failed/firehose/"]);
+    is(&failed, Hop::Failed, "failed-objects", WARNING, &[REPLAY]);
+    assert!(failed.why.contains("may be in no index") && failed.why.contains("index.sign"), "{}", failed.why);
     let expected =
         "holds 3 objects of what failed: processing-failed 3; in the newest 3: too_large 40, Lambda.FunctionError 2";
     assert!(failed.read.ends_with(expected), "{}", failed.read);
+    let more = only(healthy::classic(), |c| {
+        let of = found(&mut c.failed[0].1);
+        of.objects = [("processing-failed".to_owned(), 5_000)].into();
+        of.reasons = [("too_large".to_owned(), 40)].into();
+        (of.read, of.has_more) = (10, true);
+    });
+    let expected = "holds at least 5000 objects of what failed: processing-failed 5000; in 10 of them: too_large 40";
+    assert!(more.read.ends_with(expected), "{}", more.read);
     let missing = only(healthy::classic(), |c| c.failed[1].1 = Looked::NotThere);
     is(&missing, Hop::Failed, "failed-bucket-missing", ERROR, &["s3 mb s3://failed"]);
 }
@@ -135,6 +169,16 @@ fn what_may_not_be_asked_is_named() {
     let one = |because| only(healthy::classic(), |c| c.refusals = vec![refusal(because), refusal(because)]);
     let denied = one(Because::Denied);
     is(&denied, Hop::Access, "not-allowed", WARNING, &["logs:DescribeSubscriptionFilters"]);
+    assert!(denied.mend.contains("--region eu-west-1"), "{denied:?}");
+    // One command gives all that is lacking.
+    let mut chain = healthy::classic();
+    chain.refusals = [Action::DescribeDomain, Action::ListShards, Action::DescribeDomain]
+        .map(|action| Refusal { action, ..refusal(Because::Denied) })
+        .into();
+    let findings = check(&chain);
+    assert_eq!(findings.len(), 2, "{findings:#?}");
+    assert_eq!(findings[0].mend, findings[1].mend);
+    assert!(findings[0].mend.contains("\"Action\":[\"es:DescribeDomain\",\"kinesis:ListShards\"]"), "{findings:#?}");
     assert!(denied.read.contains("logs:DescribeSubscriptionFilters on /aws/rds/instance/orders/general"), "{denied:?}");
     is(&one(Because::Credentials), Hop::Access, "credentials-refused", ERROR, &["sts get-caller-identity"]);
     is(&one(Because::NoAnswer), Hop::Access, "no-answer", ERROR, &["get-caller-identity"]);

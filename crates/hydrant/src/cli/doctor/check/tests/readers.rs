@@ -1,4 +1,4 @@
-//! Faults of what reads the stream, and of OpenSearch.
+//! Faults of Firehose and of OpenSearch.
 
 use super::*;
 
@@ -7,18 +7,28 @@ const UPDATE: &str = "update-destination --delivery-stream-name delivery --curre
 const FIREHOSE: &[Case] = &[
     (|c| delivery(c).status = "CREATING_FAILED".to_owned(), Hop::Firehose, "firehose-not-active", ERROR, &["delivery"]),
     (
-        |c| delivery(c).processor = None,
+        |c| {
+            delivery(c).processor = None;
+            drop(delivery(c).processors.pop());
+        },
         Hop::Firehose,
         "firehose-no-processor",
         ERROR,
-        &[UPDATE, "destinationId-000000000001", "BufferSizeInMBs", "0.2"],
+        &[UPDATE, "destinationId-000000000001", "BufferSizeInMBs", "0.2", "Decompression", "FUNCTION_ARN"],
     ),
     (
         |c| delivery(c).processor.as_mut().unwrap().buffer_mb = Mb(1_000),
         Hop::Firehose,
         "firehose-buffer",
         WARNING,
-        &[UPDATE, FUNCTION, "0.2"],
+        &[
+            UPDATE,
+            "--amazonopensearchservice-destination-update",
+            "{\"ParameterName\":\"CompressionFormat\",\"ParameterValue\":\"GZIP\"}",
+            "{\"ParameterName\":\"NumberOfRetries\",\"ParameterValue\":\"5\"}",
+            FUNCTION,
+            "{\"ParameterName\":\"BufferSizeInMBs\",\"ParameterValue\":\"0.2\"}",
+        ],
     ),
     (
         |c| delivery(c).destination.rotation = "NoRotation".to_owned(),
@@ -28,7 +38,22 @@ const FIREHOSE: &[Case] = &[
         &[UPDATE, "\"IndexRotationPeriod\":\"OneDay\""],
     ),
     (
-        |c| delivery(c).destination.error_prefix = "firehose/".to_owned(),
+        |c| {
+            delivery(c).destination.is_legacy = true;
+            delivery(c).destination.rotation = "NoRotation".to_owned();
+        },
+        Hop::Firehose,
+        "firehose-no-rotation",
+        WARNING,
+        &[UPDATE, "--elasticsearch-destination-update"],
+    ),
+    (
+        |c| {
+            let destination = &mut delivery(c).destination;
+            destination.error_prefix.clear();
+            destination.backup = "AllDocuments".to_owned();
+            destination.prefix = "firehose/".to_owned();
+        },
         Hop::Firehose,
         "firehose-error-prefix",
         WARNING,
@@ -93,170 +118,43 @@ const FIREHOSE: &[Case] = &[
         Hop::Firehose,
         "firehose-auth-failure",
         ERROR,
-        &["hydrant setup opensearch", "role/delivery"],
+        &[SETUP, "--role-arn arn:aws:iam::123456789012:role/delivery"],
     ),
 ];
 
 #[test]
 fn faults_of_firehose() {
     all(healthy::classic, FIREHOSE);
+    let buffer = only(healthy::classic(), |c| delivery(c).processor.as_mut().unwrap().buffer_mb = Mb(1_000));
+    assert_eq!(buffer.mend.matches("BufferSizeInMBs").count(), 1, "{}", buffer.mend);
+    // Firehose tells what failed apart by itself behind a prefix without expressions, and without a backup there is no heap.
+    for (prefix, backup) in
+        [("firehose/", "AllDocuments"), ("firehose/", "FailedDocumentsOnly"), ("", "FailedDocumentsOnly")]
+    {
+        let mut chain = healthy::classic();
+        let destination = &mut delivery(&mut chain).destination;
+        (destination.error_prefix, destination.prefix) = (prefix.to_owned(), "firehose/".to_owned());
+        destination.backup = backup.to_owned();
+        assert_eq!(check(&chain), [], "{prefix} {backup}");
+    }
+    let caller = only(healthy::classic(), |c| {
+        delivery(c).processor.as_mut().unwrap().role = Some(role_arn("caller"));
+        let caller = Role { name: "caller".to_owned(), policies: Vec::new(), ..role(c, "delivery").clone() };
+        c.roles.insert(role_arn("caller"), Looked::Found(caller));
+    });
+    is(&caller, Hop::Firehose, "firehose-role-rights", ERROR, &["put-role-policy --role-name caller", FUNCTION]);
     let absent = only(healthy::classic(), |c| {
         c.absent.push("arn:aws:firehose:eu-west-1:123456789012:deliverystream/gone".to_owned());
     });
     is(&absent, Hop::Firehose, "firehose-missing", ERROR, &["list-delivery-streams"]);
 }
 
-const CONFIGURE: &str = "update-function-configuration --function-name transform";
+const SETUP: &str =
+    "AWS_REGION=eu-west-1 hydrant setup opensearch --config hydrant.toml --endpoint https://search.example";
 
-const FUNCTION_CASES: &[Case] = &[
-    (
-        |c| c.functions[0].runtime = "python3.9".to_owned(),
-        Hop::Lambda,
-        "lambda-runtime",
-        WARNING,
-        &[CONFIGURE, "provided.al2023", "update-function-code", "hydrant-lambda"],
-    ),
-    (|c| c.functions[0].timeout_seconds = 3, Hop::Lambda, "lambda-timeout", ERROR, &[CONFIGURE, "--timeout 120"]),
-    (|c| c.functions[0].memory_mb = 128, Hop::Lambda, "lambda-memory", WARNING, &[CONFIGURE, "--memory-size 512"]),
-    (
-        |c| c.functions[0].reserved = Some(0),
-        Hop::Lambda,
-        "lambda-concurrency",
-        ERROR,
-        &["delete-function-concurrency --function-name transform"],
-    ),
-    (
-        |c| c.functions[0].state = "Failed".to_owned(),
-        Hop::Lambda,
-        "lambda-state",
-        ERROR,
-        &["get-function --function-name transform --qualifier live"],
-    ),
-    (
-        |c| drop(c.functions[0].variables.remove("HYDRANT_FAILED_TO")),
-        Hop::Lambda,
-        "lambda-no-failed-bucket",
-        WARNING,
-        &[CONFIGURE, "HYDRANT_FAILED_TO=s3://"],
-    ),
-    (
-        |c| without(c, "function", "logs:*"),
-        Hop::Lambda,
-        "lambda-no-log",
-        ERROR,
-        &["put-role-policy --role-name function", "logs:PutLogEvents", "/hydrant/logs/function"],
-    ),
-    (
-        |c| without(c, "function", "kinesis:PutRecords"),
-        Hop::Lambda,
-        "lambda-role-rights",
-        ERROR,
-        &["put-role-policy --role-name function", "kinesis:PutRecords", STREAM],
-    ),
-    (
-        |c| without(c, "function", "s3:PutObject"),
-        Hop::Lambda,
-        "lambda-role-rights",
-        ERROR,
-        &["s3:PutObject", "arn:aws:s3:::failed/hydrant"],
-    ),
-    (
-        |c| *c.roles.get_mut(&role_arn("function")).unwrap() = Looked::NotThere,
-        Hop::Lambda,
-        "lambda-role-missing",
-        ERROR,
-        &["create-role --role-name function"],
-    ),
-    (
-        |c| role(c, "function").trust = Json::Null,
-        Hop::Lambda,
-        "lambda-role-trust",
-        ERROR,
-        &["update-assume-role-policy --role-name function", "lambda.amazonaws.com"],
-    ),
-    (|c| metric(c, "errors0", 2.0), Hop::Lambda, "lambda-errors", WARNING, &["logs tail /hydrant/logs/function"]),
-    (|c| metric(c, "throttles0", 2.0), Hop::Lambda, "lambda-throttled", WARNING, &["transform"]),
-];
+const SETTINGS: &str = "https://search.example/hydrant-general-*/_settings";
 
-#[test]
-fn faults_of_the_function() {
-    all(healthy::classic, FUNCTION_CASES);
-    let missing = only(healthy::classic(), |c| {
-        c.functions.clear();
-        c.absent.push(FUNCTION.to_owned());
-    });
-    is(&missing, Hop::Lambda, "lambda-missing", ERROR, &["list-functions"]);
-}
-
-const UPDATE_MAPPING: &str = "update-event-source-mapping --uuid a1b2";
-
-const MAPPING: &[Case] = &[
-    (
-        |c| c.mappings[0].state = "Disabled".to_owned(),
-        Hop::Lambda,
-        "mapping-disabled",
-        ERROR,
-        &[UPDATE_MAPPING, "--enabled"],
-    ),
-    (
-        |c| c.mappings[0].last_result = "PROBLEM: Function call failed".to_owned(),
-        Hop::Lambda,
-        "mapping-last-result",
-        ERROR,
-        &["get-event-source-mapping --uuid a1b2"],
-    ),
-    (
-        |c| c.mappings[0].responses.clear(),
-        Hop::Lambda,
-        "mapping-no-partial-response",
-        ERROR,
-        &[UPDATE_MAPPING, "--function-response-types ReportBatchItemFailures"],
-    ),
-    (
-        |c| c.mappings[0].bisects = false,
-        Hop::Lambda,
-        "mapping-no-bisect",
-        WARNING,
-        &[UPDATE_MAPPING, "--bisect-batch-on-function-error"],
-    ),
-    (
-        |c| c.mappings[0].on_failure = None,
-        Hop::Lambda,
-        "mapping-no-failure-destination",
-        WARNING,
-        &[UPDATE_MAPPING, "OnFailure"],
-    ),
-    (
-        |c| c.mappings[0].starts = "LATEST".to_owned(),
-        Hop::Lambda,
-        "mapping-starts-at-latest",
-        INFO,
-        &["TRIM_HORIZON", STREAM],
-    ),
-    (
-        |c| without(c, "function", "kinesis:GetRecords"),
-        Hop::Lambda,
-        "lambda-role-rights",
-        ERROR,
-        &["kinesis:GetRecords", STREAM],
-    ),
-    (
-        |c| without(c, "function", "es:ESHttpPost"),
-        Hop::Lambda,
-        "lambda-role-rights",
-        ERROR,
-        &["es:ESHttpPost", healthy::DOMAIN],
-    ),
-];
-
-#[test]
-fn faults_of_the_mapping() {
-    all(healthy::direct, MAPPING);
-}
-
-const SETUP: &str = "hydrant setup opensearch --endpoint https://search.example";
-
-const SETTINGS: &str = "https://search.example/hydrant-general*/_settings";
+const SIGNED: &str = "curl -sS --aws-sigv4 aws:amz:eu-west-1:es --user";
 
 const OPENSEARCH: &[Case] = &[
     (
@@ -314,7 +212,7 @@ const OPENSEARCH: &[Case] = &[
         Hop::Opensearch,
         "opensearch-blocked",
         ERROR,
-        &[SETTINGS],
+        &[SIGNED, SETTINGS],
     ),
     (|c| metric(c, "writesblocked0", 1.0), Hop::Opensearch, "opensearch-blocked", ERROR, &[SETTINGS]),
     (
@@ -322,7 +220,7 @@ const OPENSEARCH: &[Case] = &[
         Hop::Opensearch,
         "opensearch-red",
         ERROR,
-        &["allocation/explain"],
+        &[SIGNED, "allocation/explain"],
     ),
     (
         |c| c.clusters[0].disks = Looked::Found(vec![("n".to_owned(), 88)]),
@@ -344,4 +242,8 @@ const OPENSEARCH: &[Case] = &[
 #[test]
 fn faults_of_opensearch() {
     all(healthy::classic, OPENSEARCH);
+}
+
+pub(super) fn mends() -> Vec<String> {
+    [FIREHOSE, OPENSEARCH].into_iter().flat_map(|cases| mends_of(healthy::classic, cases)).collect()
 }

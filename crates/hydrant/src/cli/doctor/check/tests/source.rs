@@ -1,6 +1,7 @@
 //! Faults from the database to the stream.
 
 use super::*;
+use crate::cli::doctor::read::metrics::Point;
 
 const REGION: &str = "--region eu-west-1";
 
@@ -14,10 +15,31 @@ const DATABASE: &[Case] = &[
         &["start-db-instance", "orders"],
     ),
     (
+        |c| database(c).status = "storage-full".to_owned(),
+        Hop::Rds,
+        "rds-not-available",
+        ERROR,
+        &["modify-db-instance --db-instance-identifier orders --allocated-storage 150"],
+    ),
+    (
+        |c| database(c).status = "failed".to_owned(),
+        Hop::Rds,
+        "rds-not-available",
+        ERROR,
+        &["restore-db-instance-to-point-in-time --source-db-instance-identifier orders"],
+    ),
+    (
+        |c| database(c).status = "deleting".to_owned(),
+        Hop::Rds,
+        "rds-not-available",
+        ERROR,
+        &["describe-events --source-type db-instance --source-identifier orders"],
+    ),
+    (
         |c| database(c).standings[0].1 = "pending-reboot".to_owned(),
         Hop::Rds,
         "rds-parameter-group-pending-reboot",
-        ERROR,
+        WARNING,
         &["aws rds reboot-db-instance --db-instance-identifier orders", REGION],
     ),
     (
@@ -81,6 +103,12 @@ const DATABASE: &[Case] = &[
 #[test]
 fn faults_of_the_database() {
     all(healthy::classic, DATABASE);
+    let mut chain = healthy::classic();
+    database(&mut chain).standings[0].1 = "pending-reboot".to_owned();
+    group(&mut chain).newest_ms = Looked::Found(None);
+    metric(&mut chain, "incoming", 0.0);
+    let findings: Vec<(&str, Severity)> = check(&chain).iter().map(|found| (found.code, found.severity)).collect();
+    assert_eq!(findings, [("rds-parameter-group-pending-reboot", ERROR), ("log-group-quiet", WARNING)]);
 }
 
 const LOG_GROUP: &[Case] = &[
@@ -114,11 +142,17 @@ const LOG_GROUP: &[Case] = &[
 #[test]
 fn faults_of_the_log_group() {
     all(healthy::classic, LOG_GROUP);
+    let class = only(healthy::classic(), |c| group(c).log_group_class = "INFREQUENT_ACCESS".to_owned());
+    assert!(class.why.contains("all log events in it go with it"), "{}", class.why);
     let of_stream = only(healthy::classic(), |c| {
         (c.group_name, c.group, c.filter) = (None, Looked::Unknown, None);
         (c.origin, c.database) = (None, Looked::Unknown);
     });
     is(&of_stream, Hop::LogGroup, "log-group-not-known", INFO, &["hydrant doctor"]);
+}
+
+fn all_pass(chain: &mut Chain) {
+    chain.filter.as_mut().unwrap().filter_pattern.clear();
 }
 
 const FILTER: &[Case] = &[
@@ -140,7 +174,7 @@ const FILTER: &[Case] = &[
         Hop::Filter,
         "filter-no-room",
         ERROR,
-        &["delete-subscription-filter", "--filter-name two", "put-subscription-filter"],
+        &["delete-subscription-filter", "--filter-name FILTER_TO_GIVE_UP", "put-subscription-filter"],
     ),
     (
         |c| {
@@ -183,8 +217,28 @@ const FILTER: &[Case] = &[
         ERROR,
         &["put-role-policy --role-name to-stream", "kinesis:PutRecord", STREAM],
     ),
-    (|c| metric(c, "forwarded0", 0.0), Hop::Filter, "filter-forwards-nothing", ERROR, &[GROUP]),
-    (|c| metric(c, "forwarded0", 500.0), Hop::Filter, "filter-forwards-less", WARNING, &[GROUP]),
+    // An idle database, whose heartbeats the pattern leaves out.
+    (|c| metric(c, "forwarded0", 0.0), Hop::Filter, "filter-forwards-nothing", INFO, &[GROUP]),
+    (
+        |c| {
+            all_pass(c);
+            metric(c, "forwarded0", 0.0);
+        },
+        Hop::Filter,
+        "filter-forwards-nothing",
+        ERROR,
+        &[GROUP],
+    ),
+    (
+        |c| {
+            all_pass(c);
+            metric(c, "forwarded0", 500.0);
+        },
+        Hop::Filter,
+        "filter-forwards-less",
+        WARNING,
+        &[GROUP],
+    ),
     (|c| metric(c, "deliveryerrors0", 3.0), Hop::Filter, "filter-delivery-errors", ERROR, &[GROUP]),
     (
         |c| metric(c, "deliverythrottling0", 3.0),
@@ -198,6 +252,36 @@ const FILTER: &[Case] = &[
 #[test]
 fn faults_of_the_filter() {
     all(healthy::classic, FILTER);
+    // Where deliveries fail, no pattern is the reason.
+    let mut chain = healthy::classic();
+    metric(&mut chain, "forwarded0", 0.0);
+    metric(&mut chain, "deliveryerrors0", 3.0);
+    let findings: Vec<(&str, Severity)> = check(&chain).iter().map(|found| (found.code, found.severity)).collect();
+    assert_eq!(findings, [("filter-delivery-errors", ERROR), ("filter-forwards-nothing", ERROR)]);
+}
+
+#[test]
+fn a_filter_is_judged_by_full_periods_since_it_was_made() {
+    let of_age = |minutes: i64, forwarded: &[Point]| {
+        let mut chain = healthy::classic();
+        all_pass(&mut chain);
+        chain.filter.as_mut().unwrap().creation_time = Some(NOW_MS - minutes * 60_000);
+        // The last of them is not over yet.
+        let incoming = vec![point(50, 900.0), point(20, 100.0), point(4, 70.0)];
+        chain.metrics.values.insert("incoming".to_owned(), incoming);
+        chain.metrics.values.insert("forwarded0".to_owned(), forwarded.to_vec());
+        check(&chain)
+    };
+    assert_eq!(of_age(19, &[]), []);
+    assert_eq!(of_age(30, &[point(20, 100.0)]), []);
+    assert_eq!(of_age(22, &[point(20, 100.0), point(4, 1.0)]), []);
+    let less = of_age(30, &[point(20, 10.0)]);
+    assert_eq!(less.len(), 1, "{less:#?}");
+    assert_eq!(less[0].read, "of 100 log events in the last hour 10 were forwarded by hydrant");
+    is(&less[0], Hop::Filter, "filter-forwards-less", WARNING, &[GROUP]);
+    let nothing = of_age(30, &[]);
+    assert_eq!(nothing.len(), 1, "{nothing:#?}");
+    is(&nothing[0], Hop::Filter, "filter-forwards-nothing", ERROR, &[GROUP]);
 }
 
 const STREAM_CASES: &[Case] = &[
@@ -224,6 +308,17 @@ const STREAM_CASES: &[Case] = &[
         "stream-hot-shard",
         WARNING,
         &["--distribution Random", "--filter-name hydrant", GROUP],
+    ),
+    (
+        |c| {
+            for idx in 0..4 {
+                metric(c, &format!("shardbytes{idx}"), if idx == 2 { 290.0 } else { 80.0 } * 1_048_576.0);
+            }
+        },
+        Hop::Stream,
+        "stream-hot-shard",
+        WARNING,
+        &["--distribution Random"],
     ),
     (
         |c| metric(c, "age", 60.0 * 3_600_000.0),
@@ -262,4 +357,11 @@ fn a_key_asks_for_rights_of_all() {
         assert_eq!(found.severity, WARNING);
         assert!(found.mend.contains(right) && found.mend.contains("key/k"), "{found:?}");
     }
+}
+
+pub(super) fn mends() -> Vec<String> {
+    [DATABASE, LOG_GROUP, FILTER, STREAM_CASES]
+        .into_iter()
+        .flat_map(|cases| mends_of(healthy::classic, cases))
+        .collect()
 }
