@@ -31,9 +31,7 @@ impl Deadline {
         let kept = (left / 4).min(KEPT_MAX);
         Deadline { try_until: now + (left - kept), answer_by: now + (left - kept / 4) }
     }
-}
 
-impl Deadline {
     /// Half of the time to try: who waits for something first leaves the other half to what comes behind.
     pub(crate) fn half(&self) -> Instant {
         let now = Instant::now();
