@@ -21,6 +21,8 @@ mod sign_in;
 #[cfg(feature = "aws")]
 mod sigv4;
 
+mod unquoted;
+
 mod writer;
 
 pub use answer::{ErrorInfo, error as error_of};
@@ -29,4 +31,5 @@ pub use client::{
     Auth, Carry, Client, ClientError, Endpoint, Method, Request, Service, Settings, check_endpoint, check_proxy,
 };
 pub use sign_in::PasswordFile;
+pub use unquoted::unquoted;
 pub use writer::{Limits, NO_ANSWER, Oversize, SIGN_IN, TOO_LARGE, Writer};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hydrant_aws::{Connection, Signer, Tries};
 use hydrant_opensearch::bulk::Action;
-use hydrant_opensearch::{Auth, Client, Writer};
+use hydrant_opensearch::{Auth, Client, Writer, unquoted};
 use hydrant_transform::document::Outcome;
 use tokio::time::timeout_at;
 
@@ -68,15 +68,14 @@ impl Index {
                     Outcome::Indexed => Fate::Delivered,
                     Outcome::Duplicate => Fate::Duplicate,
                     Outcome::Rejected(reason) => Fate::Rejected(reason, times),
-                    // Its sentence tells of a request or of a status, and quotes no document.
                     Outcome::Retry(reason) => {
-                        report.problem(format!("{}: {}", reason.code, reason.message));
+                        report.problem(format!("{}: {}", reason.code, unquoted(&reason.message)));
                         again.push(place);
                         continue;
                     }
                     Outcome::Paused(reason) => {
                         paused = true;
-                        report.problem(format!("{}: {}", reason.code, reason.message));
+                        report.problem(format!("{}: {}", reason.code, unquoted(&reason.message)));
                         continue;
                     }
                 };

@@ -276,8 +276,9 @@ impl Writer {
                     ItemClass::Pause => Outcome::Paused(said()),
                     ItemClass::Retry => {
                         busy = true;
-                        // It is for the log, and OpenSearch's sentence may quote the document, or a whole request of one.
-                        Outcome::Retry(Reason::new(code(&error), status()))
+                        // What tells of load is known to end in its quotation; other words may quote the document anywhere.
+                        let is_load = matches!(item.status, 429 | 503);
+                        Outcome::Retry(if is_load { said() } else { Reason::new(code(&error), status()) })
                     }
                 }
             })

@@ -40,8 +40,6 @@ pub mod replay;
 
 mod retry;
 
-mod unquoted;
-
 mod write;
 
 #[cfg(test)]
@@ -71,7 +69,6 @@ use joining::{Done, Joining};
 use known::Known;
 use naming::Rules;
 use retry::{GivenUp, Trouble};
-pub use unquoted::unquoted;
 
 /// Everything that delivery works on.
 pub struct Delivery {

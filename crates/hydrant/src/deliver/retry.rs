@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
+use hydrant_opensearch::unquoted;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::unquoted::unquoted;
 use crate::index;
 use crate::metrics::{Health, Metrics};
 use crate::stream::{self, ShardId};

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
+use hydrant_opensearch::unquoted;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -24,7 +25,6 @@ use super::stores;
 use crate::clock::Clock;
 use crate::config::{Config, IndexEngine};
 use crate::deliver::replay::{Counts, Filter, ProgressFile, Replay, Rules, Told};
-use crate::deliver::unquoted;
 
 /// Reasons of what fails again that are said; all are counted.
 const FAILED_SAID_MAX: u64 = 20;
