@@ -114,12 +114,13 @@ struct RecordMembers<'a> {
 
 impl<'de> TakeMembers<'de> for RecordMembers<'de> {
     fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<bool, A::Error> {
-        let text = |value: Scalar<'de>| value.text().ok().flatten();
         match name {
             "kinesis" => self.inside = map.next_value::<Option<Object<_>>>()?.map(|Object(inside)| Box::new(inside)),
-            "eventID" => self.event_id = text(map.next_value()?),
-            "data" | "Data" => self.data = text(map.next_value()?),
-            "sequenceNumber" | "SequenceNumber" => self.sequence_number = text(map.next_value()?),
+            "eventID" => self.event_id = map.next_value::<Scalar<'de>>()?.text_or_none(),
+            "data" | "Data" => self.data = map.next_value::<Scalar<'de>>()?.text_or_none(),
+            "sequenceNumber" | "SequenceNumber" => {
+                self.sequence_number = map.next_value::<Scalar<'de>>()?.text_or_none()
+            }
             "approximateArrivalTimestamp" | "ApproximateArrivalTimestamp" => {
                 self.arrival_ms = time_ms(map.next_value()?)
             }

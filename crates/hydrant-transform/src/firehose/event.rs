@@ -76,11 +76,6 @@ pub fn read_event(bytes: &[u8]) -> std::result::Result<Event<'_>, EventError> {
     })
 }
 
-/// A text; what is none counts as absent.
-fn text<'de>(value: Scalar<'de>) -> Option<Cow<'de, str>> {
-    value.text().ok().flatten()
-}
-
 #[derive(Default)]
 struct EventMembers<'a> {
     source_stream_arn: Option<Cow<'a, str>>,
@@ -91,8 +86,8 @@ struct EventMembers<'a> {
 impl<'de> TakeMembers<'de> for EventMembers<'de> {
     fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> std::result::Result<bool, A::Error> {
         match name {
-            "sourceKinesisStreamArn" => self.source_stream_arn = text(map.next_value()?),
-            "deliveryStreamArn" => self.delivery_stream_arn = text(map.next_value()?),
+            "sourceKinesisStreamArn" => self.source_stream_arn = map.next_value::<Scalar<'de>>()?.text_or_none(),
+            "deliveryStreamArn" => self.delivery_stream_arn = map.next_value::<Scalar<'de>>()?.text_or_none(),
             "records" => self.records = Some(map.next_value()?),
             _ => return Ok(false),
         }
@@ -112,7 +107,7 @@ impl<'de> TakeMembers<'de> for RecordMembers<'de> {
     fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> std::result::Result<bool, A::Error> {
         match name {
             "recordId" => self.record_id = map.next_value::<Scalar<'de>>()?.text_or_number(),
-            "data" => self.data = text(map.next_value()?),
+            "data" => self.data = map.next_value::<Scalar<'de>>()?.text_or_none(),
             "approximateArrivalTimestamp" => self.arrival_ms = time_ms(map.next_value()?),
             "kinesisRecordMetadata" => self.metadata = Metadata::read(map.next_value()?),
             _ => return Ok(false),
@@ -140,8 +135,8 @@ impl<'a> Metadata<'a> {
 impl<'de> TakeMembers<'de> for Metadata<'de> {
     fn take<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> std::result::Result<bool, A::Error> {
         match name {
-            "shardId" => self.shard = text(map.next_value()?),
-            "sequenceNumber" => self.sequence_number = text(map.next_value()?),
+            "shardId" => self.shard = map.next_value::<Scalar<'de>>()?.text_or_none(),
+            "sequenceNumber" => self.sequence_number = map.next_value::<Scalar<'de>>()?.text_or_none(),
             "subsequenceNumber" => self.sub_sequence_number = map.next_value::<Scalar<'de>>()?.text_or_number(),
             "approximateArrivalTimestamp" => self.arrival_ms = time_ms(map.next_value()?),
             _ => return Ok(false),

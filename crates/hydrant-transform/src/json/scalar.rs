@@ -60,6 +60,11 @@ impl<'de> Scalar<'de> {
         }
     }
 
+    /// The text of a string; what is none counts as absent.
+    pub(crate) fn text_or_none(self) -> Option<Cow<'de, str>> {
+        self.text().ok().flatten()
+    }
+
     /// The text of a string, or of a whole number; `None` of anything else.
     pub(crate) fn text_or_number(self) -> Option<Cow<'de, str>> {
         match self {
