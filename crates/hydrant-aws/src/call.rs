@@ -5,6 +5,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
+use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Url};
 use serde_json::Value;
@@ -119,15 +120,22 @@ impl Connection {
             _ => format!("https://{host}.{region}.{}", suffix(region)),
         };
         let text = given.map_or_else(usual, str::to_owned);
-        let wrong =
-            |why: &dyn std::fmt::Display| CallError::Settings(format!("the address of {}: {why}", service.name));
-        let endpoint = Url::parse(&text).map_err(|error| wrong(&error))?;
-        if endpoint.host_str().is_none() || !matches!(endpoint.scheme(), "http" | "https") {
-            return Err(wrong(&"`http://HOST:PORT` or `https://HOST:PORT` is expected"));
-        }
+        let endpoint =
+            address(&text).map_err(|why| CallError::Settings(format!("the address of {}: {why}", service.name)))?;
         let signer = Signer::new(service, region.to_owned(), self.credentials.clone());
         Ok(Client { http: self.http.clone(), signer, endpoint, is_given: given.is_some() })
     }
+}
+
+/// An address of a service. Why it is none is told without it: it may hold a password.
+pub(crate) fn address(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    let is_bare =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    if url.host_str().is_none() || !matches!(url.scheme(), "http" | "https") || !is_bare {
+        return Err("`http://HOST:PORT` or `https://HOST:PORT` is expected, with no user and no query".to_owned());
+    }
+    Ok(url)
 }
 
 /// What the addresses of a region end with.
@@ -187,7 +195,7 @@ impl Client {
         path: &str,
         query: Option<&str>,
         headers: &[(&'static str, &str)],
-        body: Vec<u8>,
+        body: impl Into<Bytes>,
     ) -> Result<Answer, CallError> {
         let mut request = Request::new(method, self.url(path, query)?);
         for (name, value) in headers {
@@ -195,6 +203,7 @@ impl Client {
             let value = HeaderValue::try_from(*value).map_err(|error| wrong(&error))?;
             request.headers_mut().insert(HeaderName::from_static(name), value);
         }
+        let body: Bytes = body.into();
         if !body.is_empty() {
             *request.body_mut() = Some(body.into());
         }
@@ -356,9 +365,10 @@ mod tests {
         let client = given.service(kinesis, "kinesis").unwrap();
         assert!(client.is_given());
         assert_eq!(client.url("/a b/ü", Some("x=1")).unwrap().as_str(), "http://127.0.0.1:5000/a%20b/%C3%BC?x=1");
-        for wrong in ["127.0.0.1:5000", "ftp://a"] {
+        for wrong in ["127.0.0.1:5000", "ftp://a", "http://jane:s3cret@a", "http://a/?t=s3cret", "http://a#s3cret"] {
             let error = connection("eu-west-1", &[("AWS_ENDPOINT_URL_KINESIS", wrong)]).service(kinesis, "kinesis");
-            assert!(error.err().unwrap().to_string().starts_with("the address of kinesis: "));
+            let told = error.err().unwrap().to_string();
+            assert!(told.starts_with("the address of kinesis: ") && !told.contains("s3cret"), "{told}");
         }
     }
 }

@@ -6,6 +6,8 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 
+use crate::call::address;
+
 /// Variables by their names.
 pub type Variables = BTreeMap<String, String>;
 
@@ -37,9 +39,23 @@ impl Environment {
 
     /// Where a service is, if somebody says so: `AWS_ENDPOINT_URL_KINESIS`, else `AWS_ENDPOINT_URL`.
     pub fn endpoint(&self, service: &str) -> Option<&str> {
+        self.endpoint_and_name(service).map(|(_, text)| text)
+    }
+
+    /// Whether that is an address.
+    ///
+    /// # Errors
+    /// Why it is none, with its variable, and without the text: it may hold a password.
+    pub fn check_endpoint(&self, service: &str) -> Result<(), String> {
+        let Some((name, text)) = self.endpoint_and_name(service) else { return Ok(()) };
+        address(text).map(drop).map_err(|why| format!("{name}: {why}"))
+    }
+
+    fn endpoint_and_name(&self, service: &str) -> Option<(String, &str)> {
         let ignored = self.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|text| text == "true");
         let own = format!("AWS_ENDPOINT_URL_{}", service.to_uppercase().replace(['-', ' '], "_"));
-        self.get(&own).or_else(|| self.get("AWS_ENDPOINT_URL")).filter(|_| !ignored)
+        let names = [own, "AWS_ENDPOINT_URL".to_owned()].into_iter();
+        names.filter_map(|name| self.get(&name).map(|text| (name, text))).next().filter(|_| !ignored)
     }
 
     /// The credentials that stand in it: those of its role, in a function.

@@ -8,6 +8,7 @@ use hydrant_aws::{CallError, Client, Connection, Method, Service, Tries};
 use hydrant_transform::document::{DocumentId, Reason};
 use hydrant_transform::entry::Format;
 use hydrant_transform::failed::{INDEX, LineParts, MARKER, PROCESSING, timed_name, version_line, write_line};
+use hyper::body::Bytes;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
@@ -93,6 +94,7 @@ impl FailedStore {
         let path = format!("{root}{prefix}{name}");
         // S3's own words may not say what was denied, and where.
         let action = format!("s3:PutObject on {bucket}/{prefix}{name}");
+        let bytes = Bytes::from(bytes);
         loop {
             let put = tries.one("S3", client.rest(Method::PUT, &path, None, headers, bytes.clone())).await;
             match put.and_then(|answer| answer.accepted(&action).map(drop)) {

@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt as _;
 use hydrant_aws::{Connection, Environment};
 use hydrant_transform::carrier::{self, Carrier};
-use hydrant_transform::firehose::PlanError;
+use hydrant_transform::firehose::{self, EventError, PlanError};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
@@ -29,9 +29,9 @@ pub struct Invocation<'a> {
 /// Why an event has no answer: the platform, or whoever has sent it, sends it once more.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FunctionError {
-    #[error("the event is none of Firehose, of a Kinesis trigger or of a subscription of CloudWatch Logs")]
-    Event,
-    #[error("{0}")]
+    #[error("the event is none of Firehose, of a Kinesis trigger or of a subscription of CloudWatch Logs{}", of_firehose(.0))]
+    Event(EventError),
+    #[error("{0} of HYDRANT_ANSWER_LIMIT")]
     Plan(PlanError),
     #[error("{0}")]
     Settings(String),
@@ -47,12 +47,25 @@ impl FunctionError {
     /// As `errorType` names it.
     pub fn name(&self) -> &'static str {
         match self {
-            FunctionError::Event => "Hydrant.UnknownEvent",
+            FunctionError::Event(_) => "Hydrant.UnknownEvent",
             FunctionError::Plan(_) => "Hydrant.AnswerLimit",
             FunctionError::Settings(_) => "Hydrant.Settings",
             FunctionError::Unsafe(_) => "Hydrant.NotSafe",
             FunctionError::Panicked(_) => "Hydrant.Panic",
         }
+    }
+}
+
+/// An event without a shape, which may be nearly one of Firehose.
+fn unknown(event: &[u8]) -> FunctionError {
+    FunctionError::Event(firehose::read_event(event).err().unwrap_or(EventError::NoRecords))
+}
+
+/// Where it is told, what keeps an event from being one of Firehose; what else is wrong may quote the event.
+fn of_firehose(error: &EventError) -> String {
+    match error {
+        EventError::NoRecordId(_) => format!(": {error}"),
+        EventError::Json(_) | EventError::NoRecords => String::new(),
     }
 }
 
@@ -121,7 +134,7 @@ impl Function {
             Some(Carrier::Firehose(event)) => ("firehose", work.transformation(event).await),
             Some(Carrier::Kinesis(records)) => ("kinesis", work.kinesis(records).await),
             Some(Carrier::CloudWatchLogs(record)) => ("subscription", work.subscription(record).await),
-            None => ("unknown", Err(FunctionError::Event)),
+            None => ("unknown", Err(unknown(event))),
         };
         self.log(&work.report, invocation, shape, begun, now_ms, answer.as_ref().err());
         answer

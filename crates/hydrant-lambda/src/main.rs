@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
 use hydrant_aws::Environment;
-use hydrant_lambda::settings::Settings;
+use hydrant_lambda::settings::{Settings, check_text};
 use hydrant_lambda::{Function, Invocation, Runtime, RuntimeError};
 
 /// What glibc's allocator keeps for the next event: without them it gives each event's memory back to the system, and
@@ -45,8 +45,8 @@ async fn serve() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let runtime = Runtime::new(api);
-    let made =
-        no_text(std::env::vars_os()).and_then(|()| Settings::read(&environment).map_err(|error| error.to_string()));
+    let made = check_text(std::env::vars_os()).and_then(|()| Settings::read(&environment));
+    let made = made.map_err(|error| error.to_string());
     let problem = match made.and_then(|settings| Function::new(settings, environment.clone())) {
         Ok(function) => answer_all(&runtime, &function).await.to_string(),
         Err(problem) => {
@@ -75,16 +75,6 @@ async fn answer_all(runtime: &Runtime, function: &Function) -> RuntimeError {
         if let Err(error) = told {
             hydrant_lambda::log_problem(&error.to_string());
         }
-    }
-}
-
-/// A variable of ours that is no text has no meaning.
-fn no_text(mut variables: impl Iterator<Item = (OsString, OsString)>) -> Result<(), String> {
-    match variables.find(|(name, value)| {
-        name.to_string_lossy().starts_with("HYDRANT_") && (name.to_str().is_none() || value.to_str().is_none())
-    }) {
-        Some((name, _)) => Err(format!("{}: it is not UTF-8", name.to_string_lossy())),
-        None => Ok(()),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::function::{FunctionError, Work};
 const NOT_SENT_AGAIN: &str = "Hydrant.NotSentAgain";
 
 /// Less is not worth a thread.
-const BYTES_OF_A_THREAD: usize = 64 * 1024;
+pub(crate) const BYTES_OF_A_THREAD: usize = 64 * 1024;
 
 impl Work<'_> {
     pub(crate) async fn transformation(&mut self, mut event: Event<'_>) -> Result<Vec<u8>, FunctionError> {
@@ -41,6 +41,10 @@ impl Work<'_> {
         self.report.received = plan.answered + again.len() + failed.len() + plan.dropped.len() + undecodable;
         self.report.delivered = plan.answered;
         self.report.failed = failed.len() + undecodable;
+        if plan.beyond > 0 {
+            let told = "records are answered as failed: what those before them hold is all that the memory is for";
+            self.report.problem(format!("{} {told}", plan.beyond));
+        }
         let lost = failed.into_iter().map(lost).collect();
         for idx in self.send_and_keep(event, target, lost, again).await {
             if let Some(answer) = plan.answers.get_mut(idx) {
@@ -108,18 +112,21 @@ impl Work<'_> {
     /// The plan of an event, made by all cores where it is large.
     fn plan(&self, event: &Event<'_>, target: Target) -> Result<Plan, PlanError> {
         let settings = &self.function.settings;
+        let held_bytes_max = settings.options.bounds.documents_bytes_max;
         let planned = firehose::Settings {
             options: settings.options.clone(),
             destination: settings.destination,
             answer_bytes_max: settings.answer_bytes_max,
             target,
             record_bytes_max: target.record_bytes_max(),
+            held_bytes_max,
         };
         let parts = parts(event, self.function.cores);
-        if parts.len() > 1
-            && let Some(whole) = together(&parts, &planned)
-        {
-            return Ok(whole);
+        if parts.len() > 1 {
+            let of_part = firehose::Settings { held_bytes_max: held_bytes_max / parts.len(), ..planned.clone() };
+            if let Some(whole) = together(&parts, &of_part) {
+                return Ok(whole);
+            }
         }
         plan(event, &planned)
     }
@@ -153,7 +160,8 @@ fn parts<'e>(event: &Event<'e>, cores: usize) -> Vec<Event<'e>> {
     parts
 }
 
-/// The plans of all parts as one. `None`: together their answers are too long, so each has to know of those before.
+/// The plans of all parts as one. `None`: together their answers are too long, or one holds more than its share, so each
+/// has to know of those before.
 fn together(parts: &[Event<'_>], settings: &firehose::Settings) -> Option<Plan> {
     let plans: Vec<Option<Plan>> = std::thread::scope(|scope| {
         let threads: Vec<_> = parts.iter().map(|part| scope.spawn(|| Planner::new(settings).plan(part).ok())).collect();
@@ -161,7 +169,7 @@ fn together(parts: &[Event<'_>], settings: &firehose::Settings) -> Option<Plan> 
     });
     let mut whole: Plan = Plan::default();
     for plan in plans {
-        let mut plan = plan?;
+        let mut plan = plan.filter(|plan| plan.beyond == 0)?;
         let before = whole.answers.len();
         plan.again.iter_mut().for_each(|again| again.record_idx += before);
         plan.failed.iter_mut().for_each(|failed| failed.record_idx += before);

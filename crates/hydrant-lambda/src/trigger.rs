@@ -4,12 +4,13 @@
 //! first record that is not, and the platform goes on from there: what stands behind it comes again, which ids make
 //! harmless in OpenSearch. A direct subscription comes again twice and no more, so of it what was not delivered is kept too.
 //!
-//! Records are transformed and delivered run by run, so that memory is bounded where they inflate far.
+//! Records, and those that a producer packed into one, are transformed and delivered run by run, so that memory is
+//! bounded where they inflate far. What is lost is kept whenever it is as much as one record may be.
 
 use std::collections::BTreeSet;
+use std::iter::Peekable;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::vec::IntoIter;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hydrant_aws::aggregated::{part_number, unpack};
 use hydrant_transform::carrier::CarriedRecord;
@@ -25,6 +26,7 @@ use crate::failed::Lost;
 use crate::function::{FunctionError, Work};
 use crate::output::{Fate, Offered};
 use crate::settings::{Output, Settings};
+use crate::transformation::BYTES_OF_A_THREAD;
 
 /// Code of an entry of a direct subscription that could not be delivered in time.
 const NOT_DELIVERED: &str = "Hydrant.NotDelivered";
@@ -32,17 +34,26 @@ const NOT_DELIVERED: &str = "Hydrant.NotDelivered";
 /// What a document takes beside its bytes, about.
 const DOCUMENT_BYTES: usize = 256;
 
-/// A record, or one of those that a producer packed into it, transformed.
-struct Part {
+/// A record, or one of those that a producer packed into it.
+struct Piece {
     record_idx: usize,
+    /// Among those of its record.
+    place: u64,
+    /// Its record, without its data.
+    record: Arc<CarriedRecord>,
     /// As it came.
     data: Bytes,
+}
+
+/// A piece, transformed.
+struct Part {
+    piece: Piece,
     arrival_ms: i64,
     transformed: Transformed,
 }
 
-/// Records that wait, by their places in the event.
-type Waiting = IntoIter<(usize, CarriedRecord)>;
+/// Pieces that wait, in the order of the event.
+type Waiting = Peekable<Box<dyn Iterator<Item = Piece> + Send>>;
 
 /// How often an event comes again that is not safe.
 #[derive(Clone, Copy, PartialEq)]
@@ -79,17 +90,28 @@ impl Work<'_> {
         self.report.records = records.len();
         self.report.lag(records.iter().map(|record| record.arrival_ms), self.now_ms);
         let [shard, first, last] = &batch(&records);
-        let (mut not_safe, mut lost) = (BTreeSet::new(), Vec::new());
-        let mut waiting = records.into_iter().enumerate().collect::<Vec<_>>().into_iter();
-        while waiting.len() > 0 {
-            let run = transform_run(&mut waiting, &self.function.settings, self.function.cores, self.now_ms);
+        let (mut not_safe, mut lost, mut kept) = (BTreeSet::new(), Vec::new(), 0);
+        let threads = self.function.cores.min(self.report.bytes.div_ceil(BYTES_OF_A_THREAD));
+        let pieces = records.into_iter().enumerate().flat_map(|(record_idx, record)| pieces(record_idx, record));
+        let mut waiting = (Box::new(pieces) as Box<dyn Iterator<Item = Piece> + Send>).peekable();
+        while waiting.peek().is_some() {
+            let run = transform_run(&mut waiting, &self.function.settings, threads, self.now_ms);
             self.run(run, repeats, &mut lost, &mut not_safe).await?;
             if Instant::now() >= self.deadline.try_until {
-                not_safe.extend(waiting.by_ref().map(|(record_idx, _)| record_idx));
+                not_safe.extend(waiting.by_ref().map(|piece| piece.record_idx));
+            }
+            let is_last = waiting.peek().is_none();
+            if is_last || bytes_of(&lost) >= self.function.settings.options.bounds.record.bytes_max {
+                // Each object of the event has a name of its own.
+                let first = if kept == 0 { first.clone() } else { format!("{first}/{kept}") };
+                kept += 1;
+                let until = if is_last { self.deadline.answer_by } else { self.deadline.half() };
+                let put = self.put(&lost, [shard, &first, last], until).await;
+                self.report.failed += lost.len();
+                not_safe.append(&mut self.not_kept(&lost, put));
+                lost.clear();
             }
         }
-        self.report.failed = lost.len();
-        not_safe.append(&mut self.keep(lost, [shard, first, last]).await);
         self.report.unsafe_records = not_safe.len();
         Ok(not_safe)
     }
@@ -112,12 +134,12 @@ impl Work<'_> {
         if offered.is_empty() {
             return Ok(());
         }
-        let fates = match self.function.settings.output {
-            Output::OpenSearch => {
-                let index = self.function.index().await?;
-                index.write(&offered, self.request_id, self.deadline, &mut self.report).await
+        let fates = match self.offer(&offered).await {
+            Err(error) if repeats == Repeats::Twice => {
+                self.report.problem(error.to_string());
+                offered.iter().map(|_| Fate::Unsafe).collect()
             }
-            Output::Firehose => self.put_into_firehose(&offered).await?,
+            other => other?,
         };
         for (offered, fate) in offered.iter().zip(fates) {
             let mut lose = |reason, times| {
@@ -134,6 +156,17 @@ impl Work<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Offers documents to the output.
+    async fn offer(&mut self, offered: &[Offered]) -> Result<Vec<Fate>, FunctionError> {
+        match self.function.settings.output {
+            Output::OpenSearch => {
+                let index = self.function.index().await?;
+                Ok(index.write(offered, self.request_id, self.deadline, &mut self.report).await)
+            }
+            Output::Firehose => self.put_into_firehose(offered).await,
+        }
     }
 
     /// One document a record.
@@ -179,19 +212,41 @@ fn batch(records: &[CarriedRecord]) -> [String; 3] {
     [first.map_or("", |record| &record.shard).to_owned(), number(first), number(last)]
 }
 
-/// Transforms the next records, in order, by all cores, until what they have made is as much as one record may be.
-fn transform_run(waiting: &mut Waiting, settings: &Settings, cores: usize, now_ms: i64) -> Vec<Part> {
+/// What a record holds: itself, or what a producer packed into it.
+fn pieces(record_idx: usize, mut record: CarriedRecord) -> impl Iterator<Item = Piece> {
+    let (data, taken) = match std::mem::replace(&mut record.data, Ok(Vec::new())) {
+        Ok(data) => (Bytes::from(data), Ok(Vec::new())),
+        Err(text) => (Bytes::from(text), Err(String::new())),
+    };
+    record.data = taken;
+    let packed = if record.data.is_ok() { unpack(&data) } else { None };
+    let all = match packed {
+        Some(packed) => packed.into_iter().map(|packed| packed.data).collect(),
+        None => vec![data],
+    };
+    let record = Arc::new(record);
+    all.into_iter().zip(0..).map(move |(data, place)| Piece { record_idx, place, record: record.clone(), data })
+}
+
+/// Transforms the next pieces, in order, by so many threads, until what they have made is as much as one record may be.
+fn transform_run(waiting: &mut Waiting, settings: &Settings, threads: usize, now_ms: i64) -> Vec<Part> {
     let bytes_max = settings.options.bounds.record.bytes_max;
-    let (threads, made, waiting) = (cores.min(waiting.len()), AtomicUsize::new(0), Mutex::new(waiting));
+    let (made, waiting) = (AtomicUsize::new(0), Mutex::new(waiting));
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
     let work = || {
-        let mut all = Vec::new();
+        let mut all: Vec<Part> = Vec::new();
         while made.load(Ordering::Relaxed) < bytes_max
-            && let Some((record_idx, record)) = next()
+            && let Some(piece) = next()
         {
-            let parts = parts(record_idx, record, settings, now_ms);
-            made.fetch_add(parts.iter().map(Part::bytes).sum(), Ordering::Relaxed);
-            all.extend(parts);
+            let mut part = piece.transform(settings, now_ms);
+            made.fetch_add(part.bytes(), Ordering::Relaxed);
+            match all.last_mut().filter(|last| last.piece.record_idx == part.piece.record_idx) {
+                // All of it was dropped, which is only counted: a record may hold very many that are empty.
+                Some(last) if part.transformed.documents.is_empty() && part.transformed.failed.is_empty() => {
+                    last.transformed.dropped.append(&mut part.transformed.dropped);
+                }
+                Some(_) | None => all.push(part),
+            }
         }
         all
     };
@@ -204,38 +259,27 @@ fn transform_run(waiting: &mut Waiting, settings: &Settings, cores: usize, now_m
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         joined.flatten().collect()
     });
-    all.sort_by_key(|part| part.record_idx);
+    all.sort_by_key(|part| (part.piece.record_idx, part.piece.place));
     all
 }
 
-/// A record taken apart and transformed.
-fn parts(record_idx: usize, record: CarriedRecord, settings: &Settings, now_ms: i64) -> Vec<Part> {
-    let arrival_ms = record.source(now_ms).arrival_ms;
-    let part = |data, transformed| Part { record_idx, data, arrival_ms, transformed };
-    let CarriedRecord { data: Ok(data), shard, sequence_number, .. } = record else {
-        let transformed = record.transform(now_ms, &settings.options);
-        return vec![part(record.data.unwrap_or_else(String::into_bytes).into(), transformed)];
-    };
-    let of = |data: &[u8], number: &str| {
-        transform(data, RecordSource { shard: &shard, sequence_number: number, arrival_ms }, &settings.options)
-    };
-    let data = Bytes::from(data);
-    let Some(packed) = unpack(&data) else {
-        let transformed = of(&data, &sequence_number);
-        return vec![part(data, transformed)];
-    };
-    let mut parts: Vec<Part> = Vec::new();
-    for (packed, place) in packed.into_iter().zip(0..) {
-        let mut transformed = of(&packed.data, &part_number(&sequence_number, place));
-        match parts.last_mut() {
-            // All of it was dropped, which is only counted: a record may hold very many that are empty.
-            Some(last) if transformed.documents.is_empty() && transformed.failed.is_empty() => {
-                last.transformed.dropped.append(&mut transformed.dropped);
+impl Piece {
+    fn transform(self, settings: &Settings, now_ms: i64) -> Part {
+        let source = self.record.source(now_ms);
+        let transformed = match &self.record.data {
+            Ok(_) => {
+                let number = part_number(source.sequence_number, self.place);
+                transform(&self.data, RecordSource { sequence_number: &number, ..source }, &settings.options)
             }
-            Some(_) | None => parts.push(part(packed.data, transformed)),
-        }
+            Err(_) => self.record.transform(now_ms, &settings.options),
+        };
+        Part { arrival_ms: source.arrival_ms, piece: self, transformed }
     }
-    parts
+}
+
+/// What is held of entries that are lost.
+fn bytes_of(lost: &[Lost]) -> usize {
+    lost.iter().map(|lost| lost.raw.len() + DOCUMENT_BYTES).sum()
 }
 
 impl Part {
@@ -249,10 +293,10 @@ impl Part {
     /// What could not become a document.
     fn failures(&self) -> Vec<Lost> {
         let lost = self.transformed.failed.iter().map(|failure| Lost {
-            record_idx: self.record_idx,
+            record_idx: self.piece.record_idx,
             raw: match failure.event_idx {
                 Some(event_idx) => raw_envelope(&self.transformed, event_idx, failure.ordinal),
-                None => self.data.to_vec(),
+                None => self.piece.data.to_vec(),
             },
             arrival_ms: self.arrival_ms,
             id: failure.id.clone(),
@@ -270,7 +314,7 @@ impl Part {
         let mut names = settings.naming.names();
         let named = documents.into_iter().map(|document: Document| {
             let index_name = names.name(&self.transformed.name_source(&document, self.arrival_ms)).to_owned();
-            Offered { record_idx: self.record_idx, part_idx, index_name, document }
+            Offered { record_idx: self.piece.record_idx, part_idx, index_name, document }
         });
         named.collect()
     }
@@ -279,7 +323,7 @@ impl Part {
     fn refused(&self, offered: &Offered, reason: Reason, times: u32) -> Lost {
         let Document { id, ordinal, format, event_idx, .. } = &offered.document;
         Lost {
-            record_idx: self.record_idx,
+            record_idx: self.piece.record_idx,
             raw: raw_envelope(&self.transformed, *event_idx, *ordinal),
             arrival_ms: self.arrival_ms,
             id: id.clone(),

@@ -15,6 +15,8 @@ pub mod class;
 
 pub mod client;
 
+mod endpoint;
+
 mod sign_in;
 
 #[cfg(test)]
@@ -27,9 +29,8 @@ mod writer;
 
 pub use answer::{ErrorInfo, error as error_of};
 pub use bulk::Target;
-pub use client::{
-    Auth, Carry, Client, ClientError, Endpoint, Method, Request, Service, Settings, check_endpoint, check_proxy,
-};
+pub use client::{Auth, Carry, Client, ClientError, Method, Request, Service, Settings};
+pub use endpoint::{check_endpoint, check_proxy};
 pub use sign_in::PasswordFile;
 pub use unquoted::unquoted;
 pub use writer::{Limits, NO_ANSWER, Oversize, SIGN_IN, TOO_LARGE, Writer};

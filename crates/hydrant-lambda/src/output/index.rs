@@ -1,17 +1,21 @@
 //! Documents to OpenSearch under their own ids: a repeat is no second document.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hydrant_aws::{Connection, Signer, Tries};
 use hydrant_opensearch::bulk::Action;
 use hydrant_opensearch::{Auth, Client, Writer, unquoted};
 use hydrant_transform::document::Outcome;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use crate::deadline::Deadline;
 use crate::output::{Fate, Offered};
 use crate::report::Report;
-use crate::settings::{self, IndexSettings};
+use crate::settings::{IndexSettings, REQUEST_TIMEOUT};
+
+/// Less is too short for a large request.
+const REQUEST_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 
 /// A cluster.
 pub(crate) struct Index {
@@ -34,7 +38,7 @@ impl Index {
             endpoints: settings.endpoints.clone(),
             auth,
             gzip: settings.gzip,
-            timeout: settings::REQUEST_TIMEOUT,
+            timeout: REQUEST_TIMEOUT,
             ..hydrant_opensearch::Settings::default()
         };
         let client = Client::new(&client).map_err(|error| error.to_string())?;
@@ -55,6 +59,7 @@ impl Index {
         let mut times = 0;
         while !waiting.is_empty() {
             times += 1;
+            self.share(deadline);
             let of_place = waiting.iter().filter_map(|place| offered.get(*place));
             let actions: Vec<Action<'_>> = of_place.map(|offered| self.action(offered)).collect();
             let Ok(outcomes) = timeout_at(deadline.try_until, self.writer.write(&actions)).await else {
@@ -90,6 +95,16 @@ impl Index {
             waiting = again;
         }
         fates
+    }
+
+    /// Of several endpoints one may be silent, so that there has to be time for the others.
+    fn share(&self, deadline: Deadline) {
+        let client = self.writer.client();
+        let tries = u32::try_from(client.endpoints()).unwrap_or(u32::MAX).saturating_add(1);
+        if client.endpoints() > 1 {
+            let left = deadline.try_until.saturating_duration_since(Instant::now());
+            client.set_timeout((left / tries).clamp(REQUEST_TIMEOUT_MIN, REQUEST_TIMEOUT));
+        }
     }
 
     fn action<'a>(&self, offered: &'a Offered) -> Action<'a> {

@@ -177,7 +177,7 @@ async fn what_the_index_refuses_is_kept_with_the_indexs_own_reason() {
 }
 
 /// Base64, and gzip where it is that.
-fn decode(text: &str) -> Vec<u8> {
+pub(crate) fn decode(text: &str) -> Vec<u8> {
     use base64::Engine as _;
     use std::io::Read as _;
     let raw = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
@@ -384,6 +384,40 @@ async fn a_dead_opensearch_is_told_within_a_deadline_of_one_second() {
         }
         assert_eq!((function.starts(), function.timeouts()), (1, 0));
     }
+}
+
+/// The first of two endpoints takes connections and says nothing: there is time for the second one.
+#[tokio::test]
+async fn an_endpoint_that_is_silent_costs_a_part_of_the_time() {
+    let (never, cluster) = (Stub::start(|_, _| Reply::Never).await, Cluster::taking_all().await);
+    let endpoints = format!("{},{}", never.url, cluster.stub.url);
+    let mut function = Lambda::deploy(&[("HYDRANT_INDEX_ENDPOINT", &endpoints)]).await;
+    assert!(nothing_failed(&function.answer(&kinesis([envelope(0..3)]), Duration::from_secs(12)).await));
+    assert_eq!(cluster.statements(), all_statements(0..3));
+    assert!(!never.calls().is_empty());
+    // It is known then.
+    let before = never.calls().len();
+    assert!(nothing_failed(&function.answer(&kinesis([envelope(3..6)]), Duration::from_secs(2)).await));
+    assert_eq!((cluster.statements().len(), never.calls().len()), (6, before));
+    assert_eq!((function.starts(), function.timeouts()), (1, 0));
+}
+
+/// Its events come twice more and no more, however wrong the settings are.
+#[tokio::test]
+async fn a_direct_subscription_without_an_output_keeps_its_entries() {
+    let bucket = Stub::bucket().await;
+    let kept = [("HYDRANT_FAILED_TO", "s3://failed-bucket"), ("AWS_ENDPOINT_URL_S3", bucket.url.as_str())];
+    let mut function = Lambda::deploy(&kept).await;
+    let event = subscription(&envelope(0..3)).to_string();
+    assert!(matches!(function.invoke(event.clone(), TIME).await, Ended::Answer(_)));
+    let lines = bucket.lines("/failed-bucket/processing-failed/");
+    assert_eq!((lines.len(), &lines[0]["reasonCode"]), (3, &json!("Hydrant.NotDelivered")));
+    let line = function.line().await;
+    assert_eq!((&line["level"], &line["failed"]), (&json!("WARN"), &json!(3)));
+    assert!(line["problems"].to_string().contains("HYDRANT_INDEX_ENDPOINT is not set"), "{line}");
+    // Nor a bucket: it is an error.
+    let mut function = Lambda::deploy(&[]).await;
+    assert!(matches!(function.invoke(event, TIME).await, Ended::Error(_)));
 }
 
 #[tokio::test]

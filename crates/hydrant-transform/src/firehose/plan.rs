@@ -2,17 +2,21 @@
 //!
 //! Every log event of the input ends in exactly one of them, or is dropped for a reason. The answer, as it is
 //! serialized, stays within its bound: what does not fit beside the others is sent again, and what fits in no answer
-//! fails.
+//! fails. What is sent again is held until the whole event is planned: where that is too much, further records are
+//! answered as failed, and Firehose keeps their bytes.
 
 use crate::document::{Document, EventSource, Reason};
 use crate::record::{
-    DropReason, Failure, LineTransformer, Marked, Options, RecordSource, Transformed, raw_envelope, reason_code,
-    transform_keeping_marked,
+    DOCUMENTS_BYTES_MAX, DropReason, Failure, LineTransformer, Marked, Options, RecordSource, Transformed,
+    raw_envelope, reason_code, transform_keeping_marked,
 };
 
 use super::answer::{ANSWER_BYTES_MAX, Answer, FRAME_BYTES, Response, Result, data_bytes, entry_bytes};
 use super::event::{Event, InputRecord};
 use super::marked::{self, Parts};
+
+/// What is held of a document beside its bytes, about: names, ids, reasons.
+const HELD_BYTES: usize = 256;
 
 /// What the destination takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +38,8 @@ pub struct Settings {
     pub target: Target,
     /// Of one record that is sent again: 1,000 KiB for Firehose, 1 MiB for a Kinesis stream unless it takes larger ones.
     pub record_bytes_max: usize,
+    /// Of all that is sent again and all that failed, not counting the last record's.
+    pub held_bytes_max: usize,
 }
 
 impl Default for Settings {
@@ -44,6 +50,7 @@ impl Default for Settings {
             answer_bytes_max: ANSWER_BYTES_MAX,
             target: Target::Firehose,
             record_bytes_max: Target::Firehose.record_bytes_max(),
+            held_bytes_max: DOCUMENTS_BYTES_MAX,
         }
     }
 }
@@ -60,6 +67,8 @@ pub struct Plan<A = Vec<Answer>> {
     pub dropped: Vec<DropReason>,
     /// Documents in the answer.
     pub answered: usize,
+    /// Records that are answered as failed because those before them hold too much.
+    pub beyond: usize,
 }
 
 /// A finished document, in a record of its own.
@@ -104,6 +113,8 @@ pub struct Planner<'s> {
     lines: LineTransformer<'s>,
     /// Of the answer so far, with an entry for each record.
     bytes: usize,
+    /// Of what is sent again and what failed, so far.
+    held_bytes: usize,
     record_idx: usize,
     /// A record, decoded.
     decoded: Vec<u8>,
@@ -119,6 +130,7 @@ impl<'s> Planner<'s> {
             settings,
             lines,
             bytes: 0,
+            held_bytes: 0,
             record_idx: 0,
             decoded: Vec::new(),
             answer: Vec::new(),
@@ -137,8 +149,8 @@ impl<'s> Planner<'s> {
             let result = self.record(record).map(|()| std::mem::take(&mut self.answer));
             answers.push(Answer { record_id: record.record_id.clone().into_owned(), result });
         }
-        let Plan { answers: (), again, failed, dropped, answered } = std::mem::take(&mut self.plan);
-        Ok(Plan { answers, again, failed, dropped, answered })
+        let Plan { answers: (), again, failed, dropped, answered, beyond } = std::mem::take(&mut self.plan);
+        Ok(Plan { answers, again, failed, dropped, answered, beyond })
     }
 
     /// As [`Planner::plan`], with the answers as the function's response, which is written behind what stands in `out`.
@@ -162,14 +174,19 @@ impl<'s> Planner<'s> {
         if bytes > max {
             return Err(PlanError::AnswerLimit { records: event.records.len(), bytes, max });
         }
-        (self.bytes, self.record_idx) = (bytes, 0);
+        (self.bytes, self.held_bytes, self.record_idx) = (bytes, 0, 0);
         Ok(())
     }
 
     /// What a record is answered with is in `answer`.
     fn record(&mut self, record: &InputRecord<'_>) -> Result<()> {
         let mut decoded = std::mem::take(&mut self.decoded);
+        let is_beyond = self.held_bytes > self.settings.held_bytes_max;
         let result = match record.decode_into(&mut decoded) {
+            Some(_) if is_beyond => {
+                self.plan.beyond += 1;
+                Result::ProcessingFailed
+            }
             Some(data) => self.data(record, data),
             None => Result::ProcessingFailed,
         };
@@ -290,7 +307,7 @@ impl<'s> Planner<'s> {
                 self.settings.answer_bytes_max
             )
         } else {
-            self.plan.again.push(again);
+            self.hold(again);
             return;
         };
         let failure = Failure {
@@ -305,6 +322,11 @@ impl<'s> Planner<'s> {
 
     fn again(&mut self, id: &str, data: Vec<u8>) {
         let again = self.marked(id, data);
+        self.hold(again);
+    }
+
+    fn hold(&mut self, again: Again) {
+        self.held_bytes += again.data.len() + HELD_BYTES;
         self.plan.again.push(again);
     }
 
@@ -317,6 +339,7 @@ impl<'s> Planner<'s> {
             .event_idx
             .map(|event_idx| raw_envelope(transformed, event_idx, failure.ordinal))
             .unwrap_or_default();
+        self.held_bytes += raw.len() + HELD_BYTES;
         let (record_idx, arrival_ms) = (self.record_idx, record.arrival_ms);
         self.plan.failed.push(Failed { record_idx, failure, raw, arrival_ms });
     }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hydrant_transform::envelope::gzip::Compressor;
 use hydrant_transform::firehose::{
-    Again, Destination, Event, InputRecord, Plan, PlanError, Result, Settings, Target, batches, marked, plan,
+    Again, Destination, Event, InputRecord, Plan, PlanError, Planner, Result, Settings, Target, batches, marked, plan,
     read_event, serialize,
 };
 use hydrant_transform::record::{DropReason, Options, RecordSource, reason_code, transform};
@@ -164,6 +164,33 @@ fn what_fits_in_no_answer_and_no_record_fails_with_its_bytes() {
     let error =
         plan(&event(vec![Vec::new(); 10]), &Settings { answer_bytes_max: 100, ..Settings::default() }).unwrap_err();
     assert!(matches!(error, PlanError::AnswerLimit { records: 10, max: 100, .. }));
+}
+
+/// What is sent again is in memory until the whole event is planned: a record that finds it full is Firehose's to keep.
+#[test]
+fn what_is_held_of_an_event_is_bounded() {
+    let two = || envelope(&["one", "two"]);
+    let held = || vec![two(), two(), envelope(&["alone"]), b"\x1f\x8b\x08".to_vec()];
+    let all = plan(&event(held()), &Settings::default()).unwrap();
+    assert_eq!(results(&all), ["Dropped", "Dropped", "Ok", "ProcessingFailed"]);
+    assert_eq!((all.again.len(), all.beyond), (4, 0));
+    let first = all.again[..2].iter().map(|again| again.data.len()).sum::<usize>();
+    // The first record is held whatever it is; the second is not looked at.
+    let settings = Settings { held_bytes_max: first, ..Settings::default() };
+    let bounded = plan(&event(held()), &settings).unwrap();
+    assert_eq!(results(&bounded), ["Dropped", "ProcessingFailed", "ProcessingFailed", "ProcessingFailed"]);
+    assert_eq!((bounded.again.as_slice(), bounded.beyond, bounded.answered), (&all.again[..2], 3, 0));
+    // Nothing is held of what is answered in place, and nothing of the event before.
+    let settings = Settings { held_bytes_max: 0, ..Settings::default() };
+    let mut planner = Planner::new(&settings);
+    for _ in 0..2 {
+        let plan = planner.plan(&event(vec![envelope(&["a"]), envelope(&["b"]), two(), two()])).unwrap();
+        assert_eq!(results(&plan), ["Ok", "Ok", "Dropped", "ProcessingFailed"]);
+    }
+    // What failed is held too.
+    let settings = Settings { held_bytes_max: 0, record_bytes_max: 10, ..Settings::default() };
+    let failed = plan(&event(vec![two(), envelope(&["alone"])]), &settings).unwrap();
+    assert_eq!((results(&failed), failed.failed.len()), (vec!["Dropped", "ProcessingFailed"], 2));
 }
 
 /// The partition key counts of a record of Kinesis, and not of one of Firehose, which has none.

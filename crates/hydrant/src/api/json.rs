@@ -116,6 +116,40 @@ pub(super) fn parse_trusted(text: &str) -> Result<Node<'_>, Malformed> {
     reader.whole()
 }
 
+/// A value that is whole, or one of which only the beginning is read.
+enum Begun<'a> {
+    Whole(Node<'a>),
+    Open(Open<'a>),
+}
+
+/// An array or an object up to its last whole value.
+struct Open<'a> {
+    at: usize,
+    inside: Inside<'a>,
+}
+
+enum Inside<'a> {
+    Array(Vec<Node<'a>>),
+    Object {
+        members: Vec<Member<'a>>,
+        keys: HashSet<Cow<'a, str>>,
+        /// Of the value that is read next.
+        key: Option<Key<'a>>,
+    },
+}
+
+/// A key of an object, as it stands in [`Member`].
+struct Key<'a> {
+    at: usize,
+    raw_key: &'a str,
+    key: Cow<'a, str>,
+}
+
+/// What is expected where a text ends too early.
+const ARRAY_CLOSED: &str = "a close marker for an array";
+
+const OBJECT_CLOSED: &str = "a close marker for an object";
+
 struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -140,7 +174,29 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    /// What is open waits on the heap: so many levels are too much for a stack.
     fn value(&mut self) -> Result<Node<'a>, Malformed> {
+        let mut all_open: Vec<Open<'a>> = Vec::new();
+        loop {
+            let mut node = match self.begin()? {
+                Begun::Whole(node) => node,
+                Begun::Open(open) => {
+                    all_open.push(open);
+                    continue;
+                }
+            };
+            loop {
+                let Some(mut open) = all_open.pop() else { return Ok(node) };
+                if self.takes_more(&mut open, node)? {
+                    all_open.push(open);
+                    break;
+                }
+                node = self.close(open);
+            }
+        }
+    }
+
+    fn begin(&mut self) -> Result<Begun<'a>, Malformed> {
         self.nodes_left = self
             .nodes_left
             .checked_sub(1)
@@ -149,13 +205,96 @@ impl<'a> Reader<'a> {
         let at = self.at;
         let value = match first {
             None => return Err(self.ended("a value")),
-            Some(b'{') => self.object()?,
-            Some(b'[') => self.array()?,
+            Some(b'{') => return self.begin_object(at),
+            Some(b'[') => return self.begin_array(at),
             Some(b'"') => Value::String(self.string()?),
             Some(b'-' | b'0'..=b'9') => Value::Number(self.number()?),
             Some(_) => self.word()?,
         };
-        Ok(Node { at, end: self.at.saturating_sub(1), value })
+        Ok(Begun::Whole(Node { at, end: self.at.saturating_sub(1), value }))
+    }
+
+    fn begin_array(&mut self, at: usize) -> Result<Begun<'a>, Malformed> {
+        self.enter()?;
+        let open = Open { at, inside: Inside::Array(Vec::new()) };
+        match self.peek() {
+            Some(b']') => Ok(Begun::Whole(self.close(open))),
+            Some(_) => Ok(Begun::Open(open)),
+            None => Err(self.ended(ARRAY_CLOSED)),
+        }
+    }
+
+    fn begin_object(&mut self, at: usize) -> Result<Begun<'a>, Malformed> {
+        self.enter()?;
+        let mut open = Open { at, inside: Inside::Object { members: Vec::new(), keys: HashSet::new(), key: None } };
+        if self.peek() == Some(b'}') {
+            return Ok(Begun::Whole(self.close(open)));
+        }
+        if let Inside::Object { key, .. } = &mut open.inside {
+            *key = Some(self.key()?);
+        }
+        Ok(Begun::Open(open))
+    }
+
+    /// Takes a value into what is open; answers whether another one follows.
+    fn takes_more(&mut self, open: &mut Open<'a>, node: Node<'a>) -> Result<bool, Malformed> {
+        match &mut open.inside {
+            Inside::Array(nodes) => {
+                nodes.push(node);
+                match self.peek() {
+                    Some(b',') => self.at += 1,
+                    Some(b']') => return Ok(false),
+                    Some(byte) => return Err(self.unexpected(byte, "comma to separate Array entries")),
+                    None => return Err(self.ended(ARRAY_CLOSED)),
+                }
+                if self.peek().is_none() { Err(self.ended(ARRAY_CLOSED)) } else { Ok(true) }
+            }
+            Inside::Object { members, keys, key } => {
+                let Some(Key { at, raw_key, key: name }) = key.take() else {
+                    unreachable!("a value of an object follows its key")
+                };
+                if self.unique_keys && !keys.insert(name.clone()) {
+                    return Err(Malformed { at, at_end: false, reason: format!("Duplicate field '{name}'") });
+                }
+                members.push(Member { at, raw_key, key: name, node });
+                match self.peek() {
+                    Some(b',') => self.at += 1,
+                    Some(b'}') => return Ok(false),
+                    Some(byte) => return Err(self.unexpected(byte, "comma to separate Object entries")),
+                    None => return Err(self.ended(OBJECT_CLOSED)),
+                }
+                *key = Some(self.key()?);
+                Ok(true)
+            }
+        }
+    }
+
+    /// At the closing bracket.
+    fn close(&mut self, open: Open<'a>) -> Node<'a> {
+        self.at += 1;
+        self.depth -= 1;
+        let value = match open.inside {
+            Inside::Array(nodes) => Value::Array(nodes),
+            Inside::Object { members, .. } => Value::Object(members),
+        };
+        Node { at: open.at, end: self.at - 1, value }
+    }
+
+    /// A key and its colon.
+    fn key(&mut self) -> Result<Key<'a>, Malformed> {
+        match self.peek() {
+            Some(b'"') => {}
+            Some(byte) => return Err(self.unexpected(byte, "double-quote to start field name")),
+            None => return Err(self.ended(OBJECT_CLOSED)),
+        }
+        let at = self.at;
+        let raw_key = self.string()?;
+        match self.peek() {
+            Some(b':') => self.at += 1,
+            Some(byte) => return Err(self.unexpected(byte, "a colon to separate field name and value")),
+            None => return Err(self.ended("a colon")),
+        }
+        Ok(Key { at, raw_key, key: unescape(raw_key) })
     }
 
     fn word(&mut self) -> Result<Value<'a>, Malformed> {
@@ -186,71 +325,6 @@ impl<'a> Reader<'a> {
             return Err(self.malformed(format!("Document nesting depth exceeds the maximum allowed ({DEPTH_MAX})")));
         }
         Ok(())
-    }
-
-    fn leave(&mut self) {
-        self.at += 1;
-        self.depth -= 1;
-    }
-
-    fn array(&mut self) -> Result<Value<'a>, Malformed> {
-        self.enter()?;
-        let mut nodes = Vec::new();
-        loop {
-            match self.peek() {
-                Some(b']') if nodes.is_empty() => break,
-                Some(_) => nodes.push(self.value()?),
-                None => return Err(self.ended("a close marker for an array")),
-            }
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b']') => break,
-                Some(byte) => return Err(self.unexpected(byte, "comma to separate Array entries")),
-                None => return Err(self.ended("a close marker for an array")),
-            }
-        }
-        self.leave();
-        Ok(Value::Array(nodes))
-    }
-
-    fn object(&mut self) -> Result<Value<'a>, Malformed> {
-        self.enter()?;
-        let mut members: Vec<Member<'a>> = Vec::new();
-        let mut keys = HashSet::new();
-        loop {
-            match self.peek() {
-                Some(b'}') if members.is_empty() => break,
-                Some(b'"') => {
-                    let member = self.member()?;
-                    if self.unique_keys && !keys.insert(member.key.clone()) {
-                        let reason = format!("Duplicate field '{}'", member.key);
-                        return Err(Malformed { at: member.at, at_end: false, reason });
-                    }
-                    members.push(member);
-                }
-                Some(byte) => return Err(self.unexpected(byte, "double-quote to start field name")),
-                None => return Err(self.ended("a close marker for an object")),
-            }
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => break,
-                Some(byte) => return Err(self.unexpected(byte, "comma to separate Object entries")),
-                None => return Err(self.ended("a close marker for an object")),
-            }
-        }
-        self.leave();
-        Ok(Value::Object(members))
-    }
-
-    fn member(&mut self) -> Result<Member<'a>, Malformed> {
-        let at = self.at;
-        let raw_key = self.string()?;
-        match self.peek() {
-            Some(b':') => self.at += 1,
-            Some(byte) => return Err(self.unexpected(byte, "a colon to separate field name and value")),
-            None => return Err(self.ended("a colon")),
-        }
-        Ok(Member { at, raw_key, key: unescape(raw_key), node: self.value()? })
     }
 
     /// At the opening quote; answers what stands between the quotes.

@@ -3,7 +3,7 @@
 #[cfg(feature = "aws")]
 pub(super) fn check() -> anyhow::Result<()> {
     use hydrant_aws::Environment;
-    use hydrant_lambda::settings::Settings;
+    use hydrant_lambda::settings::{Settings, check_text};
 
     use super::output;
     use crate::config::ConfigError;
@@ -11,8 +11,8 @@ pub(super) fn check() -> anyhow::Result<()> {
     let text = |text: std::ffi::OsString| text.into_string().ok();
     // The program's own log, which the function does not have.
     let others = std::env::vars_os().filter(|(name, _)| name != "HYDRANT_LOG");
-    let variables = others.filter_map(|(name, value)| Some((text(name)?, text(value)?)));
-    let described = Settings::describe(&Environment::new(variables.collect()));
+    let variables = others.filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
+    let described = check_text(std::env::vars_os()).and_then(|()| Settings::describe(&Environment::new(variables)));
     output::line(described.map_err(|error| ConfigError { problems: error.0 })?.trim_end())?;
     Ok(())
 }

@@ -103,7 +103,7 @@ async fn patiently<T, F: Future<Output = std::io::Result<T>>>(mut call: impl FnM
     loop {
         match call().await {
             Ok(done) => return Ok(done),
-            Err(error) if !patience.wait().await => return Err(Error::Failed(error.to_string())),
+            Err(error) if !patience.wait(&error).await => return Err(Error::Failed(error.to_string())),
             Err(_) => {}
         }
     }

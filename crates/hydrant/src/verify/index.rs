@@ -64,7 +64,7 @@ pub async fn take(
                     }
                     progress(&account);
                 }
-                Err(IndexError::Retry(problem)) if !patience.wait().await => {
+                Err(IndexError::Retry(problem)) if !patience.wait(&problem).await => {
                     return Err(Error::Index(format!("[{name}]: {problem}")));
                 }
                 Err(IndexError::Retry(_)) => {}
@@ -106,7 +106,7 @@ async fn list(engine: &dyn Engine, patterns: &[String]) -> Result<Vec<IndexStatu
     loop {
         match engine.indices(patterns).await {
             Ok(indices) => return Ok(indices),
-            Err(IndexError::Retry(problem)) if !patience.wait().await => return Err(Error::Index(problem)),
+            Err(IndexError::Retry(problem)) if !patience.wait(&problem).await => return Err(Error::Index(problem)),
             Err(IndexError::Retry(_)) => {}
             Err(error) => return Err(Error::Index(error.to_string())),
         }
@@ -118,7 +118,7 @@ async fn refresh(engine: &dyn Engine, name: &str) -> Result<(), Error> {
     loop {
         match engine.refresh(&names).await {
             Ok(()) => return Ok(()),
-            Err(IndexError::Retry(problem)) if !patience.wait().await => return Err(Error::Index(problem)),
+            Err(IndexError::Retry(problem)) if !patience.wait(&problem).await => return Err(Error::Index(problem)),
             Err(IndexError::Retry(_)) => {}
             // Some services refuse it and refresh by themselves.
             Err(IndexError::BadRequest { .. }) => return Ok(()),

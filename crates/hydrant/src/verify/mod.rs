@@ -34,6 +34,7 @@ pub mod stream;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 pub use fields::wanted;
@@ -93,11 +94,12 @@ impl Patience {
         Patience { attempts: 1, backoff: BACKOFF_FIRST }
     }
 
-    /// `false`: it was tried often enough.
-    async fn wait(&mut self) -> bool {
+    /// Says what is waited for. `false`: it was tried often enough.
+    async fn wait(&mut self, problem: &(dyn fmt::Display + Sync)) -> bool {
         if self.attempts >= ATTEMPTS_MAX {
             return false;
         }
+        tracing::warn!(attempt = self.attempts, of = ATTEMPTS_MAX, "{problem}: trying again in {:?}", self.backoff);
         self.attempts += 1;
         tokio::time::sleep(self.backoff).await;
         self.backoff = (self.backoff * 2).min(BACKOFF_MAX);

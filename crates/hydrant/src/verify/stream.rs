@@ -246,7 +246,7 @@ async fn patiently<T, F: Future<Output = Result<T, StreamError>>>(mut call: impl
     loop {
         match call().await {
             Ok(done) => return Ok(done),
-            Err(StreamError::Retry(problem)) if !patience.wait().await => return Err(Error::Stream(problem)),
+            Err(StreamError::Retry(problem)) if !patience.wait(&problem).await => return Err(Error::Stream(problem)),
             Err(StreamError::Retry(_)) => {}
             Err(error) => return Err(Error::Stream(error.to_string())),
         }

@@ -2,8 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -361,6 +362,25 @@ fn a_chain_that_runs_is_verified_meanwhile() {
     assert_eq!(summary["documents"], 5_000);
     let left: Vec<_> = std::fs::read_dir(chain.data()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("verify-")), "{left:?}");
+}
+
+/// It waits for some time, and says for what.
+#[test]
+fn a_cluster_that_does_not_answer_is_named_while_it_is_waited_for() {
+    let closed = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let chain = Chain::new(&log(0..3), &format!("[index]\nengine = \"opensearch\"\nendpoint = \"http://{closed}\"\n"));
+    let mut verify = Command::new(BINARY)
+        .arg("verify")
+        .args(chain.with_data(&[]))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(verify.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let told = lines.find(|line| line.contains("trying again")).expect("a line before it gives up");
+    verify.kill().unwrap();
+    verify.wait().unwrap();
+    assert!(told.contains(&closed.to_string()), "{told}");
 }
 
 #[test]

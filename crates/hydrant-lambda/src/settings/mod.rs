@@ -1,6 +1,10 @@
 //! Settings from the environment: the keys of the configuration file in capitals, `index.endpoint` as
 //! `HYDRANT_INDEX_ENDPOINT`, and a few of the function's own. All problems are told at once, each with its variable.
 
+mod values;
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -13,6 +17,9 @@ use hydrant_transform::envelope::{DECOMPRESSED_BYTES_MAX, EVENTS_MAX, Limits as 
 use hydrant_transform::firehose::{ANSWER_BYTES_MAX, Destination};
 use hydrant_transform::record::{Bounds, Noise, Options};
 use hydrant_transform::sql::redact::Redact;
+
+pub use self::values::Bucket;
+use self::values::{boolean, bucket, listed, named, region, stream};
 
 /// Of one request to OpenSearch. An invocation ends earlier where its deadline does.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -85,15 +92,6 @@ pub struct IndexSettings {
     pub limits: Limits,
 }
 
-/// A part of a bucket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bucket {
-    pub name: String,
-    /// Without a slash at either end.
-    pub prefix: String,
-    pub region: Option<String>,
-}
-
 /// Everything that a function is told. Plain data.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -130,10 +128,6 @@ impl Reader<'_> {
             Ok(value) => *into = value,
             Err(problem) => self.problems.push(format!("{PREFIX}{name}: {problem}")),
         }
-    }
-
-    fn some(&self, name: &str) -> Option<String> {
-        Some(self.text(name).to_owned()).filter(|text| !text.is_empty())
     }
 
     fn unknown(&mut self) {
@@ -175,13 +169,18 @@ impl Settings {
         });
         let mut failed = None;
         reader.set("FAILED_TO", &mut failed, bucket);
-        match (&mut failed, reader.some("FAILED_REGION")) {
+        let mut failed_region = None;
+        reader.set("FAILED_REGION", &mut failed_region, region);
+        match (&mut failed, failed_region) {
             (Some(bucket), region) => bucket.region = region,
-            (None, Some(_)) => reader.problems.push(format!("{PREFIX}FAILED_REGION needs {PREFIX}FAILED_TO")),
-            (None, None) => {}
+            (None, Some(_)) if !reader.some_given("FAILED_TO") => {
+                reader.problems.push(format!("{PREFIX}FAILED_REGION needs {PREFIX}FAILED_TO"));
+            }
+            (None, Some(_) | None) => {}
         }
-        let delivery_stream = reader.some("DELIVERY_STREAM");
-        if output == Output::Firehose && delivery_stream.is_none() {
+        let mut delivery_stream = None;
+        reader.set("DELIVERY_STREAM", &mut delivery_stream, stream);
+        if output == Output::Firehose && !reader.some_given("DELIVERY_STREAM") {
             reader.problems.push(format!("{PREFIX}OUTPUT is `firehose`, which needs {PREFIX}DELIVERY_STREAM"));
         }
         let naming = reader.naming(index.limits.target);
@@ -196,9 +195,15 @@ impl Settings {
     /// As `hydrant config check --lambda` shows it: each variable with the value that holds.
     ///
     /// # Errors
-    /// See [`Settings::read`].
+    /// See [`Settings::read`]; addresses of AWS's services that are none, too, which the function itself tells when it
+    /// calls one.
     pub fn describe(environment: &Environment) -> Result<String, SettingsError> {
         let settings = Settings::read(environment)?;
+        let addresses = ["kinesis", "firehose", "s3"].map(|service| environment.check_endpoint(service));
+        let problems: BTreeSet<String> = addresses.into_iter().filter_map(Result::err).collect();
+        if !problems.is_empty() {
+            return Err(SettingsError(problems.into_iter().collect()));
+        }
         let reader = Reader { environment, problems: Vec::new() };
         let mut out = String::new();
         for (name, _, says) in VARIABLES {
@@ -209,6 +214,18 @@ impl Settings {
             }
         }
         Ok(out)
+    }
+}
+
+/// A variable of ours that is no text has no meaning.
+///
+/// # Errors
+/// The first one.
+pub fn check_text(mut variables: impl Iterator<Item = (OsString, OsString)>) -> Result<(), SettingsError> {
+    let is_ours = |name: &OsString| name.to_string_lossy().starts_with(PREFIX);
+    match variables.find(|(name, value)| is_ours(name) && (name.to_str().is_none() || value.to_str().is_none())) {
+        Some((name, _)) => Err(SettingsError(vec![format!("{}: it is not UTF-8", name.to_string_lossy())])),
+        None => Ok(()),
     }
 }
 
@@ -249,6 +266,9 @@ impl Reader<'_> {
 
     fn index(&mut self, index: &mut IndexSettings) {
         self.set("INDEX_ENDPOINT", &mut index.endpoints, |text| {
+            if !text.is_empty() && listed(text).next().is_none() {
+                return Err(format!("`{text}` holds no address"));
+            }
             listed(text).map(|endpoint| check_endpoint(endpoint).map(|()| endpoint.to_owned())).collect()
         });
         self.set("INDEX_SIGN", &mut index.sign, |text| match text {
@@ -257,7 +277,7 @@ impl Reader<'_> {
             "aoss" => Ok(Some(Service::Aoss)),
             other => Err(format!("`{other}` is neither `es` nor `aoss`")),
         });
-        index.region = self.some("INDEX_REGION");
+        self.set("INDEX_REGION", &mut index.region, region);
         self.set("INDEX_GZIP", &mut index.gzip, boolean);
         self.set("INDEX_IDS", &mut index.ids, |text| match text {
             "on" => Ok(true),
@@ -308,20 +328,6 @@ impl Reader<'_> {
     }
 }
 
-fn named<T: Copy, const N: usize>(
-    text: &str,
-    all: [T; N],
-    name: impl Fn(T) -> &'static str,
-    names: &str,
-) -> Result<T, String> {
-    all.into_iter().find(|item| name(*item) == text).ok_or_else(|| format!("`{text}` is none of {names}"))
-}
-
-/// What is divided by commas.
-fn listed(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|item| !item.is_empty())
-}
-
 /// What a record may take of the memory that the platform says the function has.
 fn bounds(environment: &Environment) -> Bounds {
     let mib = environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|text| text.parse::<usize>().ok());
@@ -331,137 +337,5 @@ fn bounds(environment: &Environment) -> Bounds {
     Bounds { record, documents_bytes_max: bytes_max * 2 }
 }
 
-fn boolean(text: &str) -> Result<bool, String> {
-    text.parse().map_err(|_error| format!("`{text}` is neither `true` nor `false`"))
-}
-
-/// `s3://BUCKET/PREFIX`; nothing for none.
-fn bucket(text: &str) -> Result<Option<Bucket>, String> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let wrong = || format!("`{text}` is not s3://BUCKET/PREFIX");
-    let rest = text.strip_prefix("s3://").ok_or_else(wrong)?;
-    let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
-    let prefix = prefix.trim_matches('/');
-    let is_path = prefix.is_empty() || prefix.split('/').all(|part| !matches!(part, "" | "." | ".."));
-    if !(3..=63).contains(&name.len()) || !name.bytes().all(is_plain) || !is_path {
-        return Err(wrong());
-    }
-    Ok(Some(Bucket { name: name.to_owned(), prefix: prefix.to_owned(), region: None }))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn environment(variables: &[(&str, &str)]) -> Environment {
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Environment::new(variables.collect())
-    }
-
-    #[test]
-    fn nothing_set_is_a_transformation_for_opensearch() {
-        let settings = Settings::read(&environment(&[("PATH", "/bin")])).unwrap();
-        assert_eq!((settings.output, settings.destination), (Output::OpenSearch, Destination::Documents));
-        assert_eq!((settings.answer_bytes_max, settings.options.format), (6_291_456, None));
-        assert_eq!((settings.naming.pattern(), settings.naming.rotation()), ("hydrant-{format}", Rotation::OneDay));
-        assert_eq!((settings.options.redact, settings.index.ids), (Redact::Secrets, true));
-        assert_eq!((settings.failed, settings.delivery_stream), (None, None));
-        assert_eq!(settings.index.limits.operation, Operation::Create);
-    }
-
-    #[test]
-    fn everything_set_is_read() {
-        let all = [
-            ("HYDRANT_OUTPUT", "firehose"),
-            ("HYDRANT_DELIVERY_STREAM", "logs"),
-            ("HYDRANT_DESTINATION", "lines"),
-            ("HYDRANT_ANSWER_LIMIT", "1000000"),
-            ("HYDRANT_TRANSFORM_FORMAT", "slow"),
-            ("HYDRANT_TRANSFORM_PROFILE", "ecs"),
-            ("HYDRANT_TRANSFORM_REDACT", "literals"),
-            ("HYDRANT_TRANSFORM_DIGEST", "true"),
-            ("HYDRANT_TRANSFORM_NOISE", "rds"),
-            ("HYDRANT_TRANSFORM_PID", "string"),
-            ("HYDRANT_JOIN_LOG_GROUPS", "/agents/*, mine"),
-            ("HYDRANT_INDEX_ENDPOINT", "https://a, https://b:9200"),
-            ("HYDRANT_INDEX_SIGN", "aoss"),
-            ("HYDRANT_INDEX_NAME", "logs-{log_group}"),
-            ("HYDRANT_INDEX_ROTATION", "OneHour"),
-            ("HYDRANT_INDEX_ROTATE_BY", "arrival"),
-            ("HYDRANT_INDEX_OPERATION", "index"),
-            ("HYDRANT_INDEX_IDS", "off"),
-            ("HYDRANT_FAILED_TO", "s3://my-bucket/a/b/"),
-            ("HYDRANT_FAILED_REGION", "eu-west-3"),
-        ];
-        let settings = Settings::read(&environment(&all)).unwrap();
-        assert_eq!((settings.output, settings.destination), (Output::Firehose, Destination::Lines));
-        assert_eq!(settings.delivery_stream.as_deref(), Some("logs"));
-        assert_eq!((settings.answer_bytes_max, settings.options.format), (1_000_000, Some(Format::Slow)));
-        assert_eq!((settings.options.profile, settings.options.digest), (Profile::Ecs, true));
-        assert_eq!((settings.options.filters.noise, settings.options.pid_as_string), (Noise::Rds, true));
-        let joined = ["/agents/x", "/agents", "mine", "mine2"].map(|name| settings.options.join.applies(name));
-        assert_eq!(joined, [true, false, true, false]);
-        assert_eq!(settings.index.endpoints, ["https://a", "https://b:9200"]);
-        assert_eq!((settings.index.sign, settings.index.ids), (Some(Service::Aoss), false));
-        assert_eq!((settings.naming.rotation(), settings.naming.rotate_by()), (Rotation::OneHour, RotateBy::Arrival));
-        let bucket = Bucket { name: "my-bucket".into(), prefix: "a/b".into(), region: Some("eu-west-3".into()) };
-        assert_eq!(settings.failed, Some(bucket));
-    }
-
-    #[test]
-    fn every_problem_is_told_with_its_variable() {
-        let wrong = [
-            ("HYDRANT_OUTPUT", "kinesis", "`kinesis` is neither"),
-            ("HYDRANT_DESTINATION", "s3", "`s3` is neither"),
-            ("HYDRANT_ANSWER_LIMIT", "7MB", "a number of bytes from 4096 to 6291456"),
-            ("HYDRANT_TRANSFORM_FORMAT", "pattern", "`pattern` is none of"),
-            ("HYDRANT_TRANSFORM_PROFILE", "x", "`x` is none of `classic`"),
-            ("HYDRANT_TRANSFORM_DIGEST", "yes", "`yes` is neither"),
-            ("HYDRANT_JOIN_LOG_GROUPS", "/a*/b", "`/a*/b`: `*` stands for any ending"),
-            ("HYDRANT_INDEX_ENDPOINT", "a:9200", "is expected"),
-            ("HYDRANT_INDEX_SIGN", "s3", "`s3` is neither"),
-            ("HYDRANT_INDEX_ROTATION", "Daily", "`Daily` is none of"),
-            ("HYDRANT_INDEX_NAME", "A B", "HYDRANT_INDEX_NAME: "),
-            ("HYDRANT_FAILED_TO", "/tmp/failed", "`/tmp/failed` is not s3://BUCKET/PREFIX"),
-            ("HYDRANT_INDEX_ENDPIONT", "https://a", "HYDRANT_INDEX_ENDPIONT is no setting; there are HYDRANT_OUTPUT, "),
-        ];
-        for (name, value, says) in wrong {
-            let SettingsError(problems) = Settings::read(&environment(&[(name, value)])).unwrap_err();
-            assert!(problems.len() == 1 && problems[0].starts_with(name), "{problems:?}");
-            assert!(problems[0].contains(says), "{problems:?}");
-        }
-        let both: Vec<(&str, &str)> = wrong.iter().map(|(name, value, _)| (*name, *value)).collect();
-        assert_eq!(Settings::read(&environment(&both)).unwrap_err().0.len(), wrong.len());
-        let needs = Settings::read(&environment(&[("HYDRANT_OUTPUT", "firehose")])).unwrap_err();
-        assert_eq!(needs.to_string(), "HYDRANT_OUTPUT is `firehose`, which needs HYDRANT_DELIVERY_STREAM");
-        let region = Settings::read(&environment(&[("HYDRANT_FAILED_REGION", "x")])).unwrap_err();
-        assert_eq!(region.to_string(), "HYDRANT_FAILED_REGION needs HYDRANT_FAILED_TO");
-    }
-
-    #[test]
-    fn what_is_shown_is_what_holds() {
-        let shown = Settings::describe(&environment(&[("HYDRANT_INDEX_ROTATION", "OneWeek")])).unwrap();
-        for (name, ..) in VARIABLES {
-            assert!(shown.contains(&format!("\nHYDRANT_{name}=")), "{name}");
-        }
-        assert!(shown.contains("\nHYDRANT_INDEX_ROTATION=OneWeek\n") && shown.contains("\nHYDRANT_INDEX_IDS=on\n"));
-        let alias = Settings::describe(&environment(&[("HYDRANT_INDEX_TARGET", "alias")])).unwrap();
-        assert!(alias.contains("\nHYDRANT_INDEX_ROTATION=NoRotation\n"), "{alias}");
-    }
-
-    #[test]
-    fn records_are_bounded_by_the_functions_memory() {
-        let bounds = |mib: &str| {
-            let settings = Settings::read(&environment(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", mib)])).unwrap();
-            let Bounds { record, documents_bytes_max } = settings.options.bounds;
-            (record.bytes_max, record.events_max, documents_bytes_max)
-        };
-        assert_eq!(bounds("512"), (53_687_091, 536_870, 107_374_182));
-        assert_eq!(bounds("10240"), (268_435_456, 1_000_000, 536_870_912));
-        // Nobody says: by hand, and `hydrant config check`.
-        assert_eq!(bounds(""), (268_435_456, 1_000_000, 536_870_912));
-    }
-}
+mod tests;
