@@ -29,6 +29,7 @@ SAMPLE = """\
 2syn v3.0.10 MIT OR Apache-2.0
 3unicode-ident v1.0.27 (MIT OR Apache-2.0) AND Unicode-3.0
 2rustix v1.1.2 Apache-2.0 WITH LLVM-exception OR Apache-2.0 OR MIT
+2bytes-utils v0.1.4 Apache-2.0/MIT
 1zstd-sys v2.0.16+zstd.1.5.7 MIT/Apache-2.0
 2brackets v1.0.0 (MIT/Apache-2.0) AND Unicode-3.0
 3serde_derive v1.0.229 (proc-macro) MIT OR Apache-2.0
@@ -42,10 +43,11 @@ SAMPLE = """\
 # name, version as a purl has it, licence, and whether it is for procedural macros only; in the order of the bill.
 SAMPLE_BILL = [
     ("brackets", "1.0.0", "(MIT OR Apache-2.0) AND Unicode-3.0", "required"),
+    # In the program at first, and then for a macro.
     ("bytes-utils", "0.1.4", "Apache-2.0 OR MIT", "required"),
     ("hydrant-macros", None, "Apache-2.0", "excluded"),
     ("paste", "1.0.15", "MIT OR Apache-2.0", "excluded"),
-    # For a macro at first, and then in the program.
+    # The other way round.
     ("rustix", "1.1.2", "Apache-2.0 WITH LLVM-exception OR Apache-2.0 OR MIT", "required"),
     ("serde_derive", "1.0.229", "MIT OR Apache-2.0", "excluded"),
     ("silent", "0.2.0", None, "required"),

@@ -28,6 +28,17 @@ def found(node, key):
             yield from found(one, key)
 
 
+@pytest.mark.parametrize("name", [*CHAINS, "subscription-destination"])
+def test_log_groups_and_the_general_logs_filter_are_given_their_parameters(name):
+    decided = stack(name, "all-logs", RetentionDays="3", FilterPattern='-"SELECT 1"')
+    groups = decided.resources("AWS::Logs::LogGroup")
+    # Of the database's logs, the function and Firehose.
+    assert len(groups) == {"chain-kinesis": 5, "chain-firehose": 3, "subscription-destination": 1}[name]
+    assert {one["RetentionInDays"] for one in groups.values()} == {3}
+    filters = {one["LogGroupName"].rsplit("/", 1)[1]: one["FilterPattern"] for one in decided.resources("AWS::Logs::SubscriptionFilter").values()}
+    assert filters == {"general": '-"SELECT 1"'} | ({} if name != "chain-kinesis" else dict.fromkeys(["slowquery", "error", "audit"], ""))
+
+
 @pytest.mark.parametrize("options", [ALL_AT_ONCE, [*ALL_AT_ONCE, "serverless"]], ids=["domain", "serverless"])
 @pytest.mark.parametrize("name", CHAINS)
 def test_each_part_acts_by_its_own_role(name, options):
