@@ -267,6 +267,8 @@ def test_the_function_is_the_zip_of_its_architecture(name):
 def test_firehose_as_section_4_wants_it():
     decided = stack("chain-firehose", IndexRotation="OneHour")
     one = decided.one("DeliveryStream")
+    # Without its type CloudFormation takes one for direct puts.
+    assert (one["DeliveryStreamName"], one["DeliveryStreamType"]) == ("hydrant-test", "KinesisStreamAsSource")
     assert one["KinesisStreamSourceConfiguration"]["KinesisStreamARN"].endswith(":stream/hydrant-test")
     assert "AmazonOpenSearchServerlessDestinationConfiguration" not in one
     place = one["AmazonopensearchserviceDestinationConfiguration"]
