@@ -401,13 +401,19 @@ def test_vpc(name):
 @pytest.mark.parametrize("name", CHAINS)
 @pytest.mark.parametrize("option", ["own-key", "new-key"])
 def test_a_key_encrypts_all_that_is_kept(name, option):
-    decided = stack(name, option, LogGroups="new")
+    logs = {"LogGroups": "new", "SlowLog": "yes", "ErrorLog": "yes", "AuditLog": "yes"}
+    decided = stack(name, option, **logs)
     key = decided.one("Stream")["StreamEncryption"]["KeyId"]
     assert key.startswith("arn:aws:kms:")
     (rule,) = decided.one("FailedBucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key} and rule["BucketKeyEnabled"]
     assert decided.one("Domain")["EncryptionAtRestOptions"] == {"Enabled": True, "KmsKeyId": key}
-    assert all(one["KmsKeyId"] == key for one in decided.resources("AWS::Logs::LogGroup").values())
+    groups = [one.get("KmsKeyId") for one in decided.resources("AWS::Logs::LogGroup").values()]
+    # Of the database's logs, the function and Firehose.
+    assert groups == [key] * {"chain-kinesis": 5, "chain-firehose": 3}[name]
+    without = stack(name, **logs)
+    assert not any("KmsKeyId" in one for one in without.resources("AWS::Logs::LogGroup").values())
+    assert without.one("Domain")["EncryptionAtRestOptions"] == {"Enabled": True}
     if name == "chain-firehose":
         place = decided.one("DeliveryStream")["AmazonopensearchserviceDestinationConfiguration"]["S3Configuration"]
         assert place["EncryptionConfiguration"] == {"KMSEncryptionConfig": {"AWSKMSKeyARN": key}}
