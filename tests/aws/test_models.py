@@ -28,6 +28,31 @@ def test_all_options_at_once():
         assert problems(stack(name, "serverless", "vpc", "own-key", "cross-account", "alarms", "aurora")) == []
 
 
+# Of PutRetentionPolicy's page; no model lists them.
+RETENTION = {1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+
+
+def bounds(parameter):
+    return parameter.get("AllowedValues") or [parameter[key] for key in ("MinValue", "MaxValue") if key in parameter]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_each_value_that_a_parameter_allows_is_one_that_aws_takes(name):
+    parameters, refused = load(name)["Parameters"], set()
+    assert set(parameters.get("RetentionDays", {}).get("AllowedValues", [])) <= RETENTION
+    for key, value in [(key, value) for key, parameter in parameters.items() for value in bounds(parameter)]:
+        # Versions are those of their engine, and a log wants its switch.
+        more = {"EngineVersion": "10.11"} if value == "mariadb" else {"Engine": "mariadb"} if str(value)[:2] in ("10", "11") and key == "EngineVersion" else {}
+        switch = {"slowquery": "SlowLog", "error": "ErrorLog", "audit": "AuditLog"}.get(value) if key == "Log" else None
+        decided = stack(name, "subscribed", **({switch: "yes"} if switch else {}), **more, **{key: str(value)})
+        if decided.refused():
+            refused.add((key, value))
+            continue
+        assert problems(decided) == [], (key, value)
+    alone = {("OpenSearch", "domain"), ("OpenSearch", "serverless"), ("Key", "existing"), ("KinesisEndpoint", "yes"), ("GeneralLog", "no")}
+    assert refused == {one for one in alone if one[0] in parameters}, refused
+
+
 def put(*path):
     """A fault: the last element replaces (or, with None, removes) what the others lead to."""
     *keys, last, value = path

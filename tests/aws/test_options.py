@@ -6,9 +6,10 @@ import os
 import re
 import subprocess
 
+import jmespath
 import pytest
 
-from template import CHAINS, CHINA, NEEDED, OPTIONS, Stack, load, stack
+from template import CHAINS, CHINA, NEEDED, OPTIONS, REPO, Stack, load, stack
 
 GENERAL = {"general_log": "1", "log_output": "FILE"}
 
@@ -50,32 +51,52 @@ def test_switches_are_off_but_for_the_general_log():
         assert not stack(name, ParameterGroup="no", AuditLog="yes").resources("AWS::RDS::DBParameterGroup")
         assert not stack(name, ParameterGroup="no", AuditLog="yes").resources("AWS::RDS::OptionGroup")
         assert "AttachCommand" not in stack(name, ParameterGroup="no").outputs()
+    for name in [*CHAINS, "subscription-destination"]:
+        off = GENERAL | {"general_log": "0", "slow_query_log": "0", "long_query_time": 1}
+        assert stack(name, GeneralLog="no").one("InstanceParameters")["Parameters"] == off
+        aurora = stack(name, GeneralLog="no", Engine="aurora-mysql").one("ClusterParameters")
+        assert aurora["Parameters"] == off | {"server_audit_logging": "0"} and aurora["Description"] == "Logs for Hydrant, stack hydrant-test"
 
 
 AWS_STUB = """#!/bin/sh
 case "$*" in
-*describe-db-clusters*) echo one two; exit ;;
+*Status*)
+    echo "$*" >>"$ASKED"
+    echo status >>"$CALLED"
+    head -n 1 "$STATES"
+    [ "$(wc -l <"$STATES")" -lt 2 ] || sed -i 1d "$STATES"
+    exit
+    ;;
+*describe-db-clusters*DBInstanceIdentifier*) printf 'one\\ttwo\\n'; exit ;;
 esac
 echo "$*" >>"$CALLED"
 case "$*" in
 $FAILING) exit 1 ;;
 esac
 """
+SLEEP_STUB = """#!/bin/sh
+echo "sleep $*" >>"$CALLED"
+"""
 
 
-def calls(command, folder, failing="nothing"):
-    """What a command calls of `aws`, in order, as bash runs it. A call that fails is given by its beginning."""
-    (folder / "aws").write_text(AWS_STUB)
-    (folder / "aws").chmod(0o755)
+def calls(command, folder, failing="nothing", states=("pending-reboot",), said="", shell="bash"):
+    """What a command calls of `aws`, in order, as a shell runs it, and that it sleeps. A call that fails is given by its beginning; `states` are what
+    RDS answers of the group, one after the other, and at last again and again."""
+    for name, stub in (("aws", AWS_STUB), ("sleep", SLEEP_STUB)):
+        (folder / name).write_text(stub)
+        (folder / name).chmod(0o755)
     called = folder / "called"
     called.write_text("")
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60,
-                          env={"PATH": f"{folder}:{os.environ['PATH']}", "CALLED": str(called), "FAILING": failing})
-    assert done.stderr == ""
+    (folder / "states").write_text("".join(f"{one}\n" for one in states))
+    done = subprocess.run([shell, "-c", command], capture_output=True, text=True, timeout=60,
+                          env={"PATH": f"{folder}:{os.environ['PATH']}", "CALLED": str(called), "FAILING": failing, "STATES": str(folder / "states"),
+                               "ASKED": str(folder / "asked")})
+    assert done.stderr == said
     return called.read_text().splitlines()
 
 
 EXPORT = "--cloudwatch-logs-export-configuration {\"EnableLogTypes\":["
+NOT_PENDING = "not pending after ten minutes: look before you restart it"
 
 
 def restarted(instance):
@@ -83,20 +104,70 @@ def restarted(instance):
     return [wait, f"rds reboot-db-instance --db-instance-identifier {instance}", wait]
 
 
+@pytest.mark.parametrize("shell", ["bash", "sh"])
 @pytest.mark.parametrize("name", [*CHAINS, "subscription-destination"])
-def test_the_command_attaches_what_was_made_and_restarts_what_is_available(name, tmp_path):
+def test_the_command_attaches_what_was_made_and_restarts_what_is_available(name, shell, tmp_path):
     said = stack(name, "mariadb").outputs()["AttachCommand"]
     attached = ("rds modify-db-instance --db-instance-identifier db1 --db-parameter-group-name hydrant-test-InstanceParameters "
                 "--option-group-name hydrant-test-AuditOptions " + EXPORT + '"general","slowquery","audit"]} --apply-immediately')
-    assert calls(said, tmp_path) == [attached, *restarted("db1")]
+    assert calls(said, tmp_path, shell=shell) == [attached, "status", *restarted("db1")]
     # What fails is not followed by a restart.
-    assert calls(said, tmp_path, failing="rds modify*") == [attached]
-    assert calls(said, tmp_path, failing="rds wait*") == [attached, restarted("db1")[0]]
+    assert calls(said, tmp_path, shell=shell, failing="rds modify*") == [attached]
+    assert calls(said, tmp_path, shell=shell, failing="rds wait*") == [attached, "status", restarted("db1")[0]]
     said = stack(name, "aurora").outputs()["AttachCommand"]
     attached = ("rds modify-db-cluster --db-cluster-identifier db1 --db-cluster-parameter-group-name hydrant-test-ClusterParameters "
                 + EXPORT + '"general","audit"]} --apply-immediately')
     # Aurora's instances restart one by one; `reboot-db-cluster` is for others.
-    assert calls(said, tmp_path) == [attached, *restarted("one"), *restarted("two")]
+    assert calls(said, tmp_path, shell=shell, states=["pending-reboot\tpending-reboot"]) == [attached, "status", *restarted("one"), *restarted("two")]
+
+
+@pytest.mark.parametrize("name", [*CHAINS, "subscription-destination"])
+def test_nothing_restarts_before_the_group_is_pending(name, tmp_path):
+    """As docs/aws.md does: until the change begins the instance is available, and the group is not there or in sync."""
+    said = stack(name).outputs()["AttachCommand"]
+    (attached, *waited) = calls(said, tmp_path, states=["", "in-sync", "applying", "pending-reboot"])
+    assert attached.startswith("rds modify-db-instance ") and waited == ["status", "sleep 10"] * 3 + ["status", *restarted("db1")]
+    # One member of a cluster that is not pending yet.
+    (_, *waited) = calls(stack(name, "aurora").outputs()["AttachCommand"], tmp_path, states=["pending-reboot\tin-sync", "pending-reboot\tpending-reboot"])
+    assert waited == ["status", "sleep 10", "status", *restarted("one"), *restarted("two")]
+    # Ten minutes, and no restart.
+    (_, *waited) = calls(said, tmp_path, states=["in-sync"], said=f"{NOT_PENDING}\n")
+    assert waited == ["status", "sleep 10"] * 59 + ["status"]
+    page = (REPO / "docs" / "aws.md").read_text()
+    assert page.count(f'echo "{NOT_PENDING}"') == page.count("TRIES=60") == page.count("sleep 10;") == 2
+
+
+def asked(name, option, folder):
+    """What a command asks RDS until the group is pending: the operation, and the query."""
+    calls(stack(name, option).outputs()["AttachCommand"], folder)
+    (line,) = (folder / "asked").read_text().splitlines()
+    return re.fullmatch(r"rds (\S+) --db-\w+-identifier db1 --output text --query (.*)", line).groups()
+
+
+@pytest.mark.parametrize("name", [*CHAINS, "subscription-destination"])
+def test_the_group_that_is_asked_for_is_the_one_that_was_made(name, tmp_path):
+    # The form is that of the pages of DescribeDBInstances and DescribeDBClusters.
+    def instance(*groups):
+        return {"DBInstances": [{"DBInstanceIdentifier": "db1", "DBParameterGroups": [
+            {"DBParameterGroupName": group, "ParameterApplyStatus": status} for group, status in groups]}]}
+
+    operation, query = asked(name, "plain", tmp_path)
+    assert operation == "describe-db-instances"
+    ours = "hydrant-test-InstanceParameters"
+    for answer, found in [(instance(("default.mysql8.0", "pending-reboot")), []), (instance((ours, "pending-reboot")), ["pending-reboot"]),
+                          (instance(("default.mysql8.0", "in-sync"), (ours, "applying")), ["applying"])]:
+        assert jmespath.search(query, answer) == found
+
+    def cluster(group, *statuses):
+        return {"DBClusters": [{"DBClusterIdentifier": "db1", "DBClusterParameterGroup": group, "DBClusterMembers": [
+            {"DBInstanceIdentifier": f"i{at}", "DBClusterParameterGroupStatus": status} for at, status in enumerate(statuses)]}]}
+
+    (tmp_path / "asked").unlink()
+    operation, query = asked(name, "aurora", tmp_path)
+    assert operation == "describe-db-clusters"
+    for answer, found in [(cluster("default.aurora-mysql8.0", "pending-reboot"), []),
+                          (cluster("hydrant-test-ClusterParameters", "pending-reboot", "in-sync"), ["pending-reboot", "in-sync"])]:
+        assert jmespath.search(query, answer) == found
 
 
 def test_the_command_that_ends_retention_for_ever_names_each_log_group(tmp_path):
@@ -134,6 +205,22 @@ def test_filters_come_last_and_only_on_request():
     assert sender["DestinationArn"] == NEEDED["subscription-destination"]["DestinationArn"] and sender["Distribution"] == "Random"
     assert load("chain-firehose")["Resources"]["Filter"]["DependsOn"] == "DeliveryStream"
     assert load("chain-kinesis")["Resources"]["GeneralFilter"]["DependsOn"] == "EventSource"
+
+
+@pytest.mark.parametrize("groups", ["existing", "new"])
+@pytest.mark.parametrize("engine, kind", [("mysql", "instance"), ("mariadb", "instance"), ("aurora-mysql", "cluster")])
+def test_a_filter_is_at_the_log_group_that_rds_writes_to(engine, kind, groups):
+    version = {"mariadb": "10.11"}.get(engine, "8.0")
+    logs = ["general", "slowquery", "error", "audit"]
+    given = {"Engine": engine, "EngineVersion": version, "LogGroups": groups, "SlowLog": "yes", "ErrorLog": "yes", "AuditLog": "yes", "Subscribe": "yes"}
+    decided = stack("chain-kinesis", **given)
+    filters = decided.resources("AWS::Logs::SubscriptionFilter").values()
+    assert [one["LogGroupName"] for one in filters] == [f"/aws/rds/{kind}/db1/{log}" for log in logs]
+    for name in ("chain-firehose", "subscription-destination"):
+        for log in logs:
+            decided = stack(name, Log=log, **given)
+            assert decided.one("Filter")["LogGroupName"] == f"/aws/rds/{kind}/db1/{log}"
+            assert not decided.exists("Logs") or decided.one("Logs")["LogGroupName"] == f"/aws/rds/{kind}/db1/{log}"
 
 
 def test_the_stream_keeps_a_week_on_demand():
@@ -180,6 +267,8 @@ def test_the_function_is_the_zip_of_its_architecture(name):
 def test_firehose_as_section_4_wants_it():
     decided = stack("chain-firehose", IndexRotation="OneHour")
     one = decided.one("DeliveryStream")
+    # Without its type CloudFormation takes one for direct puts.
+    assert (one["DeliveryStreamName"], one["DeliveryStreamType"]) == ("hydrant-test", "KinesisStreamAsSource")
     assert one["KinesisStreamSourceConfiguration"]["KinesisStreamARN"].endswith(":stream/hydrant-test")
     assert "AmazonOpenSearchServerlessDestinationConfiguration" not in one
     place = one["AmazonopensearchserviceDestinationConfiguration"]
@@ -312,13 +401,19 @@ def test_vpc(name):
 @pytest.mark.parametrize("name", CHAINS)
 @pytest.mark.parametrize("option", ["own-key", "new-key"])
 def test_a_key_encrypts_all_that_is_kept(name, option):
-    decided = stack(name, option, LogGroups="new")
+    logs = {"LogGroups": "new", "SlowLog": "yes", "ErrorLog": "yes", "AuditLog": "yes"}
+    decided = stack(name, option, **logs)
     key = decided.one("Stream")["StreamEncryption"]["KeyId"]
     assert key.startswith("arn:aws:kms:")
     (rule,) = decided.one("FailedBucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key} and rule["BucketKeyEnabled"]
     assert decided.one("Domain")["EncryptionAtRestOptions"] == {"Enabled": True, "KmsKeyId": key}
-    assert all(one["KmsKeyId"] == key for one in decided.resources("AWS::Logs::LogGroup").values())
+    groups = [one.get("KmsKeyId") for one in decided.resources("AWS::Logs::LogGroup").values()]
+    # Of the database's logs, the function and Firehose.
+    assert groups == [key] * {"chain-kinesis": 5, "chain-firehose": 3}[name]
+    without = stack(name, **logs)
+    assert not any("KmsKeyId" in one for one in without.resources("AWS::Logs::LogGroup").values())
+    assert without.one("Domain")["EncryptionAtRestOptions"] == {"Enabled": True}
     if name == "chain-firehose":
         place = decided.one("DeliveryStream")["AmazonopensearchserviceDestinationConfiguration"]["S3Configuration"]
         assert place["EncryptionConfiguration"] == {"KMSEncryptionConfig": {"AWSKMSKeyARN": key}}

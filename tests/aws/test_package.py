@@ -23,33 +23,40 @@ TRIPLES = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
 SECONDS_MAX = 300
 
 SAMPLE = """\
-hydrant-lambda v0.1.0 (/home/me/my (own) work/crates/hydrant-lambda) Apache-2.0
-bytes-utils v0.1.4 Apache-2.0/MIT
-hydrant-macros v0.1.0 (proc-macro) (/home/me/my (own) work/crates/hydrant-macros) Apache-2.0
-zstd-sys v2.0.16+zstd.1.5.7 MIT/Apache-2.0
-serde_derive v1.0.229 (proc-macro) MIT OR Apache-2.0
-unicode-ident v1.0.27 (MIT OR Apache-2.0) AND Unicode-3.0
-brackets v1.0.0 (MIT/Apache-2.0) AND Unicode-3.0
-syn v3.0.10 MIT OR Apache-2.0
-syn v2.0.119 MIT OR Apache-2.0
-rustix v1.1.2 Apache-2.0 WITH LLVM-exception OR Apache-2.0 OR MIT
-serde_derive v1.0.229 (proc-macro) MIT OR Apache-2.0 (*)
-unicode-ident v1.0.27 (MIT OR Apache-2.0) AND Unicode-3.0 (*)
-silent v0.2.0
+0hydrant-lambda v0.1.0 (/home/me/my (own) work/crates/hydrant-lambda) Apache-2.0
+1bytes-utils v0.1.4 Apache-2.0/MIT
+1hydrant-macros v0.1.0 (proc-macro) (/home/me/my (own) work/crates/hydrant-macros) Apache-2.0
+2syn v3.0.10 MIT OR Apache-2.0
+3unicode-ident v1.0.27 (MIT OR Apache-2.0) AND Unicode-3.0
+2rustix v1.1.2 Apache-2.0 WITH LLVM-exception OR Apache-2.0 OR MIT
+2bytes-utils v0.1.4 Apache-2.0/MIT
+1zstd-sys v2.0.16+zstd.1.5.7 MIT/Apache-2.0
+2brackets v1.0.0 (MIT/Apache-2.0) AND Unicode-3.0
+3serde_derive v1.0.229 (proc-macro) MIT OR Apache-2.0
+4paste v1.0.15 (proc-macro) MIT OR Apache-2.0
+4syn v3.0.10 MIT OR Apache-2.0
+5unicode-ident v1.0.27 (MIT OR Apache-2.0) AND Unicode-3.0
+3rustix v1.1.2 Apache-2.0 WITH LLVM-exception OR Apache-2.0 OR MIT
+1syn v2.0.119 MIT OR Apache-2.0
+1silent v0.2.0
 """
-# name, version as a purl has it, licence; in the order of the bill.
+# name, version as a purl has it, licence, and whether it is for procedural macros only; in the order of the bill.
 SAMPLE_BILL = [
-    ("brackets", "1.0.0", "(MIT OR Apache-2.0) AND Unicode-3.0"),
-    ("bytes-utils", "0.1.4", "Apache-2.0 OR MIT"),
-    ("hydrant-macros", None, "Apache-2.0"),
-    ("rustix", "1.1.2", "Apache-2.0 WITH LLVM-exception OR Apache-2.0 OR MIT"),
-    ("serde_derive", "1.0.229", "MIT OR Apache-2.0"),
-    ("silent", "0.2.0", None),
-    ("syn", "2.0.119", "MIT OR Apache-2.0"),
-    ("syn", "3.0.10", "MIT OR Apache-2.0"),
-    ("unicode-ident", "1.0.27", "(MIT OR Apache-2.0) AND Unicode-3.0"),
-    ("zstd-sys", "2.0.16%2Bzstd.1.5.7", "MIT OR Apache-2.0"),
+    ("brackets", "1.0.0", "(MIT OR Apache-2.0) AND Unicode-3.0", "required"),
+    # In the program at first, and then for a macro.
+    ("bytes-utils", "0.1.4", "Apache-2.0 OR MIT", "required"),
+    ("hydrant-macros", None, "Apache-2.0", "excluded"),
+    ("paste", "1.0.15", "MIT OR Apache-2.0", "excluded"),
+    # The other way round.
+    ("rustix", "1.1.2", "Apache-2.0 WITH LLVM-exception OR Apache-2.0 OR MIT", "required"),
+    ("serde_derive", "1.0.229", "MIT OR Apache-2.0", "excluded"),
+    ("silent", "0.2.0", None, "required"),
+    ("syn", "2.0.119", "MIT OR Apache-2.0", "required"),
+    ("syn", "3.0.10", "MIT OR Apache-2.0", "excluded"),
+    ("unicode-ident", "1.0.27", "(MIT OR Apache-2.0) AND Unicode-3.0", "excluded"),
+    ("zstd-sys", "2.0.16%2Bzstd.1.5.7", "MIT OR Apache-2.0", "required"),
 ]
+HASH = "0123456789abcdef0123456789abcdef01234567"
 
 
 def run(*command, **more):
@@ -60,8 +67,8 @@ def script(name, *arguments, **more):
     return run(sys.executable, "-B", SCRIPTS / name, *arguments, **more)
 
 
-def bill(tree):
-    done = script("materials.py", input=tree)
+def bill(tree, source=f"commit {HASH}"):
+    done = script("materials.py", source, input=tree)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -92,8 +99,15 @@ def real_tree(triple):
     """As deploy/lambda/package asks for it."""
     asked = re.search(r"cargo tree (--locked .*--format '\{p\} \{l\}')", (SCRIPTS / "package").read_text())[1]
     words = [word.strip("'\"") for word in re.findall(r"'[^']*'|\S+", asked)]
-    assert words == ["--locked", "-p", "hydrant-lambda", "--edges", "normal", "--target", "$triple", "--prefix", "none", "--format", "{p} {l}"]
+    assert words == ["--locked", "-p", "hydrant-lambda", "--edges", "normal", "--target", "$triple", "--no-dedupe", "--prefix", "depth", "--format",
+                     "{p} {l}"]
     return cargo("tree", *[triple if word == "$triple" else word for word in words])
+
+
+def in_program(triple):
+    """(name, version) of each crate that cargo itself finds without procedural macros."""
+    tree = cargo("tree", "--locked", "-p", "hydrant-lambda", "--edges", "normal,no-proc-macro", "--target", triple, "--prefix", "none")
+    return {tuple(line.split()[:2]) for line in tree.splitlines()}
 
 
 def test_the_schema_refuses_what_it_does_not_know():
@@ -105,27 +119,48 @@ def test_the_schema_refuses_what_it_does_not_know():
 
 def test_each_form_of_a_line_becomes_its_crate():
     first, *rest = crates(bill(SAMPLE))
-    assert first == {"type": "application", "bom-ref": "hydrant-lambda@0.1.0", "name": "hydrant-lambda", "version": "0.1.0",
-                     "licenses": [{"expression": "Apache-2.0"}]}
-    for told, (name, version, expression) in zip(rest, SAMPLE_BILL, strict=True):
+    assert first == {"type": "application", "bom-ref": "hydrant-lambda@0.1.0", "name": "hydrant-lambda", "version": "0.1.0", "scope": "required",
+                     "licenses": [{"expression": "Apache-2.0"}], "pedigree": {"commits": [{"uid": HASH}]}}
+    for told, (name, version, expression, scope) in zip(rest, SAMPLE_BILL, strict=True):
         # No registry has the workspace's own.
         assert told.get("purl") == (f"pkg:cargo/{name}@{version}" if version else None)
-        assert (told["name"], told["type"], licence(told)) == (name, "library", expression)
-    assert all(is_expression(expression) for _, _, expression in SAMPLE_BILL if expression)
+        assert (told["name"], told["type"], licence(told), told["scope"]) == (name, "library", expression, scope)
+    assert all(is_expression(expression) for _, _, expression, _ in SAMPLE_BILL if expression)
+
+
+@pytest.mark.parametrize("source, pedigree", [
+    (f"commit {HASH}", {"commits": [{"uid": HASH}]}),
+    (f"commit {HASH}, with changes", {"commits": [{"uid": HASH}], "notes": "with changes that are in no commit"}),
+    ("no commit known", {"notes": "no commit known"}),
+])
+def test_the_bill_names_the_commit(source, pedigree):
+    text = bill(SAMPLE, source)
+    assert refused_by_schema(text) is None
+    assert crates(text)[0]["pedigree"] == pedigree
+
+
+@pytest.mark.parametrize("source", ["", "commit", f"commit {HASH[1:]}", f"commit {HASH.upper()}", f"{HASH}", f"commit {HASH}, with", "commit /home/me"])
+def test_a_source_that_is_none_is_refused(source):
+    done = script("materials.py", source, input=SAMPLE)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"no source: {source}\n")
 
 
 @pytest.mark.parametrize("line", [
     "error: no such package",
     "left-pad MIT",
-    "forked v1.0.0 (https://github.com/me/forked?branch=main#0a1b2c3d) MIT",
-    "mine v1.0.0 (registry `mine`) MIT",
-    "open v1.0.0 (/home/me/my (own work/open) MIT",
-    "open v1.0.0 (/home/me/my own) work/open) MIT",
-    "long v1.0.0 MIT, or ask",
-    "open v1.0.0 (MIT OR Apache-2.0 AND Unicode-3.0",
+    # Without its depth, and with what is below it left out.
+    "plain v1.0.0 MIT",
+    "1known v1.0.0 MIT (*)",
+    "1silent v1.0.0 (*)",
+    "1forked v1.0.0 (https://github.com/me/forked?branch=main#0a1b2c3d) MIT",
+    "1mine v1.0.0 (registry `mine`) MIT",
+    "1open v1.0.0 (/home/me/my (own work/open) MIT",
+    "1open v1.0.0 (/home/me/my own) work/open) MIT",
+    "1long v1.0.0 MIT, or ask",
+    "1open v1.0.0 (MIT OR Apache-2.0 AND Unicode-3.0",
 ])
 def test_a_line_that_cannot_be_told_for_certain_is_refused(line):
-    done = script("materials.py", input=f"hydrant-lambda v0.1.0 (/work/crates/hydrant-lambda) Apache-2.0\n{line}\n")
+    done = script("materials.py", "no commit known", input=f"0hydrant-lambda v0.1.0 (/work/crates/hydrant-lambda) Apache-2.0\n{line}\n")
     assert done.returncode == 1 and line in done.stderr, done.stdout
     assert done.stdout == ""
 
@@ -136,8 +171,11 @@ def test_the_bill_of_this_workspace_has_each_crate_of_the_tree_once(triple):
     text = bill(tree)
     assert refused_by_schema(text) is None
     told = crates(text)
-    in_tree = {tuple(line.split()[:2]) for line in tree.splitlines()}
+    in_tree = {tuple(line.lstrip("0123456789").split()[:2]) for line in tree.splitlines()}
     assert len(in_tree) > 50
+    excluded = {(one["name"], f"v{one['version']}") for one in told if one["scope"] == "excluded"}
+    assert excluded == in_tree - in_program(triple) and {"serde_derive", "syn", "proc-macro2"} <= {name for name, _ in excluded}
+    assert {one["scope"] for one in told} == {"required", "excluded"}
     assert sorted((one["name"], f"v{one['version']}") for one in told) == sorted(in_tree)
     assert (told[0]["name"], told[0]["type"]) == ("hydrant-lambda", "application")
     # Cargo's other way to say the same.
@@ -159,7 +197,8 @@ def test_the_bill_is_the_same_in_every_folder_and_has_no_path(triple):
     text = bill(tree)
     assert str(REPO) in tree and str(REPO) not in text and str(Path.home()) not in text
     assert not set("/\\") & set(text.replace('"pkg:cargo/', '"'))
-    first, *rest = tree.replace(str(REPO), "/home/me/my (own) work").splitlines()
+    first, *rest = re.split(r"\n(?=1[A-Za-z])", tree.replace(str(REPO), "/home/me/my (own) work").strip())
+    assert len(rest) > 10
     assert bill(tree) == text == bill("\n".join([first, *reversed(rest)]))
 
 
@@ -172,30 +211,118 @@ def test_the_archive_has_one_entry_that_may_be_executed(tmp_path):
         path.write_bytes(program)
         path.chmod(mode)
         os.utime(path, (time, time))
-        done = script("archive.py", path, archive, env=os.environ | {"TZ": zone})
+        done = script("archive.py", path, archive, f"commit {HASH}", env=os.environ | {"TZ": zone})
         assert done.returncode == 0, done.stderr
         written.append(archive.read_bytes())
     assert written[0] == written[1]
     with zipfile.ZipFile(tmp_path / "bootstrap.zip") as archive:
-        assert archive.testzip() is None
+        assert archive.testzip() is None and archive.comment == f"commit {HASH}".encode()
         (entry,) = archive.infolist()
         assert (entry.filename, entry.external_attr >> 16, entry.create_system) == ("bootstrap", 0o100755, 3)
         assert (entry.date_time, entry.compress_type) == ((1980, 1, 1, 0, 0, 0), zipfile.ZIP_DEFLATED)
         assert archive.read(entry) == program and entry.compress_size < len(program) // 50
 
 
+def git(folder, *words):
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"]
+    done = run("git", "-C", folder, *identity, *words)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def source_here():
+    """What this tree is of, by git."""
+    commit = git(REPO, "log", "-1", "--format=%H")
+    changes = git(REPO, "diff", "HEAD", "--name-only") or git(REPO, "ls-files", "--others", "--exclude-standard")
+    return (f"commit {commit}, with changes" if changes else f"commit {commit}") if commit else "no commit known"
+
+
+def source_of(folder, **more):
+    done = script("commit.py", folder, **more)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A repository with one commit, whose folder has a space."""
+    folder = tmp_path / "my work"
+    own = folder / "deploy" / "lambda" / "commit.py"
+    own.parent.mkdir(parents=True)
+    shutil.copy(SCRIPTS / "commit.py", own)
+    (folder / ".gitignore").write_text("/target\n")
+    git(folder, "init", "-q")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "first")
+    assert re.fullmatch("[0-9a-f]{40}", git(folder, "log", "-1", "--format=%H"))
+    return folder
+
+
+def test_the_commit_is_named_and_whether_there_are_changes(repository):
+    commit = git(repository, "log", "-1", "--format=%H")
+    clean, changed = f"commit {commit}\n", f"commit {commit}, with changes\n"
+    assert source_of(repository) == clean
+    # What git ignores is no source, and a file's time alone is no change.
+    (repository / "target").mkdir()
+    (repository / "target" / "built").write_text("")
+    os.utime(repository / ".gitignore", (1, 1))
+    assert source_of(repository) == clean
+    new = repository / "new.rs"
+    new.write_text("")
+    # Also where somebody's git does not show new files.
+    git(repository, "config", "status.showUntrackedFiles", "no")
+    assert source_of(repository) == changed
+    git(repository, "add", "new.rs")
+    assert source_of(repository) == changed
+    git(repository, "commit", "-q", "-m", "second")
+    second = git(repository, "log", "-1", "--format=%H")
+    assert second != commit and source_of(repository) == f"commit {second}\n"
+    new.unlink()
+    assert source_of(repository) == f"commit {second}, with changes\n"
+
+
+def test_the_commit_is_that_of_the_folder(repository, tmp_path):
+    commit = git(repository, "log", "-1", "--format=%H")
+    other = tmp_path / "other"
+    other.mkdir()
+    git(other, "init", "-q")
+    # As in a hook of another repository.
+    elsewhere = os.environ | {"GIT_DIR": str(other / ".git"), "GIT_WORK_TREE": str(other), "GIT_INDEX_FILE": str(other / "index")}
+    assert source_of(repository, env=elsewhere) == f"commit {commit}\n"
+    # Unpacked in a repository that has other things.
+    unpacked = repository / "target" / "unpacked"
+    shutil.copytree(repository / "deploy", unpacked / "deploy")
+    assert source_of(unpacked) == "no commit known\n"
+
+
+def test_no_git_and_no_commit_are_said(repository, tmp_path):
+    assert source_of(repository, env=os.environ | {"PATH": str(tmp_path)}) == "no commit known\n"
+    shutil.rmtree(repository / ".git")
+    assert source_of(repository) == "no commit known\n"
+    git(repository, "init", "-q")
+    assert source_of(repository) == "no commit known\n"
+
+
+def test_a_package_names_the_source_that_was_found():
+    """Both parts get what commit.py says, which is asked once."""
+    text = (SCRIPTS / "package").read_text()
+    assert text.count("source=$(python3 deploy/lambda/commit.py .)\n") == text.count("commit.py") == 1
+    assert re.search(r'archive\.py "\$bootstrap" "\$out/\S+\.zip" "\$source"\n', text)
+    assert re.search(r'materials\.py "\$source" >"\$out/\S+\.cdx\.json"\n', text)
+    assert text.index("\nsource=$(") < text.index('\npackages "$out"')
+
+
 def test_a_package_that_is_there_is_as_its_scripts_say(tmp_path):
     if "HYDRANT_LAMBDA" not in os.environ:
         pytest.skip("./test sets HYDRANT_LAMBDA once it has made the packages")
-    packages = Path(os.environ["HYDRANT_LAMBDA"]).parents[1]
+    packages, source = Path(os.environ["HYDRANT_LAMBDA"]).parents[1], source_here()
     for architecture, triple in zip(["x86_64", "arm64"], TRIPLES, strict=True):
         made = packages / f"hydrant-lambda-{architecture}"
         with zipfile.ZipFile(f"{made}.zip") as archive:
             program = tmp_path / architecture
             program.write_bytes(archive.read("bootstrap"))
-        assert script("archive.py", program, tmp_path / "again.zip").returncode == 0
+        assert script("archive.py", program, tmp_path / "again.zip", source).returncode == 0
         assert (tmp_path / "again.zip").read_bytes() == Path(f"{made}.zip").read_bytes()
-        assert Path(f"{made}.cdx.json").read_text() == bill(real_tree(triple)), f"{made} is not of these sources"
+        assert Path(f"{made}.cdx.json").read_text() == bill(real_tree(triple), source), f"{made} is not of these sources"
         assert needed(program) and script("symbols.py", program).stdout.strip() == newest(needed(program))
 
 

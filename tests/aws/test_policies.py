@@ -145,7 +145,9 @@ def test_a_right_too_many_of_the_probe_is_found():
 
 
 def trust(decided, role):
-    return [(one["Principal"], one["Action"], one["Condition"]) for one in decided.one(role)["AssumeRolePolicyDocument"]["Statement"]]
+    document = decided.one(role)["AssumeRolePolicyDocument"]
+    assert document["Version"] == "2012-10-17" and all(one["Effect"] == "Allow" for one in document["Statement"])
+    return [(one["Principal"], one["Action"], one["Condition"]) for one in document["Statement"]]
 
 
 OWN_LOGS = ({"Service": "logs.eu-west-1.amazonaws.com"}, "sts:AssumeRole", {"StringLike": {"aws:SourceArn": "arn:aws:logs:eu-west-1:123456789012:*"}})
@@ -179,11 +181,13 @@ LOG_GROUP_KEY = "Encrypt Decrypt ReEncryptFrom ReEncryptTo GenerateDataKey Gener
 
 def test_a_new_key_serves_this_accounts_log_groups():
     for name in CHAINS:
-        owner, logs = stack(name, "new-key").one("EncryptionKey")["KeyPolicy"]["Statement"]
-        assert owner["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
-        assert logs["Principal"] == {"Service": "logs.eu-west-1.amazonaws.com"}
-        assert logs["Condition"] == {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": "arn:aws:logs:eu-west-1:123456789012:log-group:*"}}
-        assert logs["Action"] == [f"kms:{action}" for action in LOG_GROUP_KEY.split()]
+        key = stack(name, "new-key").one("EncryptionKey")
+        assert key["EnableKeyRotation"] is True
+        assert key["KeyPolicy"] == {"Version": "2012-10-17", "Statement": [
+            {"Sid": "ByIamPolicies", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "kms:*", "Resource": "*"},
+            {"Sid": "LogGroups", "Effect": "Allow", "Principal": {"Service": "logs.eu-west-1.amazonaws.com"}, "Resource": "*",
+             "Action": [f"kms:{action}" for action in LOG_GROUP_KEY.split()],
+             "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": "arn:aws:logs:eu-west-1:123456789012:log-group:*"}}}]}
         china = stack(name, "new-key", pseudo=CHINA).one("EncryptionKey")["KeyPolicy"]["Statement"][1]
         assert china["Principal"] == {"Service": "logs.cn-north-1.amazonaws.com.cn"}
 

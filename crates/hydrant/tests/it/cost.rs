@@ -152,6 +152,48 @@ fn what_cannot_be_is_refused_with_exit_code_2() {
     refused(&huge, &["an envelope of 104857600 bytes: Firehose takes records of at most 1024000"]);
 }
 
+/// A device has no end, and what a file's author chose is not obeyed by the terminal of who reads it.
+#[test]
+fn a_price_file_that_is_none_neither_lasts_nor_reaches_the_terminal() {
+    refused(
+        &[&ROUND[..], &["--prices", "/dev/zero"]].concat(),
+        &["/dev/zero has more than 65536 bytes, which no price table has"],
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let table = "\"turned\u{202e}round\" = 1\n\"broken\u{2028}line\" = 1\n\"cleared\\u001b[2J\" = 1\n\"next\\nline\" = 1\n\
+                 [kinesis]\n\"held\u{2066}apart\" = 1\n";
+    let file = with_prices(dir.path(), table);
+    let output = cost(&[&ROUND[..], &["--prices", &file]].concat());
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let mut told: Vec<&str> = stderr.lines().map(|line| line.rsplit_once("prices.toml: ").unwrap().1).collect();
+    told.sort_unstable();
+    assert_eq!(
+        told,
+        [
+            "line 1: `turned\\u{202e}round`: unknown key",
+            "line 2: `broken\\u{2028}line`: unknown key",
+            "line 3: `cleared\\u{1b}[2J`: unknown key",
+            "line 4: `next\\nline`: unknown key",
+            "line 6: `kinesis.held\\u{2066}apart`: unknown key",
+        ]
+    );
+    assert!(stderr.chars().all(|c| c == '\n' || (!c.is_control() && c.is_ascii())), "{stderr:?}");
+    // So neither does what TOML itself has against it.
+    refused_plainly(&with_prices(dir.path(), "date = \u{202e}\u{2028}\n"));
+    refused_plainly(&with_prices(dir.path(), "\u{202e}\u{1b}[2J = 1\n"));
+    refused_plainly(&with_prices(dir.path(), "x = \"\u{1b}[2J\"\n"));
+}
+
+fn refused_plainly(file: &str) {
+    let output = cost(&[&ROUND[..], &["--prices", file]].concat());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("prices.toml: line 1: "), "{stderr}");
+    let obeyed = |c: char| (c.is_control() && c != '\n') || ('\u{2028}'..='\u{202e}').contains(&c);
+    assert!(!stderr.contains(obeyed), "{stderr:?}");
+}
+
 /// The example of the manual is what the program prints, and its list of prices is the carried one.
 #[test]
 fn the_manual_shows_what_the_program_prints() {

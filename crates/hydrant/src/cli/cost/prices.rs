@@ -1,9 +1,11 @@
 //! The price table: the one that the program carries, and a file that replaces single prices of it.
 //!
 //! Both are read by the same rules, and all problems are told at once: unknown keys, prices that are no number from 0
-//! to [`PRICE_MAX`], a currency that the rest of the table is not in.
+//! to [`PRICE_MAX`], a currency that the rest of the table is not in. A file has at most [`FILE_BYTES_MAX`].
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use jiff::civil::Date;
@@ -18,6 +20,9 @@ const CARRIED: &str = include_str!("prices.toml");
 const PRICE_MAX: f64 = 1e6;
 
 const REGION_CHARACTERS_MAX: usize = 64;
+
+/// Many times the carried table with its comments; a device has no end.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Price {
@@ -97,11 +102,10 @@ impl Prices {
     pub(super) fn load(file: Option<&Path>) -> Result<Prices, ConfigError> {
         let mut prices = Prices::carried()?;
         if let Some(path) = file {
-            let named = |problem: &str| format!("{}: {problem}", path.display());
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| ConfigError { problems: vec![format!("cannot read {}: {error}", path.display())] })?;
+            let name = plain(&path.display().to_string());
+            let text = text(path, &name).map_err(|problem| ConfigError { problems: vec![problem] })?;
             prices.replace(&text).map_err(|problems| ConfigError {
-                problems: problems.iter().map(|problem| named(problem)).collect(),
+                problems: problems.iter().map(|problem| format!("{name}: {}", plain(problem))).collect(),
             })?;
         }
         Ok(prices)
@@ -142,6 +146,23 @@ impl Prices {
         self.amounts.extend(read.amounts);
         Ok(())
     }
+}
+
+/// What stands in a file, which `name` is on the screen.
+fn text(path: &Path, name: &str) -> Result<String, String> {
+    let unreadable = |error: std::io::Error| format!("cannot read {name}: {error}");
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("{name} has more than {FILE_BYTES_MAX} bytes, which no price table has"));
+    }
+    String::from_utf8(bytes).map_err(|_| format!("cannot read {name}: it is not UTF-8"))
+}
+
+/// A text as a terminal may have it: what would move, turn or break a line stands as `\u{…}`.
+pub(super) fn plain(text: &str) -> String {
+    let shown = |c: char| if c.is_ascii_graphic() { c.to_string() } else { c.escape_debug().to_string() };
+    text.chars().map(|c| if c == ' ' { c.to_string() } else { shown(c) }).collect()
 }
 
 /// What a table says.
@@ -291,6 +312,33 @@ mod tests {
         assert_eq!(replaced("kinesis = 1").unwrap_err(), "line 1: `kinesis`: a table of prices is expected");
         assert!(replaced("currency = \"usd\"").unwrap_err().contains("three capital letters"));
         assert!(replaced("[firehose]\nin_gb = 1e7\n").unwrap_err().contains("not 1e7"));
+    }
+
+    #[test]
+    fn a_file_of_another_size_or_kind_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("prices.toml");
+        let problem = |bytes: &[u8]| {
+            std::fs::write(&file, bytes).unwrap();
+            Prices::load(Some(&file)).err().map(|error| error.to_string())
+        };
+        let mut text = b"date = \"2027-01-02\"\n".to_vec();
+        text.resize(65_536, b'\n');
+        assert_eq!(problem(&text), None);
+        text.push(b'\n');
+        let name = file.display();
+        assert_eq!(problem(&text), Some(format!("{name} has more than 65536 bytes, which no price table has")));
+        assert_eq!(problem(b"date = \"\xff\""), Some(format!("cannot read {name}: it is not UTF-8")));
+        assert_eq!(problem(b""), None);
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_is_told_in_letters() {
+        let plain = |text: &str| super::plain(text);
+        assert_eq!(plain("a\u{1b}[2Jb\r\n\u{7f}\u{9b}c"), "a\\u{1b}[2Jb\\r\\n\\u{7f}\\u{9b}c");
+        // Right to left, a line's end, one that has no width, and a mark at the beginning of a file.
+        assert_eq!(plain("\u{202e}\u{2066}\u{2028}\u{200b}\u{feff}"), "\\u{202e}\\u{2066}\\u{2028}\\u{200b}\\u{feff}");
+        assert_eq!(plain("`it's` \"quoted\" C:\\ größe 価格"), "`it's` \"quoted\" C:\\ größe 価格");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! It may run as often as one likes: what is there already stays, and nothing that somebody else made or changed is
 //! overwritten.
 
+mod configured;
+
 mod print;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +18,7 @@ use hydrant_transform::entry::Format;
 use serde_json::{Value as Json, json};
 
 use super::{cluster, output};
-use crate::config::{self, Config, ConfigError, IndexEngine};
+use crate::config::{self, ConfigError, IndexEngine};
 use crate::index::opensearch::apply::{self, Applied, Done};
 use crate::index::opensearch::dashboards;
 use crate::index::opensearch::files;
@@ -30,7 +32,7 @@ pub(super) struct Opensearch {
     /// Configuration file: the cluster, the names of its indices, the profile [default: ./hydrant.toml if there is one]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Address of the cluster instead of the configuration's; may be given several times
+    /// Address of the cluster instead of the configuration's, which then need not have one; may be given several times
     #[arg(long, value_name = "URL")]
     endpoint: Vec<String>,
     /// Formats that get a template, with commas between [default: all]
@@ -83,7 +85,7 @@ struct Plan {
 
 impl Plan {
     fn of(arguments: &Opensearch) -> Result<Plan, ConfigError> {
-        let config = Config::load(arguments.config.as_deref())?;
+        let config = configured::load(arguments.config.as_deref(), !arguments.endpoint.is_empty())?;
         let mut found = match &config.index {
             IndexEngine::OpenSearch(found) => (**found).clone(),
             IndexEngine::Embedded => config::OpenSearch::default(),

@@ -213,6 +213,42 @@ async fn what_cannot_be_is_said_before_any_request() {
     }
 }
 
+/// A file that says all but the address, which the command line gives; what else is wrong with it is told by its line.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_option_stands_for_the_address_that_the_file_lacks() {
+    let double = Double::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("hydrant.toml");
+    let file = config.to_str().unwrap();
+    let forms = [
+        "owner = \"me\" # mine\n[index]\nengine = \"opensearch\" # ours\nname = \"shop-{format}\"\nshards = 2\n[transform]\nprofile = \"ecs\"\n",
+        "index = {engine = \"opensearch\", name = \"shop-{format}\", shards = 2}\ntransform.profile = \"ecs\"\n",
+        "index.engine = 'opensearch'\nindex.name = \"shop-{format}\"\nindex.shards = 2\ntransform.profile = \"ecs\"\n",
+    ];
+    for text in forms {
+        std::fs::write(&config, text).unwrap();
+        double.with(|world| world.objects.clear());
+        let output = run(&["--config", file, "--endpoint", &double.url, "--formats", "slow"], &[]).await;
+        assert!(output.status.success(), "{text}: {output:?}");
+        let template = double.with(|world| world.objects["/_index_template/shop-slow"]["template"].clone());
+        assert_eq!(template["settings"]["index"]["number_of_shards"], json!(2), "{text}");
+        assert_eq!(template["mappings"]["properties"]["event.duration"]["type"], json!("long"), "{text}");
+        let output = run(&["--config", file, "--formats", "slow"], &[]).await;
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("the engine `opensearch` needs `endpoint`"), "{said}");
+    }
+    let before = double.with(|world| world.requests.len());
+    std::fs::write(&config, "[index]\nengine = \"opensearch\"\nshard = 2\nuser = \"me\"\n").unwrap();
+    let output = run(&["--config", file, "--endpoint", &double.url], &[]).await;
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("hydrant.toml: line 3: unknown key `index.shard`; did you mean `index.shards`?"), "{said}");
+    assert!(said.contains("line 2: `user` and `password_file` belong together"), "{said}");
+    assert!(!said.contains("needs `endpoint`"), "{said}");
+    assert_eq!(double.with(|world| world.requests.len()), before);
+}
+
 /// The index that is written to would go with its newest entries, or those of others with ours.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_that_would_delete_fresh_or_foreign_indices_is_refused() {
