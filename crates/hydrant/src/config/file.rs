@@ -14,13 +14,14 @@ use toml::de::{DeTable, DeValue};
 use super::keys::{KEYS, nearest};
 use super::{Config, ConfigError, FormatChoice, Listen, Tail, default_naming};
 
-pub(super) fn read(text: &str) -> Result<Config, ConfigError> {
+/// `endpoints`: addresses of the cluster that stand for the file's.
+pub(super) fn read(text: &str, endpoints: &[String]) -> Result<Config, ConfigError> {
     let mut config = Config::default_with(default_naming()?);
     let root = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_of(text, span.start));
         ConfigError { problems: vec![format!("line {line}: {}", error.message())] }
     })?;
-    let mut reader = Reader { text, problems: Vec::new() };
+    let mut reader = Reader { text, endpoints, problems: Vec::new() };
     reader.check_keys("", root.get_ref());
     reader.top(root.get_ref(), &mut config);
     if reader.problems.is_empty() { Ok(config) } else { Err(ConfigError { problems: reader.problems }) }
@@ -32,6 +33,7 @@ const ARRAYS: [&str; 3] = ["tail", "filter", "pattern"];
 /// Walks the tables. A value that does not fit becomes a problem and leaves the default.
 pub(super) struct Reader<'t> {
     text: &'t str,
+    pub(super) endpoints: &'t [String],
     problems: Vec<String>,
 }
 

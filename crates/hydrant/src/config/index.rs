@@ -201,6 +201,9 @@ impl Reader<'_> {
         self.index_mapping(table, &mut found.mapping);
         self.index_sign(table, &mut found);
         let at = table.get("engine").map_or(0, |value| value.span().start);
+        if !self.endpoints.is_empty() {
+            found.endpoints = self.endpoints.to_vec();
+        }
         if found.endpoints.is_empty() {
             self.problem(at, "the engine `opensearch` needs `endpoint`");
         }

@@ -152,9 +152,14 @@ impl Config {
 
     /// Reads a file, or `./hydrant.toml` if there is one and none is named, or takes the defaults.
     pub fn load(named: Option<&Path>) -> Result<Config, ConfigError> {
+        Config::load_with(named, &[])
+    }
+
+    /// As [`Config::load`], with addresses of the cluster that stand for the file's, which then need not have any.
+    pub fn load_with(named: Option<&Path>, endpoints: &[String]) -> Result<Config, ConfigError> {
         let path = named.unwrap_or(Path::new(FILE_NAME));
         match std::fs::read_to_string(path) {
-            Ok(text) => Config::parse(&text).map_err(|error| error.prefixed(&path.display().to_string())),
+            Ok(text) => file::read(&text, endpoints).map_err(|error| error.prefixed(&path.display().to_string())),
             Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => Config::parse(""),
             Err(error) => Err(ConfigError { problems: vec![format!("cannot read {}: {error}", path.display())] }),
         }
@@ -162,7 +167,7 @@ impl Config {
 
     /// Checks the text of a file.
     pub fn parse(text: &str) -> Result<Config, ConfigError> {
-        file::read(text)
+        file::read(text, &[])
     }
 
     pub fn failed_place(&self) -> Place {

@@ -4,8 +4,6 @@
 //! It may run as often as one likes: what is there already stays, and nothing that somebody else made or changed is
 //! overwritten.
 
-mod configured;
-
 mod print;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +16,7 @@ use hydrant_transform::entry::Format;
 use serde_json::{Value as Json, json};
 
 use super::{cluster, output};
-use crate::config::{self, ConfigError, IndexEngine};
+use crate::config::{self, Config, ConfigError, IndexEngine};
 use crate::index::opensearch::apply::{self, Applied, Done};
 use crate::index::opensearch::dashboards;
 use crate::index::opensearch::files;
@@ -85,14 +83,11 @@ struct Plan {
 
 impl Plan {
     fn of(arguments: &Opensearch) -> Result<Plan, ConfigError> {
-        let config = configured::load(arguments.config.as_deref(), !arguments.endpoint.is_empty())?;
+        let config = Config::load_with(arguments.config.as_deref(), &arguments.endpoint)?;
         let mut found = match &config.index {
             IndexEngine::OpenSearch(found) => (**found).clone(),
-            IndexEngine::Embedded => config::OpenSearch::default(),
+            IndexEngine::Embedded => config::OpenSearch { endpoints: arguments.endpoint.clone(), ..Default::default() },
         };
-        if !arguments.endpoint.is_empty() {
-            found.endpoints.clone_from(&arguments.endpoint);
-        }
         let mut wanted = cluster::wanted(&found, &config);
         wanted.profile = arguments.profile.unwrap_or(wanted.profile);
         if !arguments.formats.is_empty() {
