@@ -33,8 +33,8 @@ const KINDS: [(&str, &[i32], &[&str], &str); 6] = [
         &["GET /_index_template/hydrant-general", "GET /_plugins/_security/api/rolesmapping/hydrant_writer"],
         "parts could not be put",
     ),
-    // A warning; an error where the canary is not sent.
-    ("hydrant doctor ", &[1, 3], &["POST / "], "not-allowed"),
+    // Nothing could be read.
+    ("hydrant doctor ", &[4], &["POST / "], "not-allowed"),
     ("hydrant replay ", &[0], &["GET /failed?list-type=2"], "read 0 = 0 replayed"),
     (
         "hydrant verify ",
@@ -109,6 +109,10 @@ fn run(command: &str, url: &str) -> Output {
     let config = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let address = config.split('"').find(|text| text.starts_with("https://")).unwrap_or("no address");
     std::fs::write(folder.path().join("hydrant.toml"), config.replace(address, url)).unwrap();
+    // The profile that a page names.
+    std::fs::create_dir(folder.path().join(".aws")).unwrap();
+    let profile = "[prod]\naws_access_key_id = test\naws_secret_access_key = test\n";
+    std::fs::write(folder.path().join(".aws/credentials"), profile).unwrap();
     let mut line = command
         .replace("s3://BUCKET", "s3://failed")
         .replace("${Endpoint}", "$ENDPOINT")

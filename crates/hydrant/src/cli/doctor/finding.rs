@@ -1,12 +1,13 @@
 //! What the doctor has found: for each hop what was read, why it matters and the command that mends it; the exit code.
 //!
-//! Nothing of a payload stands in a finding: names, numbers, states and the services' own words only.
+//! Nothing of a payload stands in a finding: names, numbers, states and the services' own words only. A finding holds
+//! them as they are; what is printed has escapes for characters that would steer a terminal or turn its text.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::cli::output;
+use super::address;
 
 /// Of one part of a finding; what a service says may be long.
 const CHARACTERS_MAX: usize = 900;
@@ -24,6 +25,8 @@ pub(super) enum Severity {
     Warning,
     /// Entries do not arrive, or will be lost.
     Error,
+    /// Nothing could be read: whether entries arrive is not known.
+    Unknown,
 }
 
 impl Severity {
@@ -32,6 +35,7 @@ impl Severity {
             Severity::Info => "info",
             Severity::Warning => "warning",
             Severity::Error => "error",
+            Severity::Unknown => "unknown",
         }
     }
 }
@@ -110,7 +114,7 @@ impl Findings {
         why: &str,
         mend: String,
     ) {
-        let mend = output::one_line(&mend, COMMAND_CHARACTERS_MAX);
+        let mend = cut(&mend, COMMAND_CHARACTERS_MAX);
         let found = Finding { severity, hop, code, read: plain(&read), why: plain(why), mend };
         // One cause may be met on two ways.
         let is_known = |known: &Finding| known.hop == hop && known.code == code && known.read == found.read;
@@ -126,24 +130,62 @@ impl Findings {
     }
 }
 
-/// No control character reaches a terminal, whatever a service says.
+/// In one line, without what an address may hold of secrets.
 fn plain(text: &str) -> String {
-    output::one_line(&text.split_whitespace().collect::<Vec<_>>().join(" "), CHARACTERS_MAX)
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    cut(&address::shown_within(&words.join(" ")), CHARACTERS_MAX)
 }
 
-/// 0 nothing worse than information, 1 at least one warning, 3 at least one error.
+fn cut(text: &str, characters: usize) -> String {
+    let end = text.char_indices().nth(characters).map(|(end, _)| end);
+    end.and_then(|end| text.get(..end)).map_or_else(|| text.to_owned(), |begin| format!("{begin}…"))
+}
+
+/// Whether a character steers a terminal, ends a line, or turns the text around it. All of them are below U+10000.
+pub(super) fn is_unruly(c: char) -> bool {
+    let turns = ['\u{61c}', '\u{200e}', '\u{200f}'];
+    c.is_control() || turns.contains(&c) || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text for a terminal.
+pub(super) fn visible(text: &str) -> String {
+    escaped(text, |c| c.escape_unicode().to_string())
+}
+
+fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_unruly(c) { out.push_str(&escape(c)) } else { out.push(c) }
+    }
+    out
+}
+
+/// 0 nothing worse than information, 1 at least one warning, 3 at least one error, 4 nothing could be read.
 pub(super) fn exit_code(findings: &[Finding]) -> u8 {
     match findings.iter().map(|found| found.severity).max() {
         None | Some(Severity::Info) => 0,
         Some(Severity::Warning) => 1,
         Some(Severity::Error) => 3,
+        Some(Severity::Unknown) => 4,
     }
+}
+
+/// For programs: one array, with JSON's own escapes.
+///
+/// # Errors
+/// A finding is no JSON.
+pub(super) fn json(findings: &[Finding]) -> serde_json::Result<String> {
+    let text = serde_json::to_string_pretty(findings)?;
+    // Line ends are the array's own: within a text they are escaped already.
+    let lines: Vec<String> = text.lines().map(|line| escaped(line, |c| format!("\\u{:04x}", u32::from(c)))).collect();
+    Ok(lines.join("\n"))
 }
 
 /// For people.
 pub(super) fn text(findings: &[Finding]) -> String {
     let mut out = String::new();
     for Finding { severity, hop, code, read, why, mend } in findings {
+        let [read, why, mend] = [read, why, mend].map(|part| visible(part));
         let head = format!("{:<8} {}: {code}", severity.name(), hop.name());
         match write!(out, "{head}\n  read: {read}\n  why:  {why}\n  mend: {mend}\n") {
             Ok(()) | Err(std::fmt::Error) => {}
@@ -174,7 +216,7 @@ mod tests {
     fn the_exit_code_is_that_of_the_worst() {
         let code = |severity| exit_code(&found(severity, Hop::Rds).sorted());
         let codes = [exit_code(&[]), code(Severity::Info), code(Severity::Warning), code(Severity::Error)];
-        assert_eq!(codes, [0, 0, 1, 3]);
+        assert_eq!((codes, code(Severity::Unknown)), ([0, 0, 1, 3], 4));
     }
 
     #[test]
@@ -183,11 +225,42 @@ mod tests {
         findings.0.extend(found(Severity::Info, Hop::Rds).0);
         findings.0.extend(found(Severity::Error, Hop::Rds).0);
         let told = text(&findings.sorted());
-        let part = "\n  read: two lines  [31m\n  why:  why\n  mend: mend\n";
+        let part = "\n  read: two lines \\u{1b}[31m\n  why:  why\n  mend: mend\n";
         let expected = format!(
             "error    rds: code{part}info     rds: code{part}warning  opensearch: code{part}3 findings: 1 errors, 1 warnings"
         );
         assert_eq!(told, expected);
         assert_eq!(text(&[]), "no finding");
+    }
+
+    /// U+202E turns the text behind it, U+2066 to U+2069 isolate it, U+2028 and U+2029 end a line.
+    #[test]
+    fn characters_that_turn_or_break_a_text_are_escaped() {
+        let unruly = "a\u{202e}b\u{2066}c\u{2069}d\u{2028}e\u{2029}f\u{7f}g\u{9b}h\u{0}";
+        let mut findings = Findings::default();
+        findings.error(Hop::Rds, "code", unruly, unruly, unruly.to_owned());
+        let findings = findings.sorted();
+        let shown = r"a\u{202e}b\u{2066}c\u{2069}d\u{2028}e\u{2029}f\u{7f}g\u{9b}h\u{0}";
+        let told = text(&findings);
+        assert_eq!(told.matches(shown).count(), 3, "{told}");
+        let json = json(&findings).unwrap();
+        assert!(json.contains(r#""read": "a\u202eb\u2066c\u2069d\u2028e\u2029f\u007fg\u009bh\u0000""#), "{json}");
+        // For a program it is the same text.
+        let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(read[0]["read"], unruly);
+        assert_eq!(visible("é 日本 🎉"), "é 日本 🎉");
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_between_characters() {
+        assert_eq!((cut("äöü", 2), cut("äöü", 3), cut("", 0)), ("äö…".to_owned(), "äöü".to_owned(), String::new()));
+    }
+
+    #[test]
+    fn addresses_are_shown_without_their_secrets() {
+        let mut findings = Findings::default();
+        findings.error(Hop::Rds, "code", "https://u:secret@h/?secret refuses", "see http://secret@h", String::new());
+        let json = json(&findings.sorted()).unwrap();
+        assert!(json.contains("https://h/ refuses") && !json.contains("secret"), "{json}");
     }
 }

@@ -2,7 +2,12 @@
 //!
 //! `read/` fetches what the services say into plain data, `check/` judges it, `canary` sends a marked log event through.
 //! Without `--canary` nothing is changed anywhere. Exit codes: 0 nothing worse than information, 1 at least one warning, 3
-//! at least one error, 2 the command line is wrong. What may not be asked becomes a finding, and the walk goes on.
+//! at least one error, 4 nothing could be read, 2 the command line is wrong. What may not be asked becomes a finding, and
+//! the walk goes on.
+
+mod access;
+
+mod address;
 
 mod canary;
 
@@ -12,46 +17,49 @@ mod finding;
 
 mod read;
 
+mod remedy;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
-use aws_config::{Region, SdkConfig};
+use anyhow::{anyhow, bail};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use hydrant_aws::{Connection, Environment, Variables};
 use hydrant_opensearch::{Service, check_endpoint};
 
 use super::{EXIT_USAGE, output};
-use crate::aws;
 use crate::clock::Clock;
+use access::Access;
 use finding::Finding;
 use read::aws::Aws;
 use read::{Given, Name, Place};
 
-/// Where a server that is not AWS's is given, and no region.
-const REGION_OF_NONE: &str = "us-east-1";
+const EXIT_CODES: &str = "Exit codes: 0 nothing worse than information, 1 at least one warning, 2 the command line is \
+                          wrong, 3 at least one error, 4 nothing could be read, so whether entries arrive is not known";
 
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
 pub(super) struct Arguments {
     /// Name or ARN of the log group, as /aws/rds/instance/ID/general, or of the Kinesis stream
+    #[arg(value_parser = named)]
     name: String,
-    /// Profile of AWS's configuration files
-    #[arg(long, value_name = "NAME")]
+    /// Profile of AWS's configuration files; it goes before keys of the environment
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     profile: Option<String>,
     /// Region of the chain [default: the profile's or the environment's]
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", value_parser = NonEmptyStringValueParser::new())]
     region: Option<String>,
     /// Address of all services, of a server that is not AWS's
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     endpoint_url: Option<String>,
     /// Address of OpenSearch, instead of what Firehose or the function names
-    #[arg(long, value_name = "URL", value_parser = address)]
+    #[arg(long, value_name = "URL")]
     opensearch: Option<String>,
     /// How requests to --opensearch are signed [default: by its address]
     #[arg(long, value_enum, requires = "opensearch")]
     sign: Option<Sign>,
     /// Index that documents go to, without its date [default: what Firehose or the function names]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     index: Option<String>,
     /// Put a marked log event into the log group, follow it to OpenSearch, time each hop, and delete it again
     #[arg(long)]
@@ -72,15 +80,16 @@ enum Sign {
     Aoss,
 }
 
-fn address(text: &str) -> Result<String, String> {
-    check_endpoint(text).map(|()| text.to_owned())
+fn named(text: &str) -> Result<String, &'static str> {
+    Name::of(text).map(|_name| text.to_owned())
 }
 
 pub(super) fn main(arguments: &Arguments) -> ExitCode {
     match run(arguments) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            output::failure(&format!("hydrant: {error:#}"));
+            let text = address::shown_within(&format!("hydrant: {error:#}"));
+            output::failure(&finding::visible(&text));
             ExitCode::from(EXIT_USAGE)
         }
     }
@@ -93,7 +102,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     runtime.shutdown_background();
     let findings = findings?;
     let text = match arguments.json {
-        true => serde_json::to_string_pretty(&findings)?,
+        true => finding::json(&findings)?,
         false => finding::text(&findings),
     };
     match output::line(&text) {
@@ -110,19 +119,18 @@ async fn examined(arguments: &Arguments) -> anyhow::Result<Vec<Finding>> {
     {
         bail!("{} stands in {of_arn}, and --region says {given}", arguments.name);
     }
-    let config = Box::pin(config(arguments, of_arn)).await;
-    let is_given = arguments.endpoint_url.is_some();
-    let region = config.region().map(ToString::to_string).or_else(|| is_given.then(|| REGION_OF_NONE.to_owned()));
-    let region = region.context("no AWS region is known: give --region")?;
-    let provider = config.credentials_provider().ok_or_else(|| anyhow!("AWS's SDK has no credentials provider"))?;
-    let (partition, iam_region, iam_url) = partition(&region);
-    let environment = environment(arguments, config.endpoint_url(), &iam_url);
-    let connection = Connection::new(environment, region.clone(), provider.clone())?;
+    // Checked here: the command line's own error would show it as it is.
+    arguments.opensearch.as_deref().map_or(Ok(()), check_endpoint).map_err(|why| anyhow!("--opensearch: {why}"))?;
+    let name = Name::of(&arguments.name).map_err(|why| anyhow!(why))?;
+    let region = of_arn.or_else(|| arguments.region.clone());
+    let Access { connection, provider, region, partition, iam_region } =
+        Box::pin(access::access(arguments, region)).await?;
     let aws = Aws::new(&connection, iam_region, arguments.canary)?;
     let place = Place {
         region,
         profile: arguments.profile.clone(),
-        endpoint_url: arguments.endpoint_url.clone(),
+        has_keys: std::env::var_os("AWS_ACCESS_KEY_ID").is_some_and(|key| !key.is_empty()),
+        endpoint_url: arguments.endpoint_url.as_deref().map(address::shown),
         partition: partition.to_owned(),
         account: None,
         now_ms: Clock::System.now_ms(),
@@ -132,7 +140,7 @@ async fn examined(arguments: &Arguments) -> anyhow::Result<Vec<Finding>> {
         Sign::Aoss => Service::Aoss,
     });
     let given = Given { opensearch: arguments.opensearch.clone(), sign, index: arguments.index.clone() };
-    let mut chain = Box::pin(read::chain(&aws, &provider, place, &Name::of(&arguments.name), &given)).await;
+    let mut chain = Box::pin(read::chain(&aws, &provider, place, &name, &given)).await;
     if let (Some((_, asked)), Some(found)) = (home, chain.account())
         && !asked.is_empty()
         && asked != found
@@ -148,60 +156,4 @@ async fn examined(arguments: &Arguments) -> anyhow::Result<Vec<Finding>> {
     let mut findings = check::check(&chain);
     findings.extend(told);
     Ok(findings)
-}
-
-async fn config(arguments: &Arguments, of_arn: Option<String>) -> SdkConfig {
-    let mut loader = aws::loader(aws::environment_proxy());
-    if let Some(profile) = &arguments.profile {
-        loader = loader.profile_name(profile);
-    }
-    if let Some(region) = of_arn.or_else(|| arguments.region.clone()) {
-        loader = loader.region(Region::new(region));
-    }
-    loader.load().await
-}
-
-/// Name of the partition; where IAM is, which is one for all its regions.
-fn partition(region: &str) -> (&'static str, &'static str, String) {
-    if region.starts_with("cn-") {
-        ("aws-cn", "cn-north-1", "https://iam.cn-north-1.amazonaws.com.cn".to_owned())
-    } else if region.starts_with("us-gov-") {
-        ("aws-us-gov", "us-gov-west-1", "https://iam.us-gov.amazonaws.com".to_owned())
-    } else {
-        ("aws", "us-east-1", "https://iam.amazonaws.com".to_owned())
-    }
-}
-
-/// Names of services in AWS's variables, and those in signatures, by which the client looks for them.
-const NAMES: [(&str, &str); 3] = [("CLOUDWATCH_LOGS", "LOGS"), ("CLOUDWATCH", "MONITORING"), ("OPENSEARCH", "ES")];
-
-/// Where the services are: as given here, else as AWS's own programs are told.
-fn environment(arguments: &Arguments, configured: Option<&str>, iam_url: &str) -> Environment {
-    const ALL: &str = "AWS_ENDPOINT_URL";
-    let mut variables = Variables::new();
-    if let Some(url) = &arguments.endpoint_url {
-        variables.insert(ALL.to_owned(), url.clone());
-        return Environment::new(variables);
-    }
-    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    };
-    let found: Variables = std::env::vars_os().filter_map(text).filter(|(name, _)| name.starts_with("AWS_")).collect();
-    if found.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_none_or(|value| value != "true") {
-        variables.extend(
-            found.iter().filter(|(name, _)| name.starts_with(ALL)).map(|(name, url)| (name.clone(), url.clone())),
-        );
-        if let Some(url) = configured {
-            variables.entry(ALL.to_owned()).or_insert_with(|| url.to_owned());
-        }
-        for (theirs, ours) in NAMES {
-            if let Some(url) = variables.get(&format!("{ALL}_{theirs}")).cloned() {
-                variables.entry(format!("{ALL}_{ours}")).or_insert(url);
-            }
-        }
-    }
-    if !variables.contains_key(ALL) {
-        variables.entry(format!("{ALL}_IAM")).or_insert_with(|| iam_url.to_owned());
-    }
-    Environment::new(variables)
 }

@@ -1,8 +1,12 @@
 //! `hydrant doctor` as a whole program, against canned answers of AWS and against servers that others wrote.
 
+mod access;
+
 mod canary;
 
 mod foreign_doctor;
+
+mod odd_answers;
 
 mod reading;
 
@@ -33,9 +37,21 @@ impl Told {
 
 /// Runs the program while this thread's servers go on answering.
 pub(crate) async fn run(arguments: &[&str]) -> Output {
-    let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
-    let run = move || command().arg("doctor").args(arguments).output().unwrap();
-    tokio::task::spawn_blocking(run).await.unwrap()
+    run_in(arguments, &[]).await
+}
+
+/// With these variables; one without a value is taken away.
+async fn run_in(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut doctor = command();
+    doctor.arg("doctor").args(arguments);
+    for (name, value) in variables {
+        if value.is_empty() {
+            doctor.env_remove(name)
+        } else {
+            doctor.env(name, value)
+        };
+    }
+    tokio::task::spawn_blocking(move || doctor.output().unwrap()).await.unwrap()
 }
 
 pub(crate) async fn doctor(name: &str, url: &str, more: &[&str]) -> Told {
@@ -275,29 +291,45 @@ async fn what_is_denied_names_action_and_resource_and_the_walk_goes_on() {
     let all =
         ["DescribeLogGroups", "DescribeDBInstances", "DescribeStreamSummary", "ListDeliveryStreams", "GetMetricData"];
     let (told, _stub) = examined(Plan { denied: all.to_vec(), ..plan("classic") }).await;
-    assert_eq!(told.code, Some(1), "{}", told.text);
+    assert_eq!((told.code, told.codes()[0]), (Some(4), "nothing-read"), "{}", told.text);
+    assert!(told.codes()[1..].iter().all(|code| *code == "not-allowed"), "{}", told.text);
 }
 
 #[tokio::test]
-async fn command_lines_that_are_wrong_exit_with_2_and_answers_that_are_none_are_findings() {
-    for arguments in [&["x", "--no-such"][..], &[], &["x", "--canary-wait", "5"], &["x", "--opensearch", "nothing"]] {
+async fn command_lines_that_are_wrong_exit_with_2() {
+    for arguments in [
+        &["x", "--no-such"][..],
+        &[],
+        &["x", "--canary-wait", "5"],
+        &["x", "--opensearch", "nothing"],
+        &["x", "--opensearch", ""],
+        &["x", "--endpoint-url", ""],
+        &["x", "--endpoint-url", "nothing"],
+        &["x", "--profile", ""],
+        &["x", "--region", ""],
+        &["x", "--index", ""],
+    ] {
         let output = run(arguments).await;
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }
-    let told = doctor(GROUP, "http://127.0.0.1:1", &[]).await;
-    assert_eq!((told.code, told.codes()[0]), (Some(3), "no-answer"), "{}", told.text);
-    // Whatever a server answers, the doctor ends in an orderly way.
-    for text in ["", "{}", "[]", "<a>", "{\"logGroups\": 5}", "\u{0}"] {
-        let text = text.to_owned();
-        let router = axum::Router::new().fallback(move || async move { text });
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        #[expect(clippy::disallowed_methods, reason = "it lives as long as the test")]
-        drop(tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }));
-        let told = doctor(GROUP, &url, &["--opensearch", &url]).await;
-        // No database is seen in any of these.
-        assert_eq!(told.code, Some(3), "{}", told.text);
-        assert!(told.codes().contains(&"rds-missing"), "{}", told.text);
+    for name in ["", " ", "a b", "arn:", "arn:aws:lambda:eu-west-1:1:function:f", "arn:aws:logs:eu-west-1:1:log-group:"]
+    {
+        let output = run(&[name, "--endpoint-url", "http://127.0.0.1:1"]).await;
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{name}: {stderr}");
+        let expected = "the name of a log group, as /aws/rds/instance/ID/general, or of a Kinesis stream is expected";
+        assert!(stderr.split_whitespace().collect::<Vec<_>>().join(" ").contains(expected), "{name}: {stderr}");
+    }
+}
+
+#[tokio::test]
+async fn the_exit_codes_stand_in_the_help() {
+    let output = run(&["--help"]).await;
+    let help = String::from_utf8(output.stdout).unwrap();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for code in ["0 nothing worse than", "1 at least one warning", "2 the command", "3 at least one error", "4 nothing"]
+    {
+        assert!(help.contains(code), "{code}: {help}");
     }
 }
 
@@ -326,6 +358,7 @@ fn the_page_has_every_code_and_every_right() {
     // What is quoted and has the form of a code.
     let begins = [
         "not-",
+        "nothing-",
         "credentials-",
         "no-",
         "unexpected-",

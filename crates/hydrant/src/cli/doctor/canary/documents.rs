@@ -4,13 +4,11 @@ use hydrant_opensearch::{Client, Method, Service};
 use serde_json::{Value as Json, json};
 
 use crate::cli::doctor::read::cluster::{Told, asked};
-use crate::cli::doctor::read::{encoded, quoted};
+use crate::cli::doctor::read::{self, encoded};
+use crate::cli::doctor::{address, remedy};
 
 /// Of one canary: a chain that repeats makes more than one.
 const HITS_MAX: usize = 50;
-
-/// The right to look for it, as OpenSearch calls it.
-pub(super) const TO_SEARCH: &str = "indices:data/read/search";
 
 /// A document: its index and its id.
 pub(super) type Hit = (String, String);
@@ -44,17 +42,19 @@ impl Places {
         let mut look = Look::default();
         for Place { client, endpoint, pattern, .. } in &self.0 {
             let path = format!("/{pattern}/_search?ignore_unavailable=true&allow_no_indices=true");
+            let name = address::shown(endpoint);
             match asked(client, Method::POST, &path, query.to_string().into_bytes()).await {
-                Told::Yes(answer) => {
-                    look.is_answered = true;
-                    let found = answer.pointer("/hits/hits").and_then(Json::as_array).into_iter().flatten();
-                    let text = |hit: &Json, name: &str| Some(hit.get(name)?.as_str()?.to_owned());
-                    look.hits.extend(found.filter_map(|hit| Some((text(hit, "_index")?, text(hit, "_id")?))));
-                }
+                Told::Yes(answer) => match hits(&answer) {
+                    Some(hits) => {
+                        look.is_answered = true;
+                        look.hits.extend(hits);
+                    }
+                    None => look.problem = Some(format!("{name}: it is no answer to a search")),
+                },
                 // No index yet.
                 Told::NotThere => look.is_answered = true,
-                Told::NotLetIn(why) => look.refused.push(format!("{endpoint}: {why}")),
-                Told::No(why) => look.problem = Some(format!("{endpoint}: {why}")),
+                Told::NotLetIn(why) => look.refused.push(format!("{name}: {why}")),
+                Told::No(why) | Told::NotRead(why) => look.problem = Some(format!("{name}: {why}")),
             }
         }
         look.hits.sort();
@@ -71,33 +71,22 @@ impl Places {
             match asked(client, Method::DELETE, &path, Vec::new()).await {
                 Told::Yes(_) => return Ok(()),
                 Told::NotThere => {}
-                Told::NotLetIn(why) | Told::No(why) => problems.push(why),
+                Told::NotLetIn(why) | Told::No(why) | Told::NotRead(why) => problems.push(why),
             }
         }
         if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
     }
 
     /// The command that lets the doctor's role look for a canary and delete it.
-    pub(super) fn permit(&self) -> String {
-        let permit = |place: &Place| {
-            if place.sign == Some(Service::Aoss) {
-                return "aws opensearchserverless list-access-policies --type data".to_owned();
-            }
-            let rights = json!({"cluster_permissions": ["indices:data/write/bulk"], "index_permissions": [{
-                "index_patterns": [place.pattern],
-                "allowed_actions": [TO_SEARCH, "indices:data/write/delete", "indices:data/write/bulk*"]}]});
-            let put = |what: &str, body: &Json| {
-                let url =
-                    format!("{}/_plugins/_security/api/{what}/hydrant_canary", place.endpoint.trim_end_matches('/'));
-                let body = quoted(&body.to_string());
-                format!("curl -sS -X PUT {} -H 'content-type: application/json' -d {body}", quoted(&url))
-            };
-            format!(
-                "{} && {}",
-                put("roles", &rights),
-                put("rolesmapping", &json!({"backend_roles": ["ROLE_OF_THE_DOCTOR"]}))
-            )
-        };
+    pub(super) fn permit(&self, of: &read::Place) -> String {
+        let permit = |place: &Place| remedy::permit(of, place.sign, &place.endpoint, &place.pattern);
         self.0.first().map(permit).unwrap_or_default()
     }
+}
+
+/// The documents that a search has found; `None`: it is no answer to one.
+fn hits(answer: &Json) -> Option<Vec<Hit>> {
+    let found = answer.pointer("/hits/hits")?.as_array()?;
+    let text = |hit: &Json, name: &str| Some(hit.get(name)?.as_str()?.to_owned());
+    Some(found.iter().filter_map(|hit| Some((text(hit, "_index")?, text(hit, "_id")?))).collect())
 }

@@ -19,10 +19,11 @@ use super::finding::{Finding, Findings, Hop};
 use super::read::aws::{Action, Aws, Looked};
 use super::read::cluster::{self, Cluster};
 use super::read::{Chain, logs, quoted};
+use super::remedy::TO_SEARCH;
 use crate::cli::output;
 use crate::cli::run::signals::Signals;
 use crate::clock::Clock;
-use documents::{Hit, Look, Place, Places, TO_SEARCH};
+use documents::{Hit, Look, Place, Places};
 use follow::Shards;
 
 /// How long it may take with Firehose, whose buffers wait.
@@ -67,7 +68,7 @@ pub(super) async fn run(
     let wait = wait.unwrap_or(if chain.is_classic() { CLASSIC } else { DIRECT });
     let (Some(group), Some(filter), true) = (&chain.group_name, &chain.filter, chain.group.found().is_some()) else {
         let why = "a canary needs a log group that is there, with a filter that leads on";
-        let mend = "hydrant doctor LOG_GROUP --canary".to_owned();
+        let mend = format!("{} --canary", chain.place.doctor("LOG_GROUP"));
         findings.error(Hop::Canary, "canary-not-sent", "there is no way for a canary", why, mend);
         return findings.sorted();
     };
@@ -204,7 +205,7 @@ impl Canary<'_> {
         } else if not_seen && !seen.look.refused.is_empty() {
             let read = format!("{}; {told}; {TO_SEARCH} is refused: {}", self.mark, seen.look.refused.join("; "));
             let why = "whether it arrives is not known; a document that does stays, under its mark as log stream";
-            findings.warning(Hop::Canary, "canary-not-followed", read, why, self.places.permit());
+            findings.warning(Hop::Canary, "canary-not-followed", read, why, self.places.permit(&self.chain.place));
         } else if let (true, Some(problem)) = (not_seen, &seen.look.problem) {
             let read = format!("{}; {told}; no search was answered: {problem}", self.mark);
             let why = "whether it arrives is not known; a document that does stays, under its mark as log stream";

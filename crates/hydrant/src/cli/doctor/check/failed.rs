@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::remedy;
 use crate::cli::doctor::finding::{Findings, Hop};
 use crate::cli::doctor::read::aws::Looked;
 use crate::cli::doctor::read::{Chain, quoted};
+use crate::cli::doctor::remedy;
 
 pub(super) fn check(chain: &Chain, findings: &mut Findings) {
     for (place, found) in &chain.failed {

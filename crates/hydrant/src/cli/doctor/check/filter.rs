@@ -46,7 +46,8 @@ pub(super) fn check(chain: &Chain, findings: &mut Findings) {
     if filter.destination_arn.contains(":destination:") {
         let read = format!("{} leads to {}", filter.filter_name, filter.destination_arn);
         let why = "a destination of another account: what stands behind it is checked there";
-        let mend = "hydrant doctor STREAM --profile PROFILE_OF_THAT_ACCOUNT".to_owned();
+        let region = quoted(&chain.place.region);
+        let mend = format!("hydrant doctor STREAM --region {region} --profile PROFILE_OF_THAT_ACCOUNT");
         findings.info(Hop::Filter, "filter-cross-account", read, why, mend);
     }
     let is_failing = deliveries(chain, findings, &group.log_group_name, filter);

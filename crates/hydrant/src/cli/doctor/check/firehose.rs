@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::{Needs, remedy, role};
+use super::{Needs, role};
 use crate::cli::doctor::finding::{Findings, Hop, Severity};
 use crate::cli::doctor::read::firehose::{Delivery, Destination, Kind, Mb, Processor};
 use crate::cli::doctor::read::{Chain, encoded, last_part, quoted};
+use crate::cli::doctor::remedy;
 
 /// A buffer of packed records grows 4 to 15 times until it is an answer, which may have 6 MB.
 const BUFFER_MOST: Mb = Mb(300);

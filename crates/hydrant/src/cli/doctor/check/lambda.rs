@@ -50,41 +50,64 @@ fn foreign(function: &Function, findings: &mut Findings) {
     findings.info(Hop::Lambda, "lambda-not-hydrant", read, why, "nothing has to be done".to_owned());
 }
 
+/// How a function is called.
+enum Called<'a> {
+    /// As it is now.
+    Latest,
+    Version(&'a str),
+    Alias(&'a str),
+}
+
+impl Called<'_> {
+    fn of(function: &Function) -> Called<'_> {
+        match parts(&function.asked).1 {
+            None | Some("$LATEST") => Called::Latest,
+            Some(version) if version.bytes().all(|byte| byte.is_ascii_digit()) => Called::Version(version),
+            Some(alias) => Called::Alias(alias),
+        }
+    }
+
+    /// Behind a change: what makes it that which is called.
+    fn publish(&self, chain: &Chain, name: &str) -> Option<String> {
+        let publish = format!("lambda publish-version --function-name {name}");
+        match self {
+            Called::Latest => None,
+            Called::Version(_) => Some(chain.place.aws(&publish)),
+            Called::Alias(alias) => {
+                let publish = chain.place.aws(&format!("{publish} --query Version --output text"));
+                Some(chain.place.aws(&format!(
+                    "lambda update-alias --function-name {name} --name {} --function-version \"$({publish})\"",
+                    quoted(alias)
+                )))
+            }
+        }
+    }
+
+    /// What else has to be known before a change.
+    fn caution(&self) -> String {
+        match self {
+            Called::Latest => String::new(),
+            Called::Version(version) => format!("; what calls version {version} has to name the new one"),
+            Called::Alias(alias) => format!(
+                "; {alias} is called, so it has to lead to a new version: in a stack of deploy/cloudformation by \
+                 deploying it with another Release instead"
+            ),
+        }
+    }
+}
+
 /// The command that changes a function, and then makes it what is called: callers of an alias get a version of before.
 fn change(chain: &Chain, function: &Function, commands: &[String]) -> String {
     let name = quoted(&function.name);
     let wait = chain.place.aws(&format!("lambda wait function-updated-v2 --function-name {name}"));
-    let mut mend = commands.join(&format!(" && {wait} && "));
-    let publish = format!("lambda publish-version --function-name {name}");
-    match parts(&function.asked).1 {
-        None | Some("$LATEST") => {}
-        Some(version) if version.bytes().all(|byte| byte.is_ascii_digit()) => {
-            mend.push_str(&format!(" && {wait} && {}", chain.place.aws(&publish)));
-        }
-        Some(alias) => {
-            let publish = chain.place.aws(&format!("{publish} --query Version --output text"));
-            let alias = quoted(alias);
-            let update = format!(
-                "lambda update-alias --function-name {name} --name {alias} --function-version \"$({publish})\""
-            );
-            mend.push_str(&format!(" && {wait} && {}", chain.place.aws(&update)));
-        }
-    }
-    mend
+    let publish = Called::of(function).publish(chain, &name);
+    let all: Vec<&str> = commands.iter().map(String::as_str).chain(publish.as_deref()).collect();
+    all.join(&format!(" && {wait} && "))
 }
 
 /// Why it matters, and what else has to be known before a function is changed.
 fn why(function: &Function, why: &str) -> String {
-    match parts(&function.asked).1 {
-        None | Some("$LATEST") => why.to_owned(),
-        Some(version) if version.bytes().all(|byte| byte.is_ascii_digit()) => {
-            format!("{why}; what calls version {version} has to name the new one")
-        }
-        Some(alias) => format!(
-            "{why}; {alias} is called, so it has to lead to a new version: in a stack of deploy/cloudformation by \
-             deploying it with another Release instead"
-        ),
-    }
+    format!("{why}{}", Called::of(function).caution())
 }
 
 /// The command that changes a setting.

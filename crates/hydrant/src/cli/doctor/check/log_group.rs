@@ -15,7 +15,7 @@ pub(super) fn check(chain: &Chain, findings: &mut Findings) {
                 "of the {of} log groups below /aws/rds/ that were looked at none has a filter that leads to this stream{more}"
             );
             let why = "database, log group and filter are not checked";
-            let mend = "hydrant doctor LOG_GROUP".to_owned();
+            let mend = chain.place.doctor("LOG_GROUP");
             findings.info(Hop::LogGroup, "log-group-not-known", read, why, mend);
         }
         return;

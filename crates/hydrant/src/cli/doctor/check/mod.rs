@@ -22,8 +22,6 @@ mod failed;
 
 mod policy;
 
-mod remedy;
-
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +29,7 @@ use super::finding::{Finding, Findings, Hop, Severity};
 use super::read::Chain;
 use super::read::aws::Looked;
 use super::read::quoted;
+use super::remedy;
 
 /// All findings, in the order of the chain.
 pub(super) fn check(chain: &Chain) -> Vec<Finding> {

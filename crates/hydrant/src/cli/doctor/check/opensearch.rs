@@ -3,12 +3,12 @@
 use hydrant_opensearch::Service;
 
 use super::policy::fits;
-use super::remedy;
 use crate::cli::doctor::finding::{Findings, Hop};
 use crate::cli::doctor::read::aws::Looked;
 use crate::cli::doctor::read::cluster::{Cluster, Reach};
 use crate::cli::doctor::read::lambda::Function;
 use crate::cli::doctor::read::{Chain, last_part, quoted};
+use crate::cli::doctor::remedy;
 
 /// OpenSearch's own watermarks: above the first no new shard goes to a node, above the second indices are closed to writes.
 const DISK_WARNING: u64 = 85;
@@ -21,7 +21,7 @@ pub(super) fn check(chain: &Chain, findings: &mut Findings) {
     if chain.clusters.is_empty() && writes {
         let read = "neither Firehose nor a function names an OpenSearch".to_owned();
         let why = "where documents end is not checked";
-        let mend = format!("hydrant doctor {} --opensearch https://HOST", quoted(chain.name()));
+        let mend = format!("{} --opensearch https://HOST", chain.place.doctor(chain.name()));
         findings.warning(Hop::Opensearch, "opensearch-not-known", read, why, mend);
     }
     for (idx, cluster) in chain.clusters.iter().enumerate() {
@@ -31,12 +31,12 @@ pub(super) fn check(chain: &Chain, findings: &mut Findings) {
             writers(chain, cluster, findings);
             blocks(chain, idx, cluster, findings);
             disks(chain, cluster, findings);
+            if !cluster.not_read.is_empty() {
+                let read = format!("of {} could not be read {}", cluster.name(), cluster.not_read.join("; "));
+                not_read(chain, cluster, &read, findings);
+            }
         }
     }
-}
-
-fn name(cluster: &Cluster) -> &str {
-    cluster.endpoint.as_deref().or(cluster.domain_arn.as_deref()).unwrap_or("OpenSearch")
 }
 
 fn domain(chain: &Chain, cluster: &Cluster, findings: &mut Findings) {
@@ -59,7 +59,7 @@ fn reach(chain: &Chain, cluster: &Cluster, findings: &mut Findings) -> bool {
         Reach::Answers => return true,
         Reach::NotAsked => {}
         Reach::NotLetIn(why_not) => {
-            let read = format!("{} does not let the doctor in: {why_not}", name(cluster));
+            let read = format!("{} does not let the doctor in: {why_not}", cluster.name());
             let why = format!(
                 "templates, write rights, blocks and disks are not checked; the doctor's own role needs to be mapped; {}",
                 remedy::FILE
@@ -68,24 +68,34 @@ fn reach(chain: &Chain, cluster: &Cluster, findings: &mut Findings) -> bool {
             findings.warning(Hop::Opensearch, "opensearch-not-let-in", read, &why, mend);
         }
         Reach::NoAnswer(why_not) if is_private => {
-            let read = format!("{} stands in a VPC and is not reached from here: {why_not}", name(cluster));
+            let read = format!("{} stands in a VPC and is not reached from here: {why_not}", cluster.name());
             let why = "templates, write rights, blocks and disks are not checked from here";
-            let mend =
-                format!("hydrant doctor {} --opensearch https://127.0.0.1:PORT_OF_A_TUNNEL", quoted(chain.name()));
+            let mend = format!("{} --opensearch https://127.0.0.1:PORT_OF_A_TUNNEL", chain.place.doctor(chain.name()));
             findings.warning(Hop::Opensearch, "opensearch-private", read, why, mend);
         }
+        Reach::NotRead(came) => {
+            not_read(chain, cluster, &format!("{} could not be read: {came}", cluster.name()), findings);
+        }
         Reach::NoAnswer(why_not) => {
-            let read = format!("{} gives no answer: {why_not}", name(cluster));
+            let read = format!("{} gives no answer: {why_not}", cluster.name());
             let why = "while it does not answer nothing is indexed";
-            let mend = format!("curl -sS {}", quoted(name(cluster)));
+            let mend = remedy::look(cluster.endpoint.as_deref().unwrap_or_default());
             findings.error(Hop::Opensearch, "opensearch-no-answer", read, why, mend);
         }
     }
     false
 }
 
+/// What answers in the place of OpenSearch.
+fn not_read(chain: &Chain, cluster: &Cluster, read: &str, findings: &mut Findings) {
+    let why = "what it would have told is not checked: a proxy, a portal or another program answers at this address";
+    let url = quoted(&cluster.name());
+    let mend = remedy::curl(&chain.place, cluster.sign, &[url]);
+    findings.warning(Hop::Opensearch, "opensearch-not-readable", read, why, mend);
+}
+
 fn setup(chain: &Chain, cluster: &Cluster, more: &str) -> String {
-    remedy::setup(&chain.place, Some(name(cluster)), more)
+    remedy::setup(&chain.place, Some(&cluster.name()), more)
 }
 
 fn templates(chain: &Chain, cluster: &Cluster, findings: &mut Findings) {
@@ -96,7 +106,7 @@ fn templates(chain: &Chain, cluster: &Cluster, findings: &mut Findings) {
     if patterns.iter().any(|pattern| fits(pattern, &index) || some(pattern)) {
         return;
     }
-    let read = format!("no index template of {} fits {index}", name(cluster));
+    let read = format!("no index template of {} fits {index}", cluster.name());
     let why = format!(
         "fields get the types that the first document suggests, and a later one that differs is refused; {}",
         remedy::FILE
@@ -110,7 +120,7 @@ fn writers(chain: &Chain, cluster: &Cluster, findings: &mut Findings) {
         if mapped.iter().any(|known| fits(known, writer)) {
             continue;
         }
-        let read = format!("no role of {} is given to {writer}", name(cluster));
+        let read = format!("no role of {} is given to {writer}", cluster.name());
         let why = format!("fine-grained access control refuses each of its documents; {}", remedy::FILE);
         let mend = setup(chain, cluster, &format!(" --role-arn {}", quoted(writer)));
         findings.error(Hop::Opensearch, "opensearch-role-not-mapped", read, &why, mend);
@@ -130,22 +140,22 @@ fn blocks(chain: &Chain, idx: usize, cluster: &Cluster, findings: &mut Findings)
     let unblock = |index: &str| {
         let request = format!(
             "-X PUT {} -H 'content-type: application/json' -d '{{\"index.blocks.read_only_allow_delete\":null,\"index.blocks.write\":null}}'",
-            quoted(&format!("{}/{index}/_settings", name(cluster).trim_end_matches('/')))
+            quoted(&format!("{}/{index}/_settings", cluster.name().trim_end_matches('/')))
         );
-        remedy::curl(&chain.place, cluster, &request)
+        remedy::curl(&chain.place, cluster.sign, &[request])
     };
     if !blocked.is_empty() {
-        let read = format!("{} refuses writes: {}", name(cluster), blocked.join(", "));
+        let read = format!("{} refuses writes: {}", cluster.name(), blocked.join(", "));
         findings.error(Hop::Opensearch, "opensearch-blocked", read, why, unblock(&pattern));
     } else if chain.metrics.most(&format!("writesblocked{idx}")).is_some_and(|blocked| blocked > 0.0) {
-        let read = format!("the domain of {} counted writes that were blocked in the last hour", name(cluster));
+        let read = format!("the domain of {} counted writes that were blocked in the last hour", cluster.name());
         findings.error(Hop::Opensearch, "opensearch-blocked", read, why, unblock(&pattern));
     }
     if is_red {
-        let read = format!("{} is red", name(cluster));
+        let read = format!("{} is red", cluster.name());
         let why = "what is written to shards without a node waits or fails";
-        let explain = quoted(&format!("{}/_cluster/allocation/explain", name(cluster).trim_end_matches('/')));
-        let mend = remedy::curl(&chain.place, cluster, &explain);
+        let explain = quoted(&format!("{}/_cluster/allocation/explain", cluster.name().trim_end_matches('/')));
+        let mend = remedy::curl(&chain.place, cluster.sign, &[explain]);
         findings.error(Hop::Opensearch, "opensearch-red", read, why, mend);
     }
 }

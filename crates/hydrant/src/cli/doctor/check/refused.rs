@@ -1,16 +1,25 @@
-//! Calls that brought nothing: which right is missing and on what, and services that do not answer.
+//! Calls that brought nothing: which right is missing and on what, services that do not answer, and answers that are none.
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::remedy;
-use crate::cli::doctor::finding::{Findings, Hop};
+use crate::cli::doctor::finding::{Findings, Hop, Severity};
 use crate::cli::doctor::read::Chain;
 use crate::cli::doctor::read::aws::{Because, Refusal};
+use crate::cli::doctor::remedy;
+
+const NOT_CHECKED: &str = "what this call would have told is not checked";
 
 /// Services that do not answer are named once each.
 pub(super) fn check(chain: &Chain, findings: &mut Findings) {
+    if chain.is_nothing_read {
+        let read = format!("not one of {} calls to AWS has brought anything", chain.refusals.len());
+        let why = "whether entries arrive is not known: nothing of the chain was seen";
+        let mend = chain.place.aws("sts get-caller-identity");
+        findings.add(Severity::Unknown, Hop::Access, "nothing-read", read, why, mend);
+    }
+    let grant = remedy::grant(&chain.place, "YOUR_ROLE", &policy(chain));
     for refusal in &chain.refusals {
         let Refusal { action, resource, because, told } = refusal;
         let permission = action.permission();
@@ -18,8 +27,7 @@ pub(super) fn check(chain: &Chain, findings: &mut Findings) {
             Because::Denied => {
                 let read = format!("{permission} on {resource} is denied: {told}");
                 let why = "what this call would have told is not checked; who runs the doctor needs the right (docs/doctor.md has the whole policy)";
-                let mend = remedy::grant(&chain.place, "YOUR_ROLE", &policy(chain));
-                findings.warning(Hop::Access, "not-allowed", read, why, mend);
+                findings.warning(Hop::Access, "not-allowed", read, why, grant.clone());
             }
             Because::Credentials => {
                 let why = "nothing can be read with credentials that are missing, wrong or expired";
@@ -32,17 +40,21 @@ pub(super) fn check(chain: &Chain, findings: &mut Findings) {
             Because::NoAnswer => {
                 let why = "what this service would have told is not checked; region, endpoint, proxy and firewall have to let the doctor through";
                 let mend = chain.place.aws("sts get-caller-identity --debug");
-                let service = permission.split(':').next().unwrap_or_default();
-                let begins = format!("{service}:");
+                let begins = format!("{}:", action.service());
                 if !findings.0.iter().any(|found| found.code == "no-answer" && found.read.starts_with(&begins)) {
                     findings.error(Hop::Access, "no-answer", format!("{permission}: {told}"), why, mend);
                 }
             }
+            Because::NotRead => {
+                let read = format!("{permission} on {resource} could not be read: {told}");
+                let why = format!("{NOT_CHECKED}; a proxy, a portal or another program answers in the service's place");
+                let mend = chain.place.aws("sts get-caller-identity --debug");
+                findings.warning(Hop::Access, "not-readable", read, &why, mend);
+            }
             Because::Other => {
-                let why = "what this call would have told is not checked";
                 let mend = chain.place.aws("sts get-caller-identity");
                 let read = format!("{permission} on {resource}: {told}");
-                findings.warning(Hop::Access, "unexpected-answer", read, why, mend);
+                findings.warning(Hop::Access, "unexpected-answer", read, NOT_CHECKED, mend);
             }
         }
     }

@@ -121,16 +121,20 @@ impl Action {
         self.target().split_once('.').map_or("", |(_, name)| name)
     }
 
-    /// As a policy calls the right to it.
-    pub(in crate::cli::doctor) fn permission(self) -> String {
-        let service = match self.target().split_once('.').map_or("", |(service, _)| service) {
+    /// The service, as policies call it.
+    pub(in crate::cli::doctor) fn service(self) -> &'static str {
+        match self.target().split_once('.').map_or("", |(service, _)| service) {
             "Logs_20140328" => "logs",
             "Kinesis_20131202" => "kinesis",
             "Firehose_20150804" => "firehose",
             other => other,
-        };
+        }
+    }
+
+    /// As a policy calls the right to it.
+    pub(in crate::cli::doctor) fn permission(self) -> String {
         let name = if self == Action::ListObjectsV2 { "ListBucket" } else { self.name() };
-        format!("{service}:{name}")
+        format!("{}:{name}", self.service())
     }
 }
 

@@ -1,25 +1,17 @@
 //! How calls are carried, pages followed, and what becomes of a call that is refused.
 //!
-//! A call that is refused is kept as a [`Refusal`], from which a finding is made; the walk goes on. A call that is
-//! throttled or gets no answer is made again, [`ATTEMPTS`] times in all.
+//! A call that is refused, or whose answer is not what was asked for, is kept as a [`Refusal`], from which a finding is
+//! made; the walk goes on. How often it is made, and how long it may take, says [`Patience`].
 
-use std::cell::RefCell;
-use std::time::Duration;
+use std::cell::{Cell, RefCell};
 
-use hydrant_aws::{Answer, CallError, Client, Connection, Method, Service};
+use hydrant_aws::{CallError, Client, Connection, Method, Service};
 use serde_json::Value as Json;
 
 pub(in crate::cli::doctor) use super::action::Action;
+use super::answer;
+use super::patience::{Patience, is_worth_another};
 use super::xml::Node;
-
-/// Of one call.
-const ATTEMPTS: u32 = 4;
-
-/// Before the second attempt; it doubles.
-const PAUSE: Duration = Duration::from_millis(250);
-
-/// Of one attempt.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What was looked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -120,6 +112,8 @@ pub(in crate::cli::doctor) enum Because {
     /// Credentials are missing, wrong or too old.
     Credentials,
     NoAnswer,
+    /// It is not what was asked for.
+    NotRead,
     Other,
 }
 
@@ -128,7 +122,7 @@ pub(in crate::cli::doctor) struct Refusal {
     pub(in crate::cli::doctor) action: Action,
     pub(in crate::cli::doctor) resource: String,
     pub(in crate::cli::doctor) because: Because,
-    /// The service's words.
+    /// The service's words, or what came.
     pub(in crate::cli::doctor) told: String,
 }
 
@@ -143,6 +137,9 @@ const CREDENTIAL_CODES: [&str; 8] = [
     "MissingAuthenticationToken",
 ];
 
+/// What the client calls an error without a name.
+const NO_CODE: &str = "UnknownError";
+
 /// Why a call failed; `None`: what it asked for is not there.
 pub(in crate::cli::doctor) fn because(error: &CallError) -> Option<Because> {
     match error {
@@ -151,7 +148,8 @@ pub(in crate::cli::doctor) fn because(error: &CallError) -> Option<Because> {
         CallError::NoAnswer { .. } => Some(Because::NoAnswer),
         CallError::Refused { status, code, .. } => {
             let is_absent = ["NotFound", "NoSuch"].iter().any(|part| code.contains(part));
-            if is_absent || *status == 404 {
+            // A page that is not there at all is none of AWS's: each error of these has a name.
+            if is_absent || (*status == 404 && code != NO_CODE) {
                 None
             } else if CREDENTIAL_CODES.contains(&code.as_str()) {
                 Some(Because::Credentials)
@@ -160,17 +158,6 @@ pub(in crate::cli::doctor) fn because(error: &CallError) -> Option<Because> {
             } else {
                 Some(Because::Other)
             }
-        }
-    }
-}
-
-fn is_worth_another(error: &CallError) -> bool {
-    match error {
-        CallError::Settings(_) | CallError::SignIn(_) => false,
-        CallError::NoAnswer { .. } => true,
-        CallError::Refused { status, code, .. } => {
-            let is_busy = ["Throttl", "TooManyRequests", "LimitExceeded", "ProvisionedThroughput", "SlowDown"];
-            *status == 429 || *status >= 500 || is_busy.iter().any(|part| code.contains(part))
         }
     }
 }
@@ -188,6 +175,9 @@ pub(in crate::cli::doctor) struct Aws {
     s3: Client,
     /// Whether a canary may be sent.
     is_canary: bool,
+    patience: Patience,
+    /// Whether a call has brought something.
+    has_read: Cell<bool>,
     refusals: RefCell<Vec<Refusal>>,
 }
 
@@ -211,6 +201,8 @@ impl Aws {
             opensearch: usual("es")?,
             s3: connection.service(Service::S3, "s3")?,
             is_canary,
+            patience: Patience::default(),
+            has_read: Cell::new(false),
             refusals: RefCell::default(),
         })
     }
@@ -219,31 +211,31 @@ impl Aws {
         self.refusals.borrow().clone()
     }
 
+    /// Whether no call has brought anything, not even that something is not there.
+    pub(in crate::cli::doctor) fn is_nothing_read(&self) -> bool {
+        !self.has_read.get()
+    }
+
     /// A call of Logs, Kinesis or Firehose.
     pub(in crate::cli::doctor) async fn json(&self, action: Action, resource: &str, body: &Json) -> Looked<Json> {
-        let client = match action.target().split_once('_').map_or("", |(service, _)| service) {
-            "Logs" => &self.logs,
-            "Kinesis" => &self.kinesis,
+        let client = match action.service() {
+            "logs" => &self.logs,
+            "kinesis" => &self.kinesis,
             _ => &self.firehose,
         };
-        let call = || client.json(action.target(), body.to_string().into_bytes());
-        self.carried(action, resource, call).await
+        self.carried(action, resource, || posted(client, action, body), answer::json).await
     }
 
     /// A call of Kinesis that is made again and again; only what is refused each time is kept as a refusal.
     pub(in crate::cli::doctor) async fn poll(&self, action: Action, resource: &str, body: &Json) -> Polled {
-        let call = || self.kinesis.json(action.target(), body.to_string().into_bytes());
-        match self.attempted(action, call).await {
-            Ok(answer) => Polled::Found(answer),
-            Err(error) if is_worth_another(&error) => Polled::Later,
-            Err(error) if error.code().contains("ExpiredIterator") => Polled::Expired,
-            Err(error) => {
-                if let Some(because) = because(&error) {
-                    self.keep(action, resource, because, &error);
-                }
-                Polled::Never
-            }
-        }
+        let failure = match self.attempted(action, || posted(&self.kinesis, action, body), answer::json).await {
+            Ok(answer) => return Polled::Found(answer),
+            Err(Failure::Call(error)) if is_worth_another(&error) => return Polled::Later,
+            Err(Failure::Call(error)) if error.code().contains("ExpiredIterator") => return Polled::Expired,
+            Err(failure) => failure,
+        };
+        drop(self.kept::<Json>(action, resource, &failure));
+        Polled::Never
     }
 
     /// A call of RDS, IAM or CloudWatch.
@@ -253,13 +245,13 @@ impl Aws {
         resource: &str,
         parameters: &[(&str, &str)],
     ) -> Looked<Node> {
-        let (client, version) = match action.target().split_once('.').map_or("", |(service, _)| service) {
+        let (client, version) = match action.service() {
             "rds" => (&self.rds, "2014-10-31"),
             "iam" => (&self.iam, "2010-05-08"),
             _ => (&self.cloudwatch, "2010-08-01"),
         };
-        let call = || client.query(action.name(), version, parameters);
-        self.carried(action, resource, call).await.map(|text| Node::parse(&text))
+        let call = async || client.query(action.name(), version, parameters).await.map(String::into_bytes);
+        self.carried(action, resource, call, answer::xml).await
     }
 
     /// A call of Lambda or OpenSearch Service.
@@ -271,77 +263,97 @@ impl Aws {
         query: Option<&str>,
     ) -> Looked<Json> {
         let client = if action == Action::DescribeDomain { &self.opensearch } else { &self.lambda };
-        let call = || client.rest_json(action.name(), Method::GET, path, query);
-        self.carried(action, resource, call).await
+        self.carried(action, resource, || got(client, action, path, query, &[]), answer::json).await
     }
 
-    /// A call of S3.
+    /// An object of S3.
     pub(in crate::cli::doctor) async fn object(
         &self,
         action: Action,
         resource: &str,
         path: &str,
-        query: Option<&str>,
         headers: &[(&'static str, &str)],
     ) -> Looked<Vec<u8>> {
-        let call = async || {
-            let answer: Answer = self.s3.rest(Method::GET, path, query, headers, Vec::new()).await?;
-            answer.accepted(action.name())
-        };
-        self.carried(action, resource, call).await
+        fn whole(_: Action, body: &[u8]) -> Result<Vec<u8>, String> {
+            Ok(body.to_vec())
+        }
+        self.carried(action, resource, || got(&self.s3, action, path, None, headers), whole).await
     }
 
-    async fn carried<T, F>(&self, action: Action, resource: &str, call: impl Fn() -> F) -> Looked<T>
+    /// A listing of S3.
+    pub(in crate::cli::doctor) async fn listing(
+        &self,
+        action: Action,
+        resource: &str,
+        path: &str,
+        query: &str,
+    ) -> Looked<Node> {
+        self.carried(action, resource, || got(&self.s3, action, path, Some(query), &[]), answer::xml).await
+    }
+
+    async fn carried<T, F>(&self, action: Action, resource: &str, call: impl Fn() -> F, read: Read<T>) -> Looked<T>
     where
-        F: Future<Output = Result<T, CallError>>,
+        F: Future<Output = Result<Vec<u8>, CallError>>,
     {
-        match self.attempted(action, call).await {
+        match self.attempted(action, call, read).await {
             Ok(answer) => Looked::Found(answer),
-            Err(error) => match because(&error) {
-                None => Looked::NotThere,
-                Some(because) => {
-                    self.keep(action, resource, because, &error);
-                    Looked::Unknown
-                }
-            },
+            Err(failure) => self.kept(action, resource, &failure),
         }
     }
 
-    async fn attempted<T, F>(&self, action: Action, call: impl Fn() -> F) -> Result<T, CallError>
+    async fn attempted<T, F>(&self, action: Action, call: impl Fn() -> F, read: Read<T>) -> Result<T, Failure>
     where
-        F: Future<Output = Result<T, CallError>>,
+        F: Future<Output = Result<Vec<u8>, CallError>>,
     {
         let is_allowed = Action::READING.contains(&action) || (self.is_canary && Action::CANARY.contains(&action));
         assert!(is_allowed, "{} is called without --canary", action.name());
-        attempted(call).await
+        let answer = self.patience.attempted(action.service(), action.name(), call).await.map_err(Failure::Call)?;
+        let answer = read(action, &answer).map_err(Failure::NotRead)?;
+        self.has_read.set(true);
+        Ok(answer)
     }
 
-    /// Keeps why a call failed.
-    fn keep(&self, action: Action, resource: &str, because: Because, error: &CallError) {
-        let refusal = Refusal { action, resource: resource.to_owned(), because, told: error.to_string() };
+    /// Keeps why a call has brought nothing, unless what it asked for is not there.
+    fn kept<T>(&self, action: Action, resource: &str, failure: &Failure) -> Looked<T> {
+        let (because, told) = match failure {
+            Failure::NotRead(came) => (Because::NotRead, format!("{came} came in place of an answer")),
+            Failure::Call(error) => match because(error) {
+                Some(because) => (because, error.to_string()),
+                None => {
+                    self.has_read.set(true);
+                    return Looked::NotThere;
+                }
+            },
+        };
+        let refusal = Refusal { action, resource: resource.to_owned(), because, told };
         self.refusals.borrow_mut().push(refusal);
+        Looked::Unknown
     }
 }
 
-/// The call until it is answered, or its attempts are used up.
-async fn attempted<T, F>(call: impl Fn() -> F) -> Result<T, CallError>
-where
-    F: Future<Output = Result<T, CallError>>,
-{
-    let mut attempt = 1;
-    loop {
-        let late = |_| {
-            let problem = format!("nothing came in {} s", TIMEOUT.as_secs());
-            Err(CallError::NoAnswer { endpoint: "the service".to_owned(), problem })
-        };
-        match tokio::time::timeout(TIMEOUT, call()).await.unwrap_or_else(late) {
-            Err(error) if attempt < ATTEMPTS && is_worth_another(&error) => {
-                tokio::time::sleep(PAUSE * 2u32.saturating_pow(attempt - 1)).await;
-                attempt += 1;
-            }
-            outcome => return outcome,
-        }
-    }
+/// Makes something of an answer; what came, where it is none.
+type Read<T> = fn(Action, &[u8]) -> Result<T, String>;
+
+enum Failure {
+    Call(CallError),
+    /// What came.
+    NotRead(String),
+}
+
+/// A call of the JSON protocol, whose answer is read here: the client takes whatever is no JSON for none.
+async fn posted(client: &Client, action: Action, body: &Json) -> Result<Vec<u8>, CallError> {
+    let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", action.target())];
+    client.rest(Method::POST, "/", None, &headers, body.to_string().into_bytes()).await?.accepted(action.name())
+}
+
+async fn got(
+    client: &Client,
+    action: Action,
+    path: &str,
+    query: Option<&str>,
+    headers: &[(&'static str, &str)],
+) -> Result<Vec<u8>, CallError> {
+    client.rest(Method::GET, path, query, headers, Vec::new()).await?.accepted(action.name())
 }
 
 #[cfg(test)]
@@ -361,6 +373,8 @@ mod tests {
         assert_eq!(refused(404, "DBInstanceNotFound"), None);
         assert_eq!(refused(404, "NoSuchBucket"), None);
         assert_eq!(refused(400, "ValidationException"), Some(Because::Other));
+        // Of a server that is not AWS's.
+        assert_eq!(refused(404, "UnknownError"), Some(Because::Other));
     }
 
     #[tokio::test]

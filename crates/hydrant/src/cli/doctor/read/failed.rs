@@ -8,7 +8,6 @@ use serde::Deserialize;
 
 use super::aws::{Action, Aws, Looked, Paged, paged};
 use super::encoded;
-use super::xml::Node;
 use crate::cli::gunzip::Gunzip;
 
 /// Pages of 1,000 objects, of each kind.
@@ -113,8 +112,7 @@ async fn listed(aws: &Aws, bucket: &str, prefix: &str) -> Looked<Paged<(String, 
         let token = token.map(|token| format!("&continuation-token={}", encoded(token))).unwrap_or_default();
         let query = format!("list-type=2&prefix={}{token}", encoded(prefix));
         let path = format!("/{bucket}");
-        aws.object(Action::ListObjectsV2, bucket, &path, Some(&query), &[]).await.map(|answer| {
-            let answer = Node::parse(&String::from_utf8_lossy(&answer));
+        aws.listing(Action::ListObjectsV2, bucket, &path, &query).await.map(|answer| {
             let listing = answer.find("ListBucketResult");
             let objects = listing.into_iter().flat_map(|listing| listing.named("Contents"));
             let objects = objects.map(|object| (object.text("LastModified"), object.text("Key"))).collect();
@@ -135,7 +133,7 @@ fn kind(key: &str, layout: Layout) -> Option<&str> {
 
 async fn reasons(aws: &Aws, place: &Place, key: &str, failed: &mut Failed) {
     let (path, resource) = (format!("/{}/{key}", place.bucket), format!("{}/{key}", place.bucket));
-    let answer = aws.object(Action::GetObject, &resource, &path, None, &[("range", BYTES)]).await;
+    let answer = aws.object(Action::GetObject, &resource, &path, &[("range", BYTES)]).await;
     let Looked::Found(bytes) = answer else { return };
     failed.read += 1;
     for reason in lines(&bytes) {

@@ -4,6 +4,12 @@ pub(super) mod action;
 
 pub(super) mod aws;
 
+mod name;
+
+mod patience;
+
+mod answer;
+
 pub(super) mod xml;
 
 pub(super) mod rds;
@@ -33,6 +39,7 @@ use std::collections::BTreeMap;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use hydrant_opensearch::Service;
 
+use super::finding::is_unruly;
 use aws::{Aws, Looked, Refusal};
 use cluster::Cluster;
 use failed::Failed;
@@ -42,6 +49,7 @@ use kinesis::Stream;
 use lambda::{Function, Mapping};
 use logs::{Filter, LogGroup};
 use metrics::Metrics;
+pub(super) use name::{Name, home};
 use rds::{Database, Origin};
 
 /// Where the chain is, and how commands reach it.
@@ -49,6 +57,8 @@ use rds::{Database, Origin};
 pub(super) struct Place {
     pub(super) region: String,
     pub(super) profile: Option<String>,
+    /// The environment has keys: Hydrant's own commands take these before a profile.
+    pub(super) has_keys: bool,
     pub(super) endpoint_url: Option<String>,
     /// `aws`, `aws-cn`, `aws-us-gov`.
     pub(super) partition: String,
@@ -87,34 +97,6 @@ pub(super) struct Given {
     pub(super) index: Option<String>,
 }
 
-/// What was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Name {
-    LogGroup(String),
-    Stream(String),
-    /// It may be either.
-    Either(String),
-}
-
-impl Name {
-    /// Names of streams hold no slash; ARNs are taken too.
-    pub(super) fn of(text: &str) -> Name {
-        let parts: Vec<&str> = text.splitn(7, ':').collect();
-        match parts.as_slice() {
-            ["arn", _, "logs", _, _, "log-group", name] => Name::LogGroup(name.trim_end_matches(":*").to_owned()),
-            ["arn", _, "kinesis", _, _, resource, ..] => Name::Stream(last_part(resource).to_owned()),
-            _ if text.contains('/') => Name::LogGroup(text.to_owned()),
-            _ => Name::Either(text.to_owned()),
-        }
-    }
-}
-
-/// Region and account that an ARN names; IAM's and S3's name none.
-pub(super) fn home(text: &str) -> Option<(&str, &str)> {
-    let mut parts = text.strip_prefix("arn:")?.split(':').skip(2);
-    Some((parts.next()?, parts.next()?))
-}
-
 /// All that was read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Chain {
@@ -148,6 +130,8 @@ pub(super) struct Chain {
     pub(super) is_forwarded_known: bool,
     pub(super) metrics: Metrics,
     pub(super) refusals: Vec<Refusal>,
+    /// Not one call to AWS has brought anything.
+    pub(super) is_nothing_read: bool,
 }
 
 impl Chain {
@@ -220,6 +204,7 @@ pub(super) async fn chain(
         chain.metrics = metrics::read(aws, chain.place.now_ms, &queries).await;
     }
     chain.refusals = aws.refusals();
+    chain.is_nothing_read = aws.is_nothing_read();
     chain
 }
 
@@ -395,8 +380,16 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// A word of a command line, in quotes where it needs them.
+/// A word of a command line, in quotes where it needs them; bash's escapes for what would turn or break the line.
 pub(super) fn quoted(text: &str) -> String {
+    if text.chars().any(is_unruly) {
+        let escape = |c: char| match c {
+            '\\' | '\'' => format!("\\{c}"),
+            c if is_unruly(c) => format!("\\u{:04x}", u32::from(c)),
+            c => c.to_string(),
+        };
+        return format!("$'{}'", text.chars().map(escape).collect::<String>());
+    }
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./:@%+=,-".contains(&byte);
     if !text.is_empty() && text.bytes().all(is_plain) {
         text.to_owned()
@@ -410,20 +403,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_told_apart() {
-        assert_eq!(Name::of("/aws/rds/instance/d/general"), Name::LogGroup("/aws/rds/instance/d/general".to_owned()));
-        assert_eq!(Name::of("s"), Name::Either("s".to_owned()));
-        let arn = "arn:aws:logs:eu-west-1:1:log-group:/aws/rds/instance/d/general:*";
-        assert_eq!(Name::of(arn), Name::LogGroup("/aws/rds/instance/d/general".to_owned()));
-        assert_eq!(Name::of("arn:aws:kinesis:eu-west-1:1:stream/s"), Name::Stream("s".to_owned()));
-        assert_eq!((home(arn), home("/a:b"), home("arn:aws")), (Some(("eu-west-1", "1")), None, None));
-    }
-
-    #[test]
     fn words_are_quoted_for_a_shell_and_encoded_for_a_query() {
         assert_eq!(quoted("a/b:c"), "a/b:c");
         assert_eq!(quoted("it's $(x)"), "'it'\\''s $(x)'");
         assert_eq!(quoted(""), "''");
+        // Bash itself says what they stand for.
+        for text in ["a\u{202e}b", "it's\\\u{2028} \u{1b}[31m", "\u{2066}$(x)\u{2069}", "it's $(x)", "é"] {
+            let command = format!("printf %s {}", quoted(text));
+            let bash = std::process::Command::new("bash").env("LC_ALL", "C.UTF-8").arg("-c").arg(&command).output();
+            assert_eq!(String::from_utf8(bash.unwrap().stdout).unwrap(), text, "{command}");
+            assert!(!command.chars().any(is_unruly), "{command}");
+        }
         let text = "a b/c=ü%";
         assert_eq!(decoded(&encoded(text)), text);
         assert_eq!(decoded("100%"), "100%");

@@ -46,6 +46,11 @@ impl Node {
         stack.pop().unwrap_or_default()
     }
 
+    /// The name of the document's own element.
+    pub(in crate::cli::doctor) fn root(&self) -> Option<&str> {
+        self.children.first().map(|child| child.name.as_str())
+    }
+
     /// The first element that is reached by these names, wherever the first of them stands below this one.
     pub(in crate::cli::doctor) fn find(&self, path: &str) -> Option<&Node> {
         let mut names = path.split('/');

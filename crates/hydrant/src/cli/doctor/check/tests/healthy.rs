@@ -174,6 +174,7 @@ fn cluster(writer: &str) -> Cluster {
         templates: Looked::Found(vec!["hydrant-general*".to_owned()]),
         disks: Looked::Found(vec![("node-1".to_owned(), 40)]),
         mapped: Looked::Found(vec![role_arn(writer)]),
+        not_read: Vec::new(),
     }
 }
 

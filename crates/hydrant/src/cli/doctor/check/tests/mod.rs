@@ -183,6 +183,29 @@ fn what_may_not_be_asked_is_named() {
     is(&one(Because::Credentials), Hop::Access, "credentials-refused", ERROR, &["sts get-caller-identity"]);
     is(&one(Because::NoAnswer), Hop::Access, "no-answer", ERROR, &["get-caller-identity"]);
     is(&one(Because::Other), Hop::Access, "unexpected-answer", WARNING, &[]);
+    is(&one(Because::NotRead), Hop::Access, "not-readable", WARNING, &["get-caller-identity"]);
+}
+
+#[test]
+fn where_nothing_at_all_is_read_it_is_not_known_whether_entries_arrive() {
+    let found = only(Chain::default(), |c| c.is_nothing_read = true);
+    is(&found, Hop::Access, "nothing-read", Severity::Unknown, &["sts get-caller-identity"]);
+    let mut chain = Chain { is_nothing_read: true, ..Chain::default() };
+    let (action, resource, told) = (Action::DescribeLogGroups, GROUP.to_owned(), "no".to_owned());
+    chain.refusals = vec![Refusal { action, resource, because: Because::Denied, told }];
+    let findings = check(&chain);
+    let codes: Vec<&str> = findings.iter().map(|found| found.code).collect();
+    assert_eq!(codes, ["nothing-read", "not-allowed"]);
+    assert_eq!(findings[0].read, "not one of 1 calls to AWS has brought anything");
+}
+
+#[test]
+fn what_turns_a_line_does_not_stand_in_a_command() {
+    let found = only(healthy::classic(), |c| {
+        c.failed[1].1 = Looked::NotThere;
+        c.failed[1].0.bucket = "a\u{202e}b".to_owned();
+    });
+    assert!(found.mend.contains(r"s3 mb $'s3://a\u202eb'"), "{}", found.mend);
 }
 
 #[test]

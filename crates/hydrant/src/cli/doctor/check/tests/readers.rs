@@ -1,6 +1,9 @@
 //! Faults of Firehose and of OpenSearch.
 
+use hydrant_opensearch::Service;
+
 use super::*;
+use crate::cli::doctor::remedy;
 
 const UPDATE: &str = "update-destination --delivery-stream-name delivery --current-delivery-stream-version-id 3";
 
@@ -172,6 +175,23 @@ const OPENSEARCH: &[Case] = &[
         &[SETUP],
     ),
     (
+        |c| c.clusters[0].reach = Reach::NotRead("an HTML page came in place of an answer".to_owned()),
+        Hop::Opensearch,
+        "opensearch-not-readable",
+        WARNING,
+        &[SIGNED, "https://search.example"],
+    ),
+    (
+        |c| {
+            c.clusters[0].disks = Looked::Unknown;
+            c.clusters[0].not_read = vec!["/_cat/allocation: JSON `null` came in place of an answer".to_owned()];
+        },
+        Hop::Opensearch,
+        "opensearch-not-readable",
+        WARNING,
+        &[SIGNED, "https://search.example"],
+    ),
+    (
         |c| {
             c.clusters[0].reach = Reach::NoAnswer("no route".to_owned());
             found(&mut c.clusters[0].domain).is_private = true;
@@ -179,7 +199,7 @@ const OPENSEARCH: &[Case] = &[
         Hop::Opensearch,
         "opensearch-private",
         WARNING,
-        &["--opensearch"],
+        &["hydrant doctor /aws/rds/instance/orders/general --region eu-west-1 --opensearch https://"],
     ),
     (
         |c| {
@@ -244,6 +264,23 @@ fn faults_of_opensearch() {
     all(healthy::classic, OPENSEARCH);
 }
 
+#[test]
+fn an_address_is_told_without_its_password_and_its_query() {
+    let found = only(healthy::classic(), |c| {
+        c.clusters[0].endpoint = Some("https://user:secret@search.example/?token=secret".to_owned());
+        c.clusters[0].reach = Reach::NoAnswer("https://user:secret@search.example/ gives no answer".to_owned());
+    });
+    let told = format!("{found:?}");
+    assert!(!told.contains("secret") && !told.contains("token"), "{told}");
+    assert_eq!(found.mend, "curl -sS -u \"$USER:$PASSWORD\" https://search.example/");
+}
+
 pub(super) fn mends() -> Vec<String> {
-    [FIREHOSE, OPENSEARCH].into_iter().flat_map(|cases| mends_of(healthy::classic, cases)).collect()
+    let mut all: Vec<String> =
+        [FIREHOSE, OPENSEARCH].into_iter().flat_map(|cases| mends_of(healthy::classic, cases)).collect();
+    // Of a canary that may not be looked for.
+    let place = healthy::classic().place;
+    let permit = |sign| remedy::permit(&place, Some(sign), "https://search.example", "hydrant-general-*");
+    all.extend([Service::Es, Service::Aoss].map(permit));
+    all
 }

@@ -148,7 +148,7 @@ fn faults_of_the_log_group() {
         (c.group_name, c.group, c.filter) = (None, Looked::Unknown, None);
         (c.origin, c.database) = (None, Looked::Unknown);
     });
-    is(&of_stream, Hop::LogGroup, "log-group-not-known", INFO, &["hydrant doctor"]);
+    is(&of_stream, Hop::LogGroup, "log-group-not-known", INFO, &["hydrant doctor LOG_GROUP --region eu-west-1"]);
 }
 
 fn all_pass(chain: &mut Chain) {
