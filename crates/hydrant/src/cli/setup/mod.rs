@@ -84,7 +84,7 @@ struct Plan {
 impl Plan {
     fn of(arguments: &Opensearch) -> Result<Plan, ConfigError> {
         let config = Config::load_with(arguments.config.as_deref(), &arguments.endpoint)?;
-        let mut found = match &config.index {
+        let found = match &config.index {
             IndexEngine::OpenSearch(found) => (**found).clone(),
             IndexEngine::Embedded => config::OpenSearch { endpoints: arguments.endpoint.clone(), ..Default::default() },
         };

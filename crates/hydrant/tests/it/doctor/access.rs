@@ -106,18 +106,12 @@ async fn what_an_address_hides_is_shown_nowhere() {
     };
     for json in [&["--json"][..], &[]] {
         let fixed = [&[GROUP, "--region", "eu-west-1"][..], json].concat();
-        let given = [&fixed[..], &["--endpoint-url", &with_user, "--opensearch", &stub.url]].concat();
-        let text = check(run(&given).await, 1);
-        assert!(text.contains(&format!("--endpoint-url {}", stub.url)), "{text}");
-        let text = check(run(&[&fixed[..], &["--endpoint-url", dead]].concat()).await, 4);
-        assert!(text.contains("http://127.0.0.1:1"), "{text}");
-        check(run_in(&fixed, &[("AWS_ENDPOINT_URL", dead)]).await, 4);
-        check(run_in(&fixed, &[("AWS_ENDPOINT_URL", "somebody:pass-word-1@h?token")]).await, 2);
-        for opensearch in [dead, "https://somebody:pass-word-1@h", "somebody:pass-word-1@h?token"] {
-            check(run(&[&fixed[..], &["--endpoint-url", &stub.url, "--opensearch", opensearch]].concat()).await, 2);
-        }
         let query = "http://127.0.0.1:1/?token=pass-word-1";
-        check(run(&[&fixed[..], &["--endpoint-url", &stub.url, "--opensearch", query]].concat()).await, 3);
+        for wrong in [dead, "https://somebody:pass-word-1@h", "somebody:pass-word-1@h?token", query, &with_user] {
+            check(run(&[&fixed[..], &["--endpoint-url", wrong]].concat()).await, 2);
+            check(run_in(&fixed, &[("AWS_ENDPOINT_URL", wrong)]).await, 2);
+            check(run(&[&fixed[..], &["--endpoint-url", &stub.url, "--opensearch", wrong]].concat()).await, 2);
+        }
     }
     // Of a function's variable, which somebody else has set.
     let endpoint = ("GetFunctionConfiguration", "http://127.0.0.1:1", dead);
