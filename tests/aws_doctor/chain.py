@@ -109,7 +109,7 @@ def main():
     to_stream = role("to-stream", "logs.amazonaws.com", [{"Effect": "Allow", "Action": action, "Resource": stream_arn}])
     statements = [
         {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"},
-        {"Effect": "Allow", "Action": ["kinesis:GetRecords", "kinesis:GetShardIterator"], "Resource": stream_arn},
+        {"Effect": "Allow", "Action": ["kinesis:DescribeStream", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"], "Resource": stream_arn},
         {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::failed/*"},
     ]
     of_function = role("function", "lambda.amazonaws.com", statements)

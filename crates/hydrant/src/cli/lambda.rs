@@ -3,7 +3,7 @@
 #[cfg(feature = "aws")]
 pub(super) fn check() -> anyhow::Result<()> {
     use hydrant_aws::Environment;
-    use hydrant_lambda::settings::{Settings, check_text};
+    use hydrant_lambda::settings::{Settings, SettingsError, check_text};
 
     use super::output;
     use crate::config::ConfigError;
@@ -13,7 +13,10 @@ pub(super) fn check() -> anyhow::Result<()> {
     let others = std::env::vars_os().filter(|(name, _)| name != "HYDRANT_LOG");
     let variables = others.filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect();
     let described = check_text(std::env::vars_os()).and_then(|()| Settings::describe(&Environment::new(variables)));
-    output::line(described.map_err(|error| ConfigError { problems: error.0 })?.trim_end())?;
+    let described = described.map_err(|SettingsError(problems)| ConfigError {
+        problems: problems.iter().map(|problem| output::plain(problem)).collect(),
+    });
+    output::line(described?.trim_end())?;
     Ok(())
 }
 

@@ -99,8 +99,23 @@ impl Notices {
     }
 }
 
+/// A text as a terminal may have it: what would move, turn or break a line stands as `\u{…}`.
+pub(super) fn plain(text: &str) -> String {
+    let shown = |c: char| if c.is_ascii_graphic() { c.to_string() } else { c.escape_debug().to_string() };
+    text.chars().map(|c| if c == ' ' { c.to_string() } else { shown(c) }).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn what_a_terminal_obeys_is_told_in_letters() {
+        let plain = |text: &str| super::plain(text);
+        assert_eq!(plain("a\u{1b}[2Jb\r\n\u{7f}\u{9b}c"), "a\\u{1b}[2Jb\\r\\n\\u{7f}\\u{9b}c");
+        // Right to left, a line's end, one that has no width, and a mark at the beginning of a file.
+        assert_eq!(plain("\u{202e}\u{2066}\u{2028}\u{200b}\u{feff}"), "\\u{202e}\\u{2066}\\u{2028}\\u{200b}\\u{feff}");
+        assert_eq!(plain("`it's` \"quoted\" C:\\ größe 価格"), "`it's` \"quoted\" C:\\ größe 価格");
+    }
+
     #[test]
     fn numbers_are_grouped_by_thousands() {
         assert_eq!(super::grouped(0), "0");

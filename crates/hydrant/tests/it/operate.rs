@@ -157,7 +157,7 @@ fn a_file_that_the_configuration_names_and_that_is_not_there_is_a_problem_of_the
     let config = folder.path().join("hydrant.toml");
     let empty = folder.path().join("empty.pem");
     fs::write(&empty, "").unwrap();
-    let cluster = "[index]\nengine = \"opensearch\"\nendpoint = \"https://127.0.0.1:1\"\n";
+    let cluster = "[listen]\nrest = \"127.0.0.1:0\"\npage = \"127.0.0.1:0\"\n[index]\nengine = \"opensearch\"\nendpoint = \"https://127.0.0.1:1\"\n";
     for (keys, says) in [
         ("user = \"u\"\npassword_file = \"/no/such/password\"\n".to_owned(), "the password file /no/such/password"),
         (format!("ca_file = {empty:?}\n"), "the file holds no certificate"),

@@ -12,6 +12,7 @@ use jiff::civil::Date;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::cli::output::plain;
 use crate::config::ConfigError;
 
 const CARRIED: &str = include_str!("prices.toml");
@@ -157,12 +158,6 @@ fn text(path: &Path, name: &str) -> Result<String, String> {
         return Err(format!("{name} has more than {FILE_BYTES_MAX} bytes, which no price table has"));
     }
     String::from_utf8(bytes).map_err(|_| format!("cannot read {name}: it is not UTF-8"))
-}
-
-/// A text as a terminal may have it: what would move, turn or break a line stands as `\u{…}`.
-pub(super) fn plain(text: &str) -> String {
-    let shown = |c: char| if c.is_ascii_graphic() { c.to_string() } else { c.escape_debug().to_string() };
-    text.chars().map(|c| if c == ' ' { c.to_string() } else { shown(c) }).collect()
 }
 
 /// What a table says.
@@ -330,15 +325,6 @@ mod tests {
         assert_eq!(problem(&text), Some(format!("{name} has more than 65536 bytes, which no price table has")));
         assert_eq!(problem(b"date = \"\xff\""), Some(format!("cannot read {name}: it is not UTF-8")));
         assert_eq!(problem(b""), None);
-    }
-
-    #[test]
-    fn what_a_terminal_obeys_is_told_in_letters() {
-        let plain = |text: &str| super::plain(text);
-        assert_eq!(plain("a\u{1b}[2Jb\r\n\u{7f}\u{9b}c"), "a\\u{1b}[2Jb\\r\\n\\u{7f}\\u{9b}c");
-        // Right to left, a line's end, one that has no width, and a mark at the beginning of a file.
-        assert_eq!(plain("\u{202e}\u{2066}\u{2028}\u{200b}\u{feff}"), "\\u{202e}\\u{2066}\\u{2028}\\u{200b}\\u{feff}");
-        assert_eq!(plain("`it's` \"quoted\" C:\\ größe 価格"), "`it's` \"quoted\" C:\\ größe 価格");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::output;
 use super::chains::{Bill, FIREHOSE_BATCH, HOURS, Hop, Rounded, TRIGGER_BATCH, total};
-use super::prices::{Price, Prices, plain};
+use super::prices::{Price, Prices};
 use super::{Architecture, Arguments};
 
 /// What the estimate leaves out.
@@ -67,7 +67,7 @@ fn source(arguments: &Arguments, prices: &Prices) -> String {
     let Prices { date, region, currency, .. } = prices;
     let own = match &arguments.prices {
         Some(file) => {
-            let file = output::one_line(&plain(&file.display().to_string()), 80);
+            let file = output::one_line(&output::plain(&file.display().to_string()), 80);
             format!("; {} of {} from {file}", prices.replaced.len(), Price::ALL.len())
         }
         None => String::new(),

@@ -166,8 +166,7 @@ fn rights(chain: &Chain, delivery: &Delivery, findings: &mut Findings) {
     }
     if let Some(arn) = &delivery.source_arn {
         let rights = all.entry(delivery.source_role.as_deref().unwrap_or(&found.role)).or_default();
-        rights.push(("kinesis:GetRecords", arn.clone()));
-        rights.push(("kinesis:GetShardIterator", arn.clone()));
+        rights.extend(super::READING.map(|action| (action, arn.clone())));
         rights.extend(super::key(chain).map(|key| ("kms:Decrypt", key)));
     }
     for (arn, rights) in all {
@@ -188,7 +187,8 @@ fn writing(chain: &Chain, found: &Destination) -> Vec<(&'static str, String)> {
     let mut rights: Vec<(&'static str, String)> = Vec::new();
     if let Some(domain) = &found.domain_arn {
         rights.push(("es:ESHttpPost", format!("{domain}/_bulk")));
-        rights.push(("es:ESHttpPut", format!("{domain}/{}", encoded(&found.index))));
+        let dates = if found.rotation == "NoRotation" { "" } else { "*" };
+        rights.push(("es:ESHttpPut", format!("{domain}/{}{dates}", encoded(&found.index))));
     }
     if found.kind == Kind::Serverless {
         let collection =
@@ -200,7 +200,7 @@ fn writing(chain: &Chain, found: &Destination) -> Vec<(&'static str, String)> {
         );
     }
     if !found.bucket_arn.is_empty() {
-        rights.push(("s3:PutObject", format!("{}/{}x", found.bucket_arn, found.failed_prefix())));
+        rights.push(("s3:PutObject", format!("{}/{}*", found.bucket_arn, found.failed_prefix())));
     }
     rights
 }

@@ -214,8 +214,7 @@ fn rights(chain: &Chain, function: &Function, findings: &mut Findings) {
     let is_mapped = chain.mappings.iter().any(|mapping| mapping.function_arn == function.asked);
     if let Some(stream) = &stream {
         if is_mapped {
-            rights.push(("kinesis:GetRecords", stream.clone()));
-            rights.push(("kinesis:GetShardIterator", stream.clone()));
+            rights.extend(super::READING.map(|action| (action, stream.clone())));
             rights.extend(super::key(chain).map(|key| ("kms:Decrypt", key)));
         } else {
             rights.push(("kinesis:PutRecords", stream.clone()));
@@ -229,7 +228,7 @@ fn rights(chain: &Chain, function: &Function, findings: &mut Findings) {
         rights.extend(cluster.domain_arn.as_ref().map(|arn| ("es:ESHttpPost", format!("{arn}/_bulk"))));
     }
     if let Some(to) = function.variables.get("HYDRANT_FAILED_TO").and_then(|to| to.strip_prefix("s3://")) {
-        rights.push(("s3:PutObject", format!("arn:{}:s3:::{}/x", chain.place.partition, to.trim_end_matches('/'))));
+        rights.push(("s3:PutObject", format!("arn:{}:s3:::{}/*", chain.place.partition, to.trim_end_matches('/'))));
     }
     let codes = ["lambda-role-missing", "lambda-role-trust", "lambda-role-rights"];
     let why = "the function cannot do its work: what it may not write stays where it is, or goes to the bucket";

@@ -52,6 +52,10 @@ fn key(chain: &Chain) -> Option<String> {
     chain.stream.found().and_then(|stream| stream.key.clone()).filter(|key| key.starts_with("arn:"))
 }
 
+/// What a stream's reader calls (AWS's managed policy `AWSLambdaKinesisExecutionRole`; Firehose's guide, "Controlling access").
+const READING: [&str; 4] =
+    ["kinesis:DescribeStream", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"];
+
 /// What a hop asks of a role, and how its findings are called.
 struct Needs<'a> {
     hop: Hop,
@@ -59,9 +63,10 @@ struct Needs<'a> {
     service: &'a str,
     /// Of a role that is not there, does not trust the service, and lacks rights.
     codes: [&'static str; 3],
-    /// What does not work without it.
+    /// What does not work without the rights.
     why: &'a str,
-    /// Actions, each with the resource that it is needed for.
+    /// Actions, each with the resource that it is needed for. A policy that allows all that a `*` at its end stands for
+    /// holds one, too.
     rights: Vec<(&'static str, String)>,
     /// Of a lack of rights.
     severity: Severity,
@@ -71,6 +76,7 @@ struct Needs<'a> {
 fn role(chain: &Chain, findings: &mut Findings, arn: &str, needs: &Needs<'_>) {
     let [missing, trust, rights] = needs.codes;
     let name = super::read::last_part(arn);
+    let without = format!("{}.amazonaws.com cannot take it on: nothing that it is for is done", needs.service);
     let role = match chain.roles.get(arn) {
         Some(Looked::NotThere) => {
             let mend = chain.place.aws(&format!(
@@ -78,7 +84,7 @@ fn role(chain: &Chain, findings: &mut Findings, arn: &str, needs: &Needs<'_>) {
                 quoted(name),
                 quoted(&policy::trust(needs.service))
             ));
-            return findings.error(needs.hop, missing, format!("the role {arn} is not there"), needs.why, mend);
+            return findings.error(needs.hop, missing, format!("the role {arn} is not there"), &without, mend);
         }
         Some(Looked::Found(role)) => role,
         Some(Looked::Unknown) | None => return,
@@ -87,10 +93,10 @@ fn role(chain: &Chain, findings: &mut Findings, arn: &str, needs: &Needs<'_>) {
         let mend = chain.place.aws(&format!(
             "iam update-assume-role-policy --role-name {} --policy-document {}",
             quoted(name),
-            quoted(&policy::trust(needs.service))
+            quoted(&policy::trust_too(&role.trust, needs.service))
         ));
         let read = format!("the role {name} does not let {}.amazonaws.com take it on", needs.service);
-        findings.error(needs.hop, trust, read, needs.why, mend);
+        findings.error(needs.hop, trust, read, &without, mend);
     }
     let domains = chain.clusters.iter().filter_map(|cluster| cluster.domain.found());
     let access: Vec<&serde_json::Value> = domains.map(|domain| &domain.access).collect();

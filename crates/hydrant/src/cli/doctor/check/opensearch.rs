@@ -77,7 +77,9 @@ fn reach(chain: &Chain, cluster: &Cluster, findings: &mut Findings) -> bool {
             not_read(chain, cluster, &format!("{} could not be read: {came}", cluster.name()), findings);
         }
         Reach::NoAnswer(why_not) => {
-            let read = format!("{} gives no answer: {why_not}", cluster.name());
+            // The client's own words may name the address already.
+            let told = format!("{} gives no answer", cluster.name());
+            let read = if why_not.starts_with(&told) { why_not.clone() } else { format!("{told}: {why_not}") };
             let why = "while it does not answer nothing is indexed";
             let mend = remedy::look(cluster.endpoint.as_deref().unwrap_or_default());
             findings.error(Hop::Opensearch, "opensearch-no-answer", read, why, mend);

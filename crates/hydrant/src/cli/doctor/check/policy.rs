@@ -118,11 +118,17 @@ pub(super) fn granting(lacking: &[&(&'static str, String)]) -> String {
     json!({"Version": "2012-10-17", "Statement": all}).to_string()
 }
 
+/// A role's policy of trust, with one more service: whoever it trusts already stays.
+pub(super) fn trust_too(document: &Json, service: &str) -> String {
+    let principal = json!({"Service": format!("{service}.amazonaws.com")});
+    let mut all = statements(document).to_vec();
+    all.push(json!({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}));
+    json!({"Version": "2012-10-17", "Statement": all}).to_string()
+}
+
 /// A policy that lets a service take a role on.
 pub(super) fn trust(service: &str) -> String {
-    let principal = json!({"Service": format!("{service}.amazonaws.com")});
-    let statement = json!([{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]);
-    json!({"Version": "2012-10-17", "Statement": statement}).to_string()
+    trust_too(&Json::Null, service)
 }
 
 #[cfg(test)]
@@ -161,6 +167,10 @@ mod tests {
         assert!(!allows(&role(json!([allow, deny])), "kinesis:PutRecord", "arn:s"));
         let under = json!({"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"Bool": {"x": "true"}}});
         assert!(allows(&role(json!([allow, under])), "kinesis:PutRecord", "arn:s"));
+        // Of all that stands below a prefix, one that is allowed by its name is not enough.
+        let below = |resource: &str| role(json!({"Effect": "Allow", "Action": "s3:PutObject", "Resource": resource}));
+        assert!(!allows(&below("arn:b/x/x"), "s3:PutObject", "arn:b/x/*"));
+        assert!(["arn:b/x/*", "arn:b/*", "*"].iter().all(|all| allows(&below(all), "s3:PutObject", "arn:b/x/*")));
         let not_resource = json!({"Effect": "Allow", "Action": "*", "NotResource": "arn:s"});
         assert!(!allows(&role(not_resource), "kinesis:PutRecord", "arn:s"));
         assert!(allows(&Role { is_whole: false, ..Role::default() }, "kinesis:PutRecord", "arn:s"));
@@ -196,6 +206,9 @@ mod tests {
             assert!(!trusts(&trust_of(principal.clone()), "logs"), "{principal}");
         }
         assert!(trusts(&serde_json::from_str(&trust("logs")).unwrap(), "logs"));
+        let of_ec2 = trust_of(json!({"Service": "ec2.amazonaws.com"}));
+        let both = serde_json::from_str(&trust_too(&of_ec2, "logs")).unwrap();
+        assert!(trusts(&both, "logs") && trusts(&both, "ec2"), "{both}");
         assert!(!trusts(&Json::Null, "logs"));
     }
 }

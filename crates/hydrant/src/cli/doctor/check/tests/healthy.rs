@@ -225,7 +225,10 @@ pub(super) fn classic() -> Chain {
         ],
     };
     let of_delivery = json!([
-        allow(&json!(["kinesis:DescribeStream", "kinesis:GetRecords", "kinesis:GetShardIterator"]), STREAM),
+        allow(
+            &json!(["kinesis:DescribeStream", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"]),
+            STREAM
+        ),
         allow(&json!("lambda:InvokeFunction"), FUNCTION),
         allow(&json!(["s3:PutObject", "s3:GetObject"]), "arn:aws:s3:::failed/firehose/*"),
         allow(&json!("es:ESHttp*"), &format!("{DOMAIN}/*")),
@@ -286,7 +289,10 @@ pub(super) fn direct() -> Chain {
             &json!(["logs:CreateLogStream", "logs:PutLogEvents"]),
             "arn:aws:logs:eu-west-1:123456789012:log-group:/hydrant/logs/function"
         ),
-        allow(&json!(["kinesis:GetRecords", "kinesis:GetShardIterator"]), STREAM),
+        allow(
+            &json!(["kinesis:DescribeStream", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"]),
+            STREAM
+        ),
         allow(&json!("s3:PutObject"), "arn:aws:s3:::failed/*"),
         allow(&json!("es:ESHttpPost"), &format!("{DOMAIN}/*")),
     ]);
