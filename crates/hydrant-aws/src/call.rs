@@ -10,7 +10,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Url};
 use serde_json::Value;
 
-use crate::environment::Environment;
+use crate::environment::{Environment, address};
 use crate::signer::{Service, Signer, chain};
 
 /// An answer that is longer is none.
@@ -125,17 +125,6 @@ impl Connection {
         let signer = Signer::new(service, region.to_owned(), self.credentials.clone());
         Ok(Client { http: self.http.clone(), signer, endpoint, is_given: given.is_some() })
     }
-}
-
-/// An address of a service. Why it is none is told without it: it may hold a password.
-pub(crate) fn address(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    let is_bare =
-        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
-    if url.host_str().is_none() || !matches!(url.scheme(), "http" | "https") || !is_bare {
-        return Err("`http://HOST:PORT` or `https://HOST:PORT` is expected, with no user and no query".to_owned());
-    }
-    Ok(url)
 }
 
 /// What the addresses of a region end with.

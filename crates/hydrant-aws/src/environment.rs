@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
-
-use crate::call::address;
+use reqwest::Url;
 
 /// Variables by their names.
 pub type Variables = BTreeMap<String, String>;
@@ -66,6 +65,17 @@ impl Environment {
             keys.map(|(id, secret)| Credentials::new(id, secret, part("AWS_SESSION_TOKEN"), None, "environment"));
         SharedCredentialsProvider::new(Fixed(found))
     }
+}
+
+/// An address of a service. Why it is none is told without it: it may hold a password.
+pub(crate) fn address(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    let is_bare =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    if url.host_str().is_none() || !matches!(url.scheme(), "http" | "https") || !is_bare {
+        return Err("`http://HOST:PORT` or `https://HOST:PORT` is expected, with no user and no query".to_owned());
+    }
+    Ok(url)
 }
 
 #[derive(Debug)]

@@ -159,8 +159,8 @@ impl Client {
     }
 
     fn over(wire: Wire, settings: &Settings) -> Result<Client, ClientError> {
-        let endpoints =
-            settings.endpoints.iter().map(|endpoint| Endpoint::new(endpoint)).collect::<Result<Vec<_>, _>>()?;
+        let endpoints = settings.endpoints.iter().map(|endpoint| Endpoint::new(endpoint));
+        let endpoints = endpoints.collect::<Result<Vec<_>, _>>().map_err(ClientError::Settings)?;
         if endpoints.is_empty() {
             return Err(ClientError::Settings("no endpoint of OpenSearch is configured".to_owned()));
         }

@@ -7,8 +7,6 @@ use std::time::Duration;
 use reqwest::Url;
 use tokio::time::Instant;
 
-use crate::client::ClientError;
-
 /// How long an endpoint without an answer is left out at first.
 pub(crate) const DOWN: Duration = Duration::from_secs(10);
 
@@ -28,7 +26,7 @@ pub(crate) struct Endpoint {
 /// # Errors
 /// Why it is none, without what may be a password in it.
 pub fn check_endpoint(text: &str) -> Result<(), String> {
-    Endpoint::new(text).map(drop).map_err(|error| error.to_string())
+    Endpoint::new(text).map(drop)
 }
 
 /// Whether an address is one of a proxy.
@@ -46,9 +44,10 @@ fn is_address(url: &Url) -> bool {
 }
 
 impl Endpoint {
-    pub(crate) fn new(text: &str) -> Result<Endpoint, ClientError> {
+    /// Why it is none is told without what may be a secret in it.
+    pub(crate) fn new(text: &str) -> Result<Endpoint, String> {
         let shown = without_secrets(text);
-        let wrong = |why: &dyn std::fmt::Display| ClientError::Settings(format!("endpoint `{shown}`: {why}"));
+        let wrong = |why: &dyn std::fmt::Display| format!("endpoint `{shown}`: {why}");
         let url = Url::parse(text).map_err(|error| wrong(&error))?;
         if !is_address(&url) {
             return Err(wrong(&ADDRESS_EXPECTED));
