@@ -117,13 +117,13 @@ fn inflate_single(inner: &mut Decompressor, data: &[u8], max: usize, out: &mut V
     if data.len() < MEMBER_BYTES_MIN || size > max || size > data.len().saturating_mul(EXPANSION_MAX) {
         return None;
     }
-    // libdeflate stops silently at the end of the first member, so a second one must be impossible.
-    if memmem::find(data.get(MAGIC.len()..)?, &MAGIC).is_some() {
+    // libdeflate stops silently at the end of the first member. Where that has the input's last trailer, and it stands
+    // nowhere before, nothing is behind the member. (A second magic number says less: packed bytes hold one by chance.)
+    if memmem::find(data, trailer)? != data.len() - TRAILER_BYTES {
         return None;
     }
     let out = room(out, size);
     let written = inner.gzip_decompress(data, out).ok()?;
-    // The member's own trailer is the last of the input, or there is something behind it.
     let ends_here = written == size && libdeflater::crc32(out) == u32::from_le_bytes([c0, c1, c2, c3]);
     ends_here.then_some(size)
 }
@@ -311,6 +311,18 @@ mod tests {
     fn a_magic_number_inside_the_data_is_no_second_member() {
         let stored: Vec<u8> = MAGIC.iter().copied().cycle().take(3000).chain(0..=255).collect();
         assert_eq!(gunzip(&gzip(&stored), 10_000).unwrap(), stored);
+    }
+
+    #[test]
+    fn one_member_is_told_from_several() {
+        let single = |data: &[u8]| inflate_single(&mut Decompressor::new(), data, 100, &mut Vec::new());
+        // Packed bytes hold the magic number by chance; here the member's file name does (RFC 1952: flag 3).
+        let named = [b"\x1f\x8b\x08\x08\0\0\0\0\x02\x03\x1f\x8b\x08\x08\0", &HELLO[10..]].concat();
+        assert_eq!((single(HELLO), single(&named)), (Some(5), Some(5)));
+        let trailer = &HELLO[HELLO.len() - TRAILER_BYTES..];
+        for several in [[HELLO, HELLO].concat(), [&named, HELLO].concat(), [HELLO, b"garbage", trailer].concat()] {
+            assert_eq!(single(&several), None);
+        }
     }
 
     proptest! {

@@ -149,9 +149,6 @@ fn json_string(text: &str, ways: &[u8]) -> String {
     json
 }
 
-/// With which a member of gzip begins: RFC 1952, and the one method that there is.
-const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
-
 /// Mostly as CloudWatch writes them.
 fn ways() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![Just(vec![0]), Just(vec![0]), prop::collection::vec(0..12_u8, 1..40)]
@@ -195,9 +192,7 @@ proptest! {
         for envelope in &envelopes {
             let is_ordinary = compare(&mut transformer, envelope.as_bytes(), &options);
             let gzipped = Compressor::new().gzip(envelope.as_bytes());
-            // Bytes that look by chance as a second member begins are left to the other way.
-            let is_single = !gzipped.windows(MAGIC.len()).skip(1).any(|bytes| bytes == MAGIC);
-            prop_assert_eq!(compare(&mut transformer, &gzipped, &options), is_ordinary && is_single);
+            prop_assert_eq!(compare(&mut transformer, &gzipped, &options), is_ordinary);
             // Numbers with a fraction and ids with escapes are not ordinary; nor is an id of a process that is none.
             if !envelope.contains(".0,") && !envelope.contains("\"id\\u0001\"") {
                 prop_assert!(is_ordinary, "{}", envelope);
