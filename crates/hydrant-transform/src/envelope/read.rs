@@ -7,6 +7,7 @@ use std::fmt;
 
 use base64_simd::STANDARD;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_bytes::ByteBuf;
 use serde_json::value::RawValue;
 
 use super::decode::Envelope;
@@ -311,9 +312,7 @@ impl EventFields {
         Ok(match key {
             EventKey::Id => id(map.next_value()?).map(|id| self.id = id),
             EventKey::Timestamp => scalar(map)?.integer().map(|ms| self.timestamp_ms = Some(ms)),
-            EventKey::Message => {
-                scalar(map)?.text().map(|text| self.message = text.map(|text| text.into_owned().into_bytes()))
-            }
+            EventKey::Message => text_bytes(map.next_value()?).map(|message| self.message = message),
             EventKey::MessageBase64 => scalar(map)?.text().and_then(|text| {
                 let exact = text.map(|text| STANDARD.decode_to_vec(text.as_bytes())).transpose();
                 exact.map(|exact| self.exact = exact).map_err(|_| "is not base64")
@@ -342,6 +341,19 @@ impl EventFields {
 
 fn scalar<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Scalar<'de>, A::Error> {
     map.next_value()
+}
+
+/// The bytes of a string. Half a surrogate pair, as a client that counts in UTF-16 leaves where it cuts a line, stands there
+/// as UTF-8 would write it: so it fails nobody else's entry.
+fn text_bytes(value: &RawValue) -> Result<Option<Vec<u8>>, &'static str> {
+    match value.get() {
+        "null" => Ok(None),
+        raw if raw.starts_with('"') => {
+            let bytes: ByteBuf = serde_json::from_str(raw).map_err(|_| "is not a string")?;
+            Ok(Some(bytes.into_vec()))
+        }
+        _ => Err("is not a string"),
+    }
 }
 
 /// CloudWatch's ids are strings; emulators send numbers too, whose digits are the id however many they are.

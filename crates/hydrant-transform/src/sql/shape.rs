@@ -19,14 +19,12 @@ pub(crate) fn write_shape(statement: &str, tokens: &[Token], out: &mut Vec<u8>) 
             Kind::Number if !lists.may_name_columns() => MARKS + 2,
             Kind::Comment => MARKS + 3,
             Kind::Word | Kind::Symbol => {
+                let is_dot =
+                    |token: Option<&Token>| token.is_some_and(|token| statement.get(token.range.clone()) == Some(b"."));
+                let (before, behind) =
+                    (tokens.get(..idx).unwrap_or_default(), tokens.get(idx + 1..).unwrap_or_default());
                 // Beside a dot even a keyword is a name.
-                let is_name = || {
-                    let is_dot = |idx: Option<usize>| {
-                        let token = idx.and_then(|idx| tokens.get(idx));
-                        token.is_some_and(|token| statement.get(token.range.clone()) == Some(b"."))
-                    };
-                    is_dot(idx.checked_sub(1)) || is_dot(idx.checked_add(1))
-                };
+                let is_name = || is_dot(before.iter().rev().find(is_spoken)) || is_dot(behind.iter().find(is_spoken));
                 lists.take(bytes(), is_name);
                 continue;
             }
@@ -43,6 +41,11 @@ pub(crate) fn write_shape(statement: &str, tokens: &[Token], out: &mut Vec<u8>) 
         from = token.range.end;
     }
     out.extend_from_slice(statement.get(from..).unwrap_or_default());
+}
+
+/// Whether a token is one to the server's parser, and no comment in any form.
+fn is_spoken(token: &&Token) -> bool {
+    !matches!(token.kind, Kind::Comment | Kind::Hint | Kind::ExecutableBegin | Kind::ExecutableEnd)
 }
 
 /// Where a number may be a column, and its digits are in the digest: from `BY` to the end of its list, lists within it too.
@@ -102,6 +105,8 @@ mod tests {
             ("SELECT a FROM t ORDER BY (SELECT 1 LIMIT 1), 1", "SELECT a FROM t ORDER BY (SELECT 1 LIMIT 1), 2", false),
             ("SELECT a FROM t ORDER BY t.limit, 1", "SELECT a FROM t ORDER BY t.limit, 2", false),
             ("SELECT a FROM t ORDER BY limit . a, 1", "SELECT a FROM t ORDER BY limit . a, 2", false),
+            ("SELECT a FROM t ORDER BY t. /* c */ limit, 1", "SELECT a FROM t ORDER BY t. /* c */ limit, 2", false),
+            ("SELECT a FROM t ORDER BY limit /*! . */ a, 1", "SELECT a FROM t ORDER BY limit /*! . */ a, 2", false),
             ("SELECT t1.a1", "SELECT t2.a2", false),
             ("SELECT /*+ MAX_EXECUTION_TIME(1) */ a", "SELECT /*+ MAX_EXECUTION_TIME(2) */ a", false),
         ] {

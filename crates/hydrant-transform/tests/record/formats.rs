@@ -1,4 +1,4 @@
-//! Documents of the slow, error and audit logs, and what is hidden in all.
+//! Documents of the slow, error and audit logs, and what is hidden or no UTF-8 in all.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use hydrant_transform::sql::redact::Redact;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{SOURCE, TAIL, event, one};
+use super::{EVENT_ID, SOURCE, TAIL, event, gzip, one, source};
 
 #[test]
 fn passwords_are_hidden_in_statements_and_text_unless_told_otherwise() {
@@ -413,4 +413,21 @@ proptest! {
             prop_assert!(!document.contains("zq7") && !document.contains("777"), "{}", document);
         }
     }
+}
+
+#[test]
+fn half_a_surrogate_pair_is_kept_and_harms_no_neighbour() {
+    let events = [r"2021-07-23T05:45:52.976229Z\t    5 Query\tSELECT '\ud83d", "still here"];
+    let events =
+        events.map(|message| format!(r#"{{"id":"{EVENT_ID}","timestamp":1627019152976,"message":"{message}"}}"#));
+    let head = r#""messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","logStream":"s","subscriptionFilters":["f"]"#;
+    let envelope = format!(r#"{{{head},"logEvents":[{}]}}"#, events.join(","));
+    let transformed = transform(&gzip(envelope), SOURCE, &Options::default());
+    let [cut, other] = &transformed.documents[..] else { panic!("{transformed:?}") };
+    // The three bytes are none of UTF-8, as WHATWG's decoder reads them.
+    let text = source(cut);
+    assert!(text.contains("\"Statement\":\"SELECT '\u{fffd}\u{fffd}\u{fffd}\""), "{text}");
+    let message = b"2021-07-23T05:45:52.976229Z\t    5 Query\tSELECT '\xed\xa0\xbd";
+    assert!(text.ends_with(&format!(r#","message_base64":"{}"}}"#, STANDARD.encode(message))), "{text}");
+    assert!(source(other).contains(r#""message":"still here""#), "{}", source(other));
 }

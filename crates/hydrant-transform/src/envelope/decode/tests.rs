@@ -145,6 +145,16 @@ fn messages_keep_every_character() {
 }
 
 #[test]
+fn half_a_surrogate_pair_harms_only_its_own_message() {
+    // A client that counts in UTF-16 cuts a line inside a pair; the half is kept as UTF-8 would write it (WTF-8).
+    let events = events_of(
+        r#"[{"timestamp":1,"message":"a"},{"timestamp":2,"message":"b\ud83d"},{"timestamp":3,"message":"\ude00\tc"}]"#,
+    );
+    let messages: Vec<&[u8]> = events.iter().map(|event| &event.message[..]).collect();
+    assert_eq!(messages, [&b"a"[..], b"b\xed\xa0\xbd", b"\xed\xb8\x80\tc"]);
+}
+
+#[test]
 fn errors_name_the_key_and_never_quote_a_value() {
     let with = |from: &str, to: &str| error_of(&DATA.replacen(from, to, 1));
     for (from, to, expected) in [
@@ -160,6 +170,9 @@ fn errors_name_the_key_and_never_quote_a_value() {
         ("1627019152976", "18446744073709551615", "`logEvents[0].timestamp` is out of range"),
         (r#""timestamp""#, r#""time""#, "`logEvents[0].timestamp` is missing"),
         (r#""message":"#, r#""massage":"#, "`logEvents[0].message` is missing"),
+        (r#""message":"#, r#""message":["secret"],"x":"#, "`logEvents[0].message` is not a string"),
+        (r#""message":"#, r#""message":12345,"x":"#, "`logEvents[0].message` is not a string"),
+        (r#""message":"#, r#""message":null,"x":"#, "`logEvents[0].message` is missing"),
         (r#""message":"#, r#""message":"secret","message":"#, "`logEvents[0].message` is there twice"),
         (r#""message":"#, r#""messageBase64":"secret!","message":"#, "`logEvents[0].messageBase64` is not base64"),
         (r#""message":"#, r#""partial":"secret","message":"#, "`logEvents[0].partial` is not true or false"),
@@ -191,8 +204,8 @@ fn a_broken_envelope_is_an_error_and_no_text() {
     }
     assert_eq!(error_of(&format!("{DATA}{{}}")), "envelope is invalid: an object behind an envelope is none");
     assert!(error_of(&format!("{DATA} tail")).starts_with("envelope is invalid: expected ident at line 1 column "));
-    let lone = DATA.replacen("Query", r"\ud800", 1);
-    assert!(error_of(&lone).starts_with("envelope is invalid: "), "{}", error_of(&lone));
+    let bad = DATA.replacen("Query", r"\x", 1);
+    assert!(error_of(&bad).starts_with("envelope is invalid: invalid escape at line 1 column "), "{}", error_of(&bad));
 }
 
 #[test]
