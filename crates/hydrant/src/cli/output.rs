@@ -101,8 +101,17 @@ impl Notices {
 
 /// A text as a terminal may have it: what would move, turn or break a line stands as `\u{…}`.
 pub(super) fn plain(text: &str) -> String {
-    let shown = |c: char| if c.is_ascii_graphic() { c.to_string() } else { c.escape_debug().to_string() };
-    text.chars().map(|c| if c == ' ' { c.to_string() } else { shown(c) }).collect()
+    escaped(text, |c| c.escape_debug().to_string())
+}
+
+/// A text in which what is not [`is_plain`] is written otherwise.
+pub(super) fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
+    text.chars().map(|c| if is_plain(c) { c.to_string() } else { escape(c) }).collect()
+}
+
+/// Whether a terminal shows a character as it is, and nothing else changes by it.
+pub(super) fn is_plain(c: char) -> bool {
+    c == ' ' || c.is_ascii_graphic() || (!c.is_ascii() && c.escape_debug().len() == 1)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::address;
+use crate::cli::output;
 
 /// Of one part of a finding; what a service says may be long.
 const CHARACTERS_MAX: usize = 900;
@@ -141,25 +142,6 @@ fn cut(text: &str, characters: usize) -> String {
     end.and_then(|end| text.get(..end)).map_or_else(|| text.to_owned(), |begin| format!("{begin}…"))
 }
 
-/// Whether a character steers a terminal, ends a line, or turns the text around it. All of them are below U+10000.
-pub(super) fn is_unruly(c: char) -> bool {
-    let turns = ['\u{61c}', '\u{200e}', '\u{200f}'];
-    c.is_control() || turns.contains(&c) || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// A text for a terminal.
-pub(super) fn visible(text: &str) -> String {
-    escaped(text, |c| c.escape_unicode().to_string())
-}
-
-fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_unruly(c) { out.push_str(&escape(c)) } else { out.push(c) }
-    }
-    out
-}
-
 /// 0 nothing worse than information, 1 at least one warning, 3 at least one error, 4 nothing could be read.
 pub(super) fn exit_code(findings: &[Finding]) -> u8 {
     match findings.iter().map(|found| found.severity).max() {
@@ -177,7 +159,8 @@ pub(super) fn exit_code(findings: &[Finding]) -> u8 {
 pub(super) fn json(findings: &[Finding]) -> serde_json::Result<String> {
     let text = serde_json::to_string_pretty(findings)?;
     // Line ends are the array's own: within a text they are escaped already.
-    let lines: Vec<String> = text.lines().map(|line| escaped(line, |c| format!("\\u{:04x}", u32::from(c)))).collect();
+    let escape = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
+    let lines: Vec<String> = text.lines().map(|line| output::escaped(line, escape)).collect();
     Ok(lines.join("\n"))
 }
 
@@ -185,7 +168,7 @@ pub(super) fn json(findings: &[Finding]) -> serde_json::Result<String> {
 pub(super) fn text(findings: &[Finding]) -> String {
     let mut out = String::new();
     for Finding { severity, hop, code, read, why, mend } in findings {
-        let [read, why, mend] = [read, why, mend].map(|part| visible(part));
+        let [read, why, mend] = [read, why, mend].map(|part| output::plain(part));
         let head = format!("{:<8} {}: {code}", severity.name(), hop.name());
         match write!(out, "{head}\n  read: {read}\n  why:  {why}\n  mend: {mend}\n") {
             Ok(()) | Err(std::fmt::Error) => {}
@@ -233,22 +216,22 @@ mod tests {
         assert_eq!(text(&[]), "no finding");
     }
 
-    /// U+202E turns the text behind it, U+2066 to U+2069 isolate it, U+2028 and U+2029 end a line.
+    /// U+202E turns the text behind it, U+2066 to U+2069 isolate it, U+2028 and U+2029 end a line; U+E0001 is not seen.
     #[test]
     fn characters_that_turn_or_break_a_text_are_escaped() {
-        let unruly = "a\u{202e}b\u{2066}c\u{2069}d\u{2028}e\u{2029}f\u{7f}g\u{9b}h\u{0}";
+        let unruly = "a\u{202e}b\u{2066}c\u{2069}d\u{2028}e\u{2029}f\u{7f}g\u{9b}h\u{0}i\u{e0001}";
         let mut findings = Findings::default();
         findings.error(Hop::Rds, "code", unruly, unruly, unruly.to_owned());
         let findings = findings.sorted();
-        let shown = r"a\u{202e}b\u{2066}c\u{2069}d\u{2028}e\u{2029}f\u{7f}g\u{9b}h\u{0}";
+        let shown = r"a\u{202e}b\u{2066}c\u{2069}d\u{2028}e\u{2029}f\u{7f}g\u{9b}h\0i\u{e0001}";
         let told = text(&findings);
         assert_eq!(told.matches(shown).count(), 3, "{told}");
         let json = json(&findings).unwrap();
-        assert!(json.contains(r#""read": "a\u202eb\u2066c\u2069d\u2028e\u2029f\u007fg\u009bh\u0000""#), "{json}");
+        assert!(json.contains(r#""read": "a\u202eb\u2066c\u2069d\u2028e\u2029f\u007fg\u009bh\u0000i\udb40\udc01""#), "{json}");
         // For a program it is the same text.
         let read: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(read[0]["read"], unruly);
-        assert_eq!(visible("é 日本 🎉"), "é 日本 🎉");
+        assert_eq!(output::plain("é 日本 🎉"), "é 日本 🎉");
     }
 
     #[test]

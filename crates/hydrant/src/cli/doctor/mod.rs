@@ -89,7 +89,7 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             let text = address::shown_within(&format!("hydrant: {error:#}"));
-            output::failure(&finding::visible(&text));
+            output::failure(&output::plain(&text));
             ExitCode::from(EXIT_USAGE)
         }
     }
@@ -140,7 +140,7 @@ async fn examined(arguments: &Arguments) -> anyhow::Result<Vec<Finding>> {
         Sign::Aoss => Service::Aoss,
     });
     let given = Given { opensearch: arguments.opensearch.clone(), sign, index: arguments.index.clone() };
-    let mut chain = Box::pin(read::chain(&aws, &provider, place, &name, &given)).await;
+    let mut chain = Box::pin(read::chain(&aws, &provider, place, &name, given)).await;
     if let (Some((_, asked)), Some(found)) = (home, chain.account())
         && !asked.is_empty()
         && asked != found

@@ -75,6 +75,22 @@ async fn a_cluster_that_answers_with_something_else_is_told_and_not_judged() {
     let told = doctor(GROUP, &stub.url, &["--opensearch", &stub.url, "--canary", "--canary-wait", "3"]).await;
     assert_eq!((told.code, told.codes()), (Some(1), vec!["canary-not-followed"]), "{}", told.text);
     assert!(told.findings[0]["read"].as_str().unwrap().contains("an HTML page"), "{}", told.text);
+    // As it was asked.
+    let again = format!(" --opensearch {} --canary", stub.url);
+    assert!(told.findings[0]["mend"].as_str().unwrap().ends_with(&again), "{}", told.text);
+}
+
+#[tokio::test]
+async fn an_opensearch_that_is_not_there_is_named_once() {
+    let stub = Stub::start(plan("direct")).await;
+    // Nobody listens at port 1, which only the system may use.
+    let options = ["--opensearch", "http://127.0.0.1:1", "--index", "a b", "--canary", "--canary-wait", "1"];
+    let told = doctor(GROUP, &stub.url, &options).await;
+    let canary = told.findings.last().unwrap();
+    assert_eq!(canary["code"], "canary-not-followed", "{}", told.text);
+    assert_eq!(canary["read"].as_str().unwrap().matches("http://127.0.0.1:1").count(), 1, "{}", told.text);
+    let mend = canary["mend"].as_str().unwrap();
+    assert!(mend.ends_with(" --opensearch http://127.0.0.1:1 --index 'a b' --canary"), "{mend}");
 }
 
 /// Whatever a server answers to all, the doctor ends in an orderly way and says that nothing was read.

@@ -49,12 +49,12 @@ impl Places {
                         look.is_answered = true;
                         look.hits.extend(hits);
                     }
-                    None => look.problem = Some(format!("{name}: it is no answer to a search")),
+                    None => look.problem = Some(of(&name, "it is no answer to a search")),
                 },
                 // No index yet.
                 Told::NotThere => look.is_answered = true,
-                Told::NotLetIn(why) => look.refused.push(format!("{name}: {why}")),
-                Told::No(why) | Told::NotRead(why) => look.problem = Some(format!("{name}: {why}")),
+                Told::NotLetIn(why) => look.refused.push(of(&name, &why)),
+                Told::No(why) | Told::NotRead(why) => look.problem = Some(of(&name, &why)),
             }
         }
         look.hits.sort();
@@ -82,6 +82,11 @@ impl Places {
         let permit = |place: &Place| remedy::permit(of, place.sign, &place.endpoint, &place.pattern);
         self.0.first().map(permit).unwrap_or_default()
     }
+}
+
+/// What a cluster says, or what is said of it, with its address before it where it is not there already.
+fn of(address: &str, why: &str) -> String {
+    if why.contains(address) { why.to_owned() } else { format!("{address}: {why}") }
 }
 
 /// The documents that a search has found; `None`: it is no answer to one.

@@ -192,7 +192,7 @@ impl Canary<'_> {
         hops.extend(seen.again.map(|time| format!("back in the stream as a document after {}", seconds(time))));
         hops.extend(seen.index.map(|time| format!("in OpenSearch after {}", seconds(time))));
         let told = if hops.is_empty() { "it was seen nowhere".to_owned() } else { hops.join(", ") };
-        let again = format!("{} --canary", self.chain.place.doctor(self.group));
+        let again = format!("{}{} --canary", self.chain.place.doctor(self.group), self.chain.given.options());
         let not_seen = seen.index.is_none() && !seen.is_answered;
         if is_interrupted {
             let why = "it was given up before its time was over, so its absence says nothing";

@@ -11,7 +11,7 @@ use super::firehose::{Delivery, Kind};
 use super::index::{HYDRANT, Index};
 use super::lambda::Function;
 use super::logs::Filter;
-use super::{Chain, Given, last_part};
+use super::{Chain, last_part};
 
 /// The filter that leads to the stream; else the first that leads to a stream, a delivery stream, a function, or to
 /// another account.
@@ -24,8 +24,9 @@ pub(super) fn leading_on(filters: &[Filter], stream_arn: Option<&str>) -> Option
     found.cloned()
 }
 
-/// The clusters that documents go to, each once, with all who write to it.
-pub(super) fn clusters(chain: &Chain, given: &Given) -> Vec<Cluster> {
+/// The clusters and indices that documents go to, each once, with all who write to it.
+pub(super) fn clusters(chain: &Chain) -> Vec<Cluster> {
+    let given = &chain.given;
     let mut all: Vec<Cluster> = chain.deliveries.iter().filter_map(of_delivery).collect();
     all.extend(
         chain.functions.iter().filter(|function| writes(chain, function)).filter_map(|one| of_function(chain, one)),
@@ -40,12 +41,12 @@ pub(super) fn clusters(chain: &Chain, given: &Given) -> Vec<Cluster> {
             cluster.sign = given.sign.or_else(|| service_of(endpoint));
         }
     }
-    let mut merged: BTreeMap<(Option<String>, Option<String>), Cluster> = BTreeMap::new();
+    let mut merged: BTreeMap<_, Cluster> = BTreeMap::new();
     for mut cluster in all {
         if let Some(index) = &given.index {
             cluster.index = cluster.index.named(index);
         }
-        let key = (cluster.endpoint.clone(), cluster.domain_arn.clone());
+        let key = (cluster.endpoint.clone(), cluster.domain_arn.clone(), cluster.index.pattern());
         match merged.get_mut(&key) {
             Some(known) => known.writers.append(&mut cluster.writers),
             None => drop(merged.insert(key, cluster)),
@@ -141,4 +142,32 @@ pub(super) fn failed_places(chain: &Chain) -> Vec<Place> {
     places.retain(|place| !place.bucket.is_empty());
     places.dedup();
     places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lambda::Mapping;
+    use super::*;
+
+    #[test]
+    fn two_chains_into_one_opensearch_are_two_places_and_each_is_there_once() {
+        let function = |name: &str, index: &str| Function {
+            asked: name.to_owned(),
+            role: format!("role-of-{name}"),
+            variables: [("HYDRANT_INDEX_ENDPOINT", "https://h"), ("HYDRANT_INDEX_NAME", index)]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            ..Function::default()
+        };
+        let functions = vec![function("a", "old"), function("b", "new"), function("c", "old")];
+        let mapping = |function: &Function| Mapping { function_arn: function.asked.clone(), ..Mapping::default() };
+        let chain = Chain { mappings: functions.iter().map(mapping).collect(), functions, ..Chain::default() };
+        let found: Vec<_> =
+            clusters(&chain).into_iter().map(|cluster| (cluster.index.pattern(), cluster.writers)).collect();
+        let writers = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            found,
+            [("new-*".to_owned(), writers(&["role-of-b"])), ("old-*".to_owned(), writers(&["role-of-a", "role-of-c"]))]
+        );
+    }
 }

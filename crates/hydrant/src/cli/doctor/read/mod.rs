@@ -39,7 +39,7 @@ use std::collections::BTreeMap;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use hydrant_opensearch::Service;
 
-use super::finding::is_unruly;
+use crate::cli::output;
 use aws::{Aws, Looked, Refusal};
 use cluster::Cluster;
 use failed::Failed;
@@ -97,10 +97,24 @@ pub(super) struct Given {
     pub(super) index: Option<String>,
 }
 
+impl Given {
+    /// As it is typed behind a command; the address was checked to have no secrets.
+    pub(super) fn options(&self) -> String {
+        let options = [
+            ("--opensearch", self.opensearch.as_deref()),
+            ("--sign", self.sign.map(Service::name)),
+            ("--index", self.index.as_deref()),
+        ];
+        let given = options.iter().filter_map(|(name, value)| Some(format!(" {name} {}", quoted((*value)?))));
+        given.collect()
+    }
+}
+
 /// All that was read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Chain {
     pub(super) place: Place,
+    pub(super) given: Given,
     /// The log group's name, where one is known.
     pub(super) group_name: Option<String>,
     pub(super) origin: Option<Origin>,
@@ -175,15 +189,15 @@ pub(super) async fn chain(
     provider: &SharedCredentialsProvider,
     place: Place,
     name: &Name,
-    given: &Given,
+    given: Given,
 ) -> Chain {
-    let mut chain = Chain { place, ..Chain::default() };
+    let mut chain = Chain { place, given, ..Chain::default() };
     source(aws, &mut chain, name).await;
     readers(aws, &mut chain).await;
     functions(aws, &mut chain).await;
     roles(aws, &mut chain).await;
     let region = chain.place.region.clone();
-    for mut cluster in destinations::clusters(&chain, given) {
+    for mut cluster in destinations::clusters(&chain) {
         Box::pin(cluster::read(aws, &mut cluster, &region, provider)).await;
         chain.clusters.push(cluster);
     }
@@ -382,16 +396,19 @@ fn decoded(text: &str) -> String {
 
 /// A word of a command line, in quotes where it needs them; bash's escapes for what would turn or break the line.
 pub(super) fn quoted(text: &str) -> String {
-    if text.chars().any(is_unruly) {
+    if !text.chars().all(output::is_plain) {
         let escape = |c: char| match c {
             '\\' | '\'' => format!("\\{c}"),
-            c if is_unruly(c) => format!("\\u{:04x}", u32::from(c)),
-            c => c.to_string(),
+            c if output::is_plain(c) => c.to_string(),
+            c => match u32::from(c) {
+                code @ ..=0xffff => format!("\\u{code:04x}"),
+                code => format!("\\U{code:08x}"),
+            },
         };
         return format!("$'{}'", text.chars().map(escape).collect::<String>());
     }
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./:@%+=,-".contains(&byte);
-    if !text.is_empty() && text.bytes().all(is_plain) {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"_./:@%+=,-".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_bare) {
         text.to_owned()
     } else {
         format!("'{}'", text.replace('\'', "'\\''"))
@@ -408,11 +425,11 @@ mod tests {
         assert_eq!(quoted("it's $(x)"), "'it'\\''s $(x)'");
         assert_eq!(quoted(""), "''");
         // Bash itself says what they stand for.
-        for text in ["a\u{202e}b", "it's\\\u{2028} \u{1b}[31m", "\u{2066}$(x)\u{2069}", "it's $(x)", "é"] {
+        for text in ["a\u{202e}b", "it's\\\u{2028} \u{1b}[31m", "\u{2066}$(x)\u{2069}", "\u{e0001}1", "it's $(x)", "é"] {
             let command = format!("printf %s {}", quoted(text));
             let bash = std::process::Command::new("bash").env("LC_ALL", "C.UTF-8").arg("-c").arg(&command).output();
             assert_eq!(String::from_utf8(bash.unwrap().stdout).unwrap(), text, "{command}");
-            assert!(!command.chars().any(is_unruly), "{command}");
+            assert!(command.chars().all(output::is_plain), "{command}");
         }
         let text = "a b/c=ü%";
         assert_eq!(decoded(&encoded(text)), text);

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use hydrant_aws::CallError;
 
-use crate::cli::doctor::finding::visible;
 use crate::cli::output;
 
 /// Of one call.
@@ -81,7 +80,7 @@ pub(super) async fn spoken<T>(what: &str, call: impl Future<Output = T>) -> T {
     if let Ok(outcome) = tokio::time::timeout(QUIET, &mut call).await {
         return outcome;
     }
-    output::notice(&format!("still waiting for {} …", visible(what)));
+    output::notice(&format!("still waiting for {} …", output::plain(what)));
     call.await
 }
 
