@@ -4,14 +4,14 @@
 //! escapes in names on the way to the field.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Field, Profile, Reason};
 use crate::document::timestamp::{MICROS_END, write_rfc3339};
 use crate::json;
+use crate::json::members::Members as AllMembers;
+use crate::json::scalar::Name;
 
 /// Ends the name of the field that takes the value.
 const TEXT: &str = "_text";
@@ -47,8 +47,7 @@ pub fn conflicting_field(reason: &Reason) -> Option<&str> {
 /// A document keeps its time: where the field was its own `@timestamp`, the log event's stands there.
 pub fn with_field_as_text(source: &[u8], field: &str, timestamp_ms: i64) -> Option<Vec<u8>> {
     let path: Vec<&str> = field.split('.').collect();
-    let object: Members<'_> = serde_json::from_slice(source).ok()?;
-    let mut moved = object.moved(&path, DEPTH_MAX)?;
+    let mut moved = object(source)?.moved(&path, DEPTH_MAX)?;
     if field == Field::Timestamp.name(Profile::Classic) {
         let micros = timestamp_ms.checked_mul(1_000).filter(|micros| (0..MICROS_END).contains(micros))?;
         let mut time = b"\"".to_vec();
@@ -142,14 +141,11 @@ impl<'a> Members<'a> {
 #[expect(clippy::option_option, reason = "the two mean different things")]
 fn moved_in(value: &[u8], path: &[&str], depth: usize) -> Option<Option<Vec<u8>>> {
     match value.first() {
-        Some(b'{') => {
-            let object: Members<'_> = serde_json::from_slice(value).ok()?;
-            Some(object.moved(path, depth).map(|moved| {
-                let mut out = Vec::new();
-                moved.write(&mut out);
-                out
-            }))
-        }
+        Some(b'{') => Some(object(value)?.moved(path, depth).map(|moved| {
+            let mut out = Vec::new();
+            moved.write(&mut out);
+            out
+        })),
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_slice(value).ok()?;
             let (mut out, mut is_moved) = (b"[".to_vec(), false);
@@ -179,26 +175,10 @@ fn text(value: &[u8]) -> Vec<u8> {
     out
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Members<'a>, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
-                    members.push((Cow::Owned(key), Value::Raw(value)));
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Object)
-    }
+/// `None`: it is no JSON object.
+fn object(json: &[u8]) -> Option<Members<'_>> {
+    let AllMembers::<Name<'_>, &RawValue>(members) = serde_json::from_slice(json).ok()?;
+    Some(Members(members.into_iter().map(|(Name(key), value)| (key, Value::Raw(value))).collect()))
 }
 
 #[cfg(test)]

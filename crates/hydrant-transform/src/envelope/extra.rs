@@ -1,12 +1,9 @@
 //! Members of envelopes and log events that nobody has listed: AWS adds some, and they are kept.
 
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::json;
+use crate::json::members::Members;
 
 /// What one object may keep, since each member stands in every document of its envelope. Of a member that is longer, or
 /// has no room beside those before it, [`LEFT_OUT`] tells that it was there.
@@ -79,30 +76,4 @@ impl Extra {
 /// that is there twice are kept. None of what is no object.
 pub(crate) fn members(object: &str) -> Vec<(String, Box<RawValue>)> {
     serde_json::from_str(object).map(|Members(members)| members).unwrap_or_default()
-}
-
-struct Members(Vec<(String, Box<RawValue>)>);
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Members, D::Error> {
-        json.deserialize_map(MembersVisitor)
-    }
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
-        }
-        Ok(Members(members))
-    }
 }

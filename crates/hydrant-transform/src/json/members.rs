@@ -1,6 +1,8 @@
-//! Objects through serde of which only some members count: what the others hold may be anything, and is passed over.
+//! Objects through serde: those of which only some members count, what the others hold being passed over, and all members of
+//! any.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -36,5 +38,32 @@ impl<'de, T: TakeMembers<'de>> Visitor<'de> for Object<T> {
             }
         }
         Ok(self)
+    }
+}
+
+/// All members of an object in their order, a key that is there twice too.
+pub(crate) struct Members<K, V>(pub(crate) Vec<(K, V)>);
+
+impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Members<K, V> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Members<K, V>, D::Error> {
+        json.deserialize_map(MembersVisitor(PhantomData))
+    }
+}
+
+struct MembersVisitor<K, V>(PhantomData<(K, V)>);
+
+impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Visitor<'de> for MembersVisitor<K, V> {
+    type Value = Members<K, V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<K, V>, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Members(members))
     }
 }

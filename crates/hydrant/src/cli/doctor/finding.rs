@@ -227,7 +227,10 @@ mod tests {
         let told = text(&findings);
         assert_eq!(told.matches(shown).count(), 3, "{told}");
         let json = json(&findings).unwrap();
-        assert!(json.contains(r#""read": "a\u202eb\u2066c\u2069d\u2028e\u2029f\u007fg\u009bh\u0000i\udb40\udc01""#), "{json}");
+        assert!(
+            json.contains(r#""read": "a\u202eb\u2066c\u2069d\u2028e\u2029f\u007fg\u009bh\u0000i\udb40\udc01""#),
+            "{json}"
+        );
         // For a program it is the same text.
         let read: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(read[0]["read"], unruly);

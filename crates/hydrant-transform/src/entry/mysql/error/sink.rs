@@ -1,14 +1,14 @@
 //! The JSON sink of MySQL 8.0 and later: one object a line, whose members vary from message to message.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use memchr::memmem;
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::entry::json;
+use crate::json::members::Members;
+use crate::json::scalar::Name;
 
 /// One entry of the JSON sink.
 #[derive(Clone, Debug)]
@@ -33,11 +33,11 @@ pub fn parse_sink(message: &[u8]) -> Option<SinkEntry<'_>> {
         return None;
     }
     let start = message.iter().position(|byte| *byte == b'{')?;
-    let Members(members) = serde_json::from_slice(message.get(start..)?).ok()?;
+    let Members::<Name<'_>, &RawValue>(members) = serde_json::from_slice(message.get(start..)?).ok()?;
     let (mut time, mut label, mut code, mut text) = (None, None, None, None);
     let (mut thread_id, mut subsystem) = (None, None);
     let mut rest = Vec::with_capacity(members.len());
-    for (key, value) in members {
+    for (Name(key), value) in members {
         // What occurs again with another value, or has another type, is kept as it stands.
         let taken = match key.as_ref() {
             "time" => set(&mut time, string(value)),
@@ -69,28 +69,4 @@ fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     serde_json::from_str::<Text<'_>>(value.get()).ok().map(|text| text.0)
-}
-
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Entries)
-    }
 }

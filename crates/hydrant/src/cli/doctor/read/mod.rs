@@ -425,7 +425,8 @@ mod tests {
         assert_eq!(quoted("it's $(x)"), "'it'\\''s $(x)'");
         assert_eq!(quoted(""), "''");
         // Bash itself says what they stand for.
-        for text in ["a\u{202e}b", "it's\\\u{2028} \u{1b}[31m", "\u{2066}$(x)\u{2069}", "\u{e0001}1", "it's $(x)", "é"] {
+        for text in ["a\u{202e}b", "it's\\\u{2028} \u{1b}[31m", "\u{2066}$(x)\u{2069}", "\u{e0001}1", "it's $(x)", "é"]
+        {
             let command = format!("printf %s {}", quoted(text));
             let bash = std::process::Command::new("bash").env("LC_ALL", "C.UTF-8").arg("-c").arg(&command).output();
             assert_eq!(String::from_utf8(bash.unwrap().stdout).unwrap(), text, "{command}");
