@@ -46,15 +46,25 @@ fn checkpoint(position: &str, state: &'static [u8]) -> Checkpoint {
     Checkpoint { position: Some(Position(position.into())), state: Bytes::from_static(state) }
 }
 
+/// What is asked until the server answers, as the engine does: a busy one may not in the time that a call has.
+async fn answered<T>(what: &str, mut call: impl AsyncFnMut() -> Result<T, Error>) -> T {
+    let answer = async || match call().await {
+        Ok(answer) => Some(answer),
+        Err(Error::Retry(_)) => None,
+        Err(error @ (Error::Fatal(_) | Error::Lost(_))) => panic!("{what}: {error:?}"),
+    };
+    until(what, answer).await
+}
+
 async fn open(peer: &Peer, table: &str, worker: &str, lease: Duration) -> Table {
     let settings =
         Settings { table: table.into(), worker: worker.into(), stream: "logs 7".into(), lease, gone_for: LONG };
-    Table::open(peer.client(), settings).await.unwrap()
+    answered("a table", async || Table::open(peer.client(), settings.clone()).await).await
 }
 
 /// The terms of the shards that a table holds.
 async fn mine(table: &Table, listed: &[Listed]) -> BTreeMap<ShardId, u64> {
-    let standings = table.sync(listed, Start::Oldest).await.unwrap();
+    let standings = answered("standings", async || table.sync(listed, Start::Oldest).await).await;
     let term = |(shard, standing): (&Listed, Standing)| match standing {
         Standing::Mine { term } => Some((shard.id.clone(), term)),
         Standing::Elsewhere | Standing::Delivered => None,
