@@ -4,6 +4,8 @@
 
 pub(super) mod folder;
 
+mod passed;
+
 pub(super) mod snapshot;
 
 pub(super) mod table;

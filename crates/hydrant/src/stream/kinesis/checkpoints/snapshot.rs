@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::passed::passed;
 use super::{Kept, Listed, Start};
 use crate::stream::{Error, ShardId, Standing};
 
@@ -22,7 +23,13 @@ pub(crate) struct Stored {
 
 impl Snapshot {
     pub(super) fn standings(&self, listed: &[Listed]) -> Vec<Standing> {
-        let delivered = |shard: &Listed| self.shards.get(&shard.id).is_some_and(|stored| stored.delivered);
+        let position = |stored: &Stored| stored.kept.checkpoint.as_ref()?.position.clone();
+        let begun = |stored: &Stored| stored.delivered || position(stored).is_some();
+        let passed = passed(listed, &self.shards.iter().map(|(shard, stored)| (shard, begun(stored))).collect());
+        let delivered = |shard: &Listed| match self.shards.get(&shard.id) {
+            Some(stored) => stored.delivered,
+            None => passed.contains(&shard.id),
+        };
         let standing = |shard| if delivered(shard) { Standing::Delivered } else { Standing::Mine { term: 0 } };
         listed.iter().map(standing).collect()
     }

@@ -47,7 +47,13 @@ mod tests {
 
     #[test]
     fn only_rows_that_are_delivered_and_that_listings_lack_for_long_are_not_needed() {
-        let row = |name: &str, delivered| Row { shard: ShardId(name.into()), owner: None, counter: Some(1), delivered };
+        let row = |name: &str, delivered| Row {
+            shard: ShardId(name.into()),
+            owner: None,
+            counter: Some(1),
+            begun: delivered,
+            delivered,
+        };
         let (done, open, other) = (row("a", true), row("b", false), row("c", true));
         let (mut gone, start) = (Gone::default(), Instant::now());
         let mut after = |rows: &[&Row], seconds: u64| {

@@ -14,6 +14,7 @@ use super::gone::Gone;
 use super::plan::{Holder, Watch, to_take};
 use super::row::{self, Row};
 use super::{Held, Shared, State};
+use crate::stream::kinesis::checkpoints::passed::passed;
 use crate::stream::kinesis::checkpoints::{Listed, Start};
 use crate::stream::{Error, ShardId};
 
@@ -89,8 +90,12 @@ impl Keeper {
         // Before the first call nothing is known of the stream.
         let Some(start) = start else { return Ok(()) };
         let (mut rows, unlisted) = self.rows(&listed).await?;
-        if listed.iter().any(|shard| !rows.iter().any(|row| row.shard == shard.id)) {
-            self.insert(&listed, &rows, start).await?;
+        let kept = rows.iter().map(|row| (&row.shard, row.begun)).collect();
+        let passed = passed(&listed, &kept);
+        let is_missing = |shard: &&Listed| !kept.contains_key(&shard.id) && !passed.contains(&shard.id);
+        let missing: Vec<Listed> = listed.iter().filter(is_missing).cloned().collect();
+        if !missing.is_empty() {
+            self.insert(missing, rows.is_empty(), start).await?;
             (rows, _) = self.rows(&listed).await?;
         }
         let now = Instant::now();
@@ -100,7 +105,7 @@ impl Keeper {
         {
             // Never less: what was just finished may not have been read.
             let mut state = self.shared.state();
-            state.delivered.extend(delivered.into_iter().map(|row| row.shard));
+            state.delivered.extend(delivered.into_iter().map(|row| row.shard).chain(passed));
             state.delivered.retain(|shard| listed.iter().any(|other| other.id == *shard));
             open.retain(|row| !state.given_up.contains(&row.shard));
         }
@@ -154,12 +159,10 @@ impl Keeper {
         stream::iter(gone.into_iter().take(FORGOTTEN_MAX)).for_each_concurrent(REQUESTS_MAX, forget).await;
     }
 
-    async fn insert(&self, listed: &[Listed], rows: &[Row], configured: Start) -> Result<(), Error> {
+    async fn insert(&self, missing: Vec<Listed>, is_first: bool, configured: Start) -> Result<(), Error> {
         let begun = self.shared.store.start().await?;
         // Where a client library has begun, whatever is new follows what it knows.
-        let start = begun.unwrap_or(if rows.is_empty() { configured } else { Start::Oldest });
-        let is_missing = |shard: &&Listed| !rows.iter().any(|row| row.shard == shard.id);
-        let missing: Vec<Listed> = listed.iter().filter(is_missing).cloned().collect();
+        let start = begun.unwrap_or(if is_first { configured } else { Start::Oldest });
         let store = &self.shared.store;
         let inserts = missing.into_iter().map(|shard| async move { store.insert(&shard, start).await });
         let inserted: Vec<Result<(), Error>> = stream::iter(inserts).buffered(REQUESTS_MAX).collect().await;

@@ -166,7 +166,8 @@ impl Table {
         let start = self.shared.state().start.unwrap_or(Start::Oldest);
         match self.shared.store.get(shard).await? {
             Some(item) => row::kept(&item, &self.shared.store.stream, start),
-            None => Err(Error::Fatal(format!("no shard {shard}"))),
+            // Passed, or its row was just removed.
+            None => Ok(Kept { start, checkpoint: None }),
         }
     }
 

@@ -145,7 +145,7 @@ mod tests {
 
     fn row(owner: Option<&str>, counter: u64) -> Row {
         let owner = owner.map(str::to_owned);
-        Row { shard: ShardId("s".into()), owner, counter: Some(counter), delivered: false }
+        Row { shard: ShardId("s".into()), owner, counter: Some(counter), begun: false, delivered: false }
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
             steps in prop::collection::vec((0..4_u8, 0..5_usize, 0..6_u64), 0..200),
         ) {
             let shard = |place: usize| ShardId(place.to_string());
-            let row = |place| Row { shard: shard(place), owner: None, counter: Some(0), delivered: false };
+            let row = |place| Row { shard: shard(place), owner: None, counter: Some(0), begun: false, delivered: false };
             let mut model = Model {
                 rows: (0..n_rows).map(|place| (row(place), 0)).collect(),
                 workers: (0..n_workers).map(|_| Worker::default()).collect(),

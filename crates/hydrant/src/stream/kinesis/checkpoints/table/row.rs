@@ -53,6 +53,9 @@ pub(super) struct Row {
     pub(super) shard: ShardId,
     pub(super) owner: Option<String>,
     pub(super) counter: Option<u64>,
+    /// Its first record is delivered.
+    pub(super) begun: bool,
+    /// To its end.
     pub(super) delivered: bool,
 }
 
@@ -72,11 +75,14 @@ impl Row {
     /// `None`: it is no lease.
     pub(super) fn of(item: &Item) -> Option<Row> {
         let owner = text(item, "leaseOwner").filter(|owner| !owner.is_empty());
+        let checkpoint = text(item, "checkpoint");
         Some(Row {
             shard: ShardId(text(item, "leaseKey")?.to_owned()),
             owner: owner.map(str::to_owned),
             counter: number(item, "leaseCounter"),
-            delivered: text(item, "checkpoint") == Some(SHARD_END),
+            begun: checkpoint
+                .is_some_and(|checkpoint| checkpoint != TRIM_HORIZON && !AS_CONFIGURED.contains(&checkpoint)),
+            delivered: checkpoint == Some(SHARD_END),
         })
     }
 }

@@ -113,11 +113,12 @@ async fn everything(mut peer: Peer) {
     Box::pin(rows_are_as_a_client_library_expects_them(&peer)).await;
     Box::pin(a_row_of_a_client_library_is_taken_over(&peer)).await;
     Box::pin(what_a_client_library_moved_holds(&peer)).await;
+    a_shard_whose_row_a_client_library_removed_stays_delivered(&peer).await;
     a_shard_that_was_lost_is_told_once(&peer).await;
     a_process_that_slept_holds_nothing(&peer).await;
     a_shard_that_is_given_up_is_left_to_others(&peer).await;
     shards_begin_where_the_first_did(&peer).await;
-    checkpoints_go_on_and_never_back(&peer).await;
+    Box::pin(checkpoints_go_on_and_never_back(&peer)).await;
     rows_of_shards_that_are_gone_are_removed(&peer).await;
     an_outage_is_one(&mut peer).await;
 }
@@ -338,6 +339,20 @@ async fn what_a_client_library_moved_holds(peer: &Peer) {
     assert_eq!(second.load(&shard(0)).await.unwrap().checkpoint, Some(checkpoint("5000:1", b"")));
     let back = problem(second.commit(&shard(0), checkpoint("4999", b"")).await);
     assert_eq!(back, format!("fatal: shard {}: a checkpoint goes back from 5000:1 to 4999", shard(0)));
+}
+
+/// As a KCL does with a shard that was split, once those behind it have begun.
+async fn a_shard_whose_row_a_client_library_removed_stays_delivered(peer: &Peer) {
+    let mut two = listed(2);
+    two[1].parents.push(shard(0));
+    let table = open(peer, "removed", "a", LONG).await;
+    let change = "SET checkpoint = :checkpoint, leaseCounter = :counter";
+    peer.write("removed", &shard(1).0, change, &[(":checkpoint", s("5000")), (":counter", n(1))]).await;
+    assert_eq!(mine(&table, &two).await, BTreeMap::from([(shard(1), 1)]));
+    assert_eq!(table.sync(&two, Start::Oldest).await.unwrap()[0], Standing::Delivered);
+    assert_eq!(table.load(&shard(0)).await.unwrap().checkpoint, None);
+    let rows = peer.client().scan().table_name("removed").send().await.unwrap().items.unwrap();
+    assert_eq!(rows.iter().map(|row| &row["leaseKey"]).collect::<Vec<_>>(), [&s(&shard(1).0)]);
 }
 
 async fn a_shard_that_was_lost_is_told_once(peer: &Peer) {
