@@ -13,7 +13,6 @@ use hydrant_opensearch::bulk::{Operation, Target};
 use hydrant_opensearch::{Limits, Oversize, Service, check_endpoint};
 use hydrant_transform::document::{IndexNaming, Profile, RotateBy, Rotation};
 use hydrant_transform::entry::Format;
-use hydrant_transform::envelope::{DECOMPRESSED_BYTES_MAX, EVENTS_MAX, Limits as RecordLimits};
 use hydrant_transform::firehose::{ANSWER_BYTES_MAX, Destination};
 use hydrant_transform::record::{Bounds, Noise, Options};
 use hydrant_transform::sql::redact::Redact;
@@ -34,9 +33,6 @@ const ANSWER_BYTES_MIN: usize = 4 * 1024;
 /// Of the function's memory, what one record may inflate to. It is held some four times over, as bytes, events, documents
 /// and requests, and two cores work on two.
 const MEMORY_PART: usize = 10;
-
-/// No log event of CloudWatch's takes less of an envelope: its id alone has 56 digits.
-const EVENT_BYTES_MIN: usize = 100;
 
 /// Every variable: its name behind [`PREFIX`], its default, and what it says.
 pub const VARIABLES: [(&str, &str, &str); 23] = [
@@ -332,9 +328,7 @@ impl Reader<'_> {
 fn bounds(environment: &Environment) -> Bounds {
     let mib = environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|text| text.parse::<usize>().ok());
     let Some(bytes) = mib.and_then(|mib| mib.checked_mul(1 << 20)) else { return Bounds::default() };
-    let bytes_max = (bytes / MEMORY_PART).clamp(1, DECOMPRESSED_BYTES_MAX);
-    let record = RecordLimits { bytes_max, events_max: (bytes_max / EVENT_BYTES_MIN).min(EVENTS_MAX) };
-    Bounds { record, documents_bytes_max: bytes_max * 2 }
+    Bounds::of(bytes / MEMORY_PART)
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ fn records_are_bounded_by_the_functions_memory() {
         let Bounds { record, documents_bytes_max } = settings.options.bounds;
         (record.bytes_max, record.events_max, documents_bytes_max)
     };
-    assert_eq!(bounds("512"), (53_687_091, 536_870, 107_374_182));
+    assert_eq!(bounds("512"), (53_687_091, 209_715, 107_374_182));
     assert_eq!(bounds("10240"), (268_435_456, 1_000_000, 536_870_912));
     // Nobody says: by hand, and `hydrant config check`.
     assert_eq!(bounds(""), (268_435_456, 1_000_000, 536_870_912));

@@ -22,6 +22,9 @@ use crate::sql::redact::{self, Redact};
 /// Log streams whose names are remembered.
 const STREAMS_MAX: usize = 64;
 
+/// Lines of a record together. What has more goes the other way, which makes each document once and in its place.
+const LINES_BYTES_MAX: usize = 2 * KEPT_BYTES_MAX;
+
 /// Milliseconds of the first instant that is not taken.
 const TIMESTAMP_MS_END: i64 = MICROS_END / 1000;
 
@@ -93,6 +96,8 @@ impl<'o> LineTransformer<'o> {
     /// ordinary one, its log events are not kept: whoever needs their bytes transforms it again.
     pub fn documents(&mut self, record: &[u8], source: RecordSource<'_>) -> Transformed {
         let Some(place) = self.fill_lines(record, source) else {
+            self.lines.data.clear();
+            self.lines.data.shrink_to(KEPT_BYTES_MAX);
             let join = &self.options.join;
             return transform_leaving(record, source, self.options, &|stream| join.applies(&stream.log_group));
         };
@@ -210,7 +215,8 @@ impl Work<'_> {
     fn entry(&mut self, event: &scan::Event<'_>) -> Option<Option<Format>> {
         let is_in_range = (0..TIMESTAMP_MS_END).contains(&event.timestamp_ms);
         let is_short = event.message.text.len() <= MESSAGE_BYTES_MAX;
-        if !is_in_range || !is_short || self.lines.data.len() >= self.options.bounds.documents_bytes_max {
+        let bytes_max = self.options.bounds.documents_bytes_max.min(LINES_BYTES_MAX);
+        if !is_in_range || !is_short || self.lines.data.len() >= bytes_max {
             return None;
         }
         let is_flagged = event.flags != EventFlags::default();

@@ -343,6 +343,10 @@ impl<'a> Work<'a> {
 
     /// A record that is no envelope: JSON objects, or the lines of a log.
     fn raw(&mut self, message: Vec<u8>) {
+        // It is kept as it came, for what would hold it is several times as long.
+        if let Err(problem) = raw::check_size(&message, self.options.bounds.record.bytes_max) {
+            return self.fail_record(Reason::new(reason_code::TOO_LARGE, problem));
+        }
         let origin = Origin::default();
         let metadata = Metadata::new(&origin, self.options.profile);
         let timestamp_ms = self.source.arrival_ms;

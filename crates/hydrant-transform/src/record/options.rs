@@ -3,13 +3,27 @@
 use std::sync::Arc;
 
 use super::{DOCUMENTS_BYTES_MAX, join};
-use crate::envelope::Limits;
+use crate::envelope::{DECOMPRESSED_BYTES_MAX, EVENTS_MAX, Limits};
+
+/// What log events of CloudWatch's take of an envelope on average, at least: an id of 56 digits, a time and a line. Each takes
+/// memory of its own beyond its bytes.
+const EVENT_BYTES_MIN: usize = 256;
 
 /// What one record may take, for callers with less memory than others. Plain data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     pub record: Limits,
     pub documents_bytes_max: usize,
+}
+
+impl Bounds {
+    /// For records that inflate to at most so many bytes, and [`DECOMPRESSED_BYTES_MAX`]. What is made of one takes some
+    /// five times as much.
+    pub fn of(bytes_max: usize) -> Bounds {
+        let bytes_max = bytes_max.clamp(1, DECOMPRESSED_BYTES_MAX);
+        let record = Limits { bytes_max, events_max: (bytes_max / EVENT_BYTES_MIN).min(EVENTS_MAX) };
+        Bounds { record, documents_bytes_max: bytes_max * 2 }
+    }
 }
 
 impl Default for Bounds {

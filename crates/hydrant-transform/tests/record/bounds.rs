@@ -1,7 +1,7 @@
 //! Records within bounds of the caller's.
 
 use hydrant_transform::envelope::Limits;
-use hydrant_transform::record::{Bounds, LineTransformer, Options, Transformed, transform};
+use hydrant_transform::record::{Bounds, LineTransformer, MESSAGE_BYTES_MAX, Options, Transformed, transform};
 
 use super::{SOURCE, gzip};
 
@@ -35,4 +35,30 @@ fn a_record_within_tighter_bounds_fails_alone_or_in_part() {
     assert_eq!(failures(&bounds(text.len(), 2, 10_000)), ["envelope is invalid: more than 2 log events"]);
     let documents = "the documents of the record before this one have 1 bytes";
     assert_eq!(failures(&bounds(text.len(), 3, 1)), [documents; 2]);
+}
+
+/// What would hold it as an entry would be six times as long: each NUL is six characters of JSON.
+#[test]
+fn a_record_with_a_line_that_no_document_can_hold_fails_as_it_came() {
+    let told = |text: Vec<u8>| {
+        let transformed = transform(&gzip(text), SOURCE, &Options::default());
+        let all = transformed.failed.iter();
+        let failed: Vec<_> = all.map(|failure| (failure.event_idx, failure.reason.message.clone())).collect();
+        (transformed.entries(), transformed.events.len(), failed)
+    };
+    let line = |bytes: usize| vec![0; bytes];
+    let reason = "a line of 16777217 bytes is longer than 16777216".to_owned();
+    assert_eq!(told(line(MESSAGE_BYTES_MAX + 1)), (1, 0, vec![(None, reason.clone())]));
+    assert_eq!(told([b"a\n", &line(MESSAGE_BYTES_MAX + 1)[..], b"\nb"].concat()), (1, 0, vec![(None, reason)]));
+    let halves = [&line(MESSAGE_BYTES_MAX / 2 + 1)[..], b"\n", &line(MESSAGE_BYTES_MAX / 2)].concat();
+    let (entries, events, failed) = told(halves);
+    assert_eq!((entries, events, failed), (2, 1, Vec::new()));
+    let options = Options { bounds: Bounds::of(4_000), ..Options::default() };
+    let failed = |text: &[u8]| {
+        let transformed = transform(text, SOURCE, &options);
+        transformed.failed.first().map(|failure| failure.reason.message.clone())
+    };
+    assert_eq!(failed(&b"a line\n".repeat(100)), None);
+    let reason = "a record that is no envelope has 1050 bytes, and may have 1000";
+    assert_eq!(failed(&b"a line\n".repeat(150)), Some(reason.to_owned()));
 }

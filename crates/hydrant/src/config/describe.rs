@@ -44,9 +44,10 @@ impl Config {
         let profile = self.transform.profile.name();
         let pid = if self.transform.pid_as_string { "string" } else { "number" };
         let format = name_of(self.transform.format);
+        let record_size = units::bytes_text(self.transform.bounds.record.bytes_max as u64);
         writeln!(
             out,
-            "\n[transform]\nformat = {format:?}\nprofile = {profile:?}\nredact = {redact:?}\ndigest = {digest}\nnoise = {noise:?}\npid = {pid:?}"
+            "\n[transform]\nformat = {format:?}\nprofile = {profile:?}\nredact = {redact:?}\ndigest = {digest}\nnoise = {noise:?}\npid = {pid:?}\nrecord_size = {record_size:?}"
         )?;
         if !self.transform.join.log_groups.is_empty() {
             write_join(out, &self.transform.join)?;

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use hydrant_transform::document::Profile;
 use hydrant_transform::entry::Format;
-use hydrant_transform::record::Noise;
+use hydrant_transform::envelope::DECOMPRESSED_BYTES_MAX;
+use hydrant_transform::record::{Bounds, Noise};
 use hydrant_transform::sql::redact::Redact;
 use jiff::tz::TimeZone;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::joins::bytes;
 use super::keys::{KEYS, nearest};
 use super::{Config, ConfigError, FormatChoice, Listen, Tail, default_naming};
 
@@ -104,6 +106,9 @@ impl Reader<'_> {
             self.set(transform, "profile", &mut config.transform.profile, |value| profile(string(value)?));
             self.set(transform, "redact", &mut config.transform.redact, |value| redact(string(value)?));
             self.set(transform, "digest", &mut config.transform.digest, boolean);
+            self.set(transform, "record_size", &mut config.transform.bounds, |value| {
+                bytes(value, DECOMPRESSED_BYTES_MAX).map(Bounds::of)
+            });
             self.set(transform, "noise", &mut config.transform.filters.noise, noise);
             self.set(transform, "pid", &mut config.transform.pid_as_string, |value| match string(value)? {
                 "number" => Ok(false),

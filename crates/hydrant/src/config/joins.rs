@@ -54,7 +54,7 @@ fn duration_ms(value: &Value<'_>) -> Result<i64, String> {
     ms.ok_or_else(|| "a duration from 1ms to 1d is expected".to_owned())
 }
 
-fn bytes(value: &Value<'_>, max: usize) -> Result<usize, String> {
+pub(super) fn bytes(value: &Value<'_>, max: usize) -> Result<usize, String> {
     let bytes = usize::try_from(units::bytes(string(value)?)?).ok().filter(|bytes| (1..=max).contains(bytes));
     bytes.ok_or_else(|| format!("a size from 1B to {} is expected", units::bytes_text(max as u64)))
 }

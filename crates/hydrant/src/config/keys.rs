@@ -76,6 +76,11 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key("transform.pid", "\"number\"", "PID as `number` or as `string`, for people who continue an older index."),
     key(
+        "transform.record_size",
+        "\"64MiB\"",
+        "A record that inflates to more is one failed document; at most 256MiB. One takes some five times as much memory for a moment (docs/operate.md).",
+    ),
+    key(
         "transform.digest",
         "false",
         "`true` adds to each statement its digest, the digest's hash, its type and its tables (docs/digests.md).",

@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use hydrant_transform::document::{IndexNaming, Rotation};
 use hydrant_transform::entry::Format;
-use hydrant_transform::record::Options;
+use hydrant_transform::record::{Bounds, Options};
 use jiff::tz::TimeZone;
 
 pub(crate) use file::{host_time_zone, profile, redact, time_zone};
@@ -130,6 +130,10 @@ impl FormatChoice {
     }
 }
 
+/// What one record may inflate to, unless configured: a process with 512 MB of memory can do with that, and CloudWatch's
+/// records are far smaller.
+const RECORD_BYTES_MAX: usize = 64 << 20;
+
 impl Config {
     /// The embedded chain with nothing configured.
     pub fn default_with(naming: IndexNaming) -> Config {
@@ -138,7 +142,7 @@ impl Config {
             owner: DEFAULT_OWNER.to_owned(),
             tails: Vec::new(),
             stream: Stream::default(),
-            transform: Options::default(),
+            transform: Options { bounds: Bounds::of(RECORD_BYTES_MAX), ..Options::default() },
             index: IndexEngine::Embedded,
             naming,
             conflicts: Conflicts::default(),

@@ -69,6 +69,7 @@ retention_size = "2GiB"
 format = "auto"
 profile = "classic"
 redact = "off"
+record_size = "8MiB"
 pid = "string"
 [index]
 engine = "embedded"
@@ -94,6 +95,8 @@ page = "[::1]:5601"
     assert_eq!(config.stream.retention_bytes, 2 << 30);
     assert!(config.transform.pid_as_string);
     assert_eq!(config.transform.redact, Redact::Off);
+    let record = |config: &Config| config.transform.bounds.record.bytes_max;
+    assert_eq!((record(&config), record(&Config::parse("").unwrap())), (8 << 20, 64 << 20));
     assert_eq!(Config::parse("").unwrap().transform.redact, Redact::Secrets);
     assert_eq!(config.failed_place(), Place::Folder("/srv/failed".into()));
     assert_eq!(config.listen.page.to_string(), "[::1]:5601");
@@ -172,6 +175,10 @@ fn keys_whose_feature_is_missing_are_refused_as_such() {
     assert_eq!(
         problems("[transform]\nredact = \"all\"\n"),
         ["line 2: `redact`: `all` is none of `secrets`, `literals`, `off`"]
+    );
+    assert_eq!(
+        problems("[transform]\nrecord_size = \"1GiB\"\n"),
+        ["line 2: `record_size`: a size from 1B to 256MiB is expected"]
     );
     assert_eq!(problems("[failed]\nto = \"s3://B/p\"\n").len(), 1);
     for (line, problem) in [

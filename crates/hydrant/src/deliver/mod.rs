@@ -270,8 +270,10 @@ impl Delivery {
                     gathering.await?
                 }
                 Either::Right((gathered, delivering)) => {
-                    if let Err(error) = &gathered {
-                        tracing::error!(%error, "the batch before is still on its way");
+                    match &gathered {
+                        Ok(_) => {}
+                        Err(error @ Error::Lost { .. }) => tracing::info!(%error, "a batch of it is still on its way"),
+                        Err(error) => tracing::error!(%error, "a batch of it is still on its way"),
                     }
                     delivering.await?;
                     gathered?
