@@ -36,7 +36,10 @@ pub enum RequestClass {
 }
 
 /// Types of an item's error, with status 400, that speak of the index or the cluster and not of the document.
-const PAUSING_400: [&str; 2] = ["index_closed_exception", "validation_exception"];
+const PAUSING_400: [&str; 2] = [INDEX_CLOSED, "validation_exception"];
+
+/// Its reason names no index.
+pub const INDEX_CLOSED: &str = "index_closed_exception";
 
 const ARGUMENT: &str = "illegal_argument_exception";
 

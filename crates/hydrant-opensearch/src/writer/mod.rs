@@ -132,8 +132,8 @@ impl Writer {
         let mut sent = stream::iter(sending).buffer_unordered(width);
         while let Some(told) = sent.next().await {
             for (place, outcome) in told {
-                if let Some(slot) = outcomes.get_mut(place) {
-                    *slot = Some(outcome);
+                if let Some((slot, action)) = outcomes.get_mut(place).zip(actions.get(place)) {
+                    *slot = Some(named(outcome, action));
                 }
             }
         }
@@ -258,8 +258,10 @@ impl Writer {
     fn outcomes(&self, body: &[u8], documents: usize) -> Sent {
         let told = answer::items(body);
         let Some(items) = told.as_ref().filter(|items| items.len() == documents) else {
-            let found = told.map_or_else(|| "no items".to_owned(), |items| format!("{} items", items.len()));
-            let message = format!("the answer holds {found} for {documents} documents");
+            let message = told.map_or_else(
+                || format!("the answer is none of OpenSearch's: {}", beginning(body)),
+                |items| format!("the answer holds {} items for {documents} documents", items.len()),
+            );
             return Sent::Outcomes(vec![Outcome::Retry(Reason::new(NO_ANSWER, message)); documents]);
         };
         let mut busy = false;
@@ -301,6 +303,22 @@ impl Writer {
             self.width.store((self.width() + 1).min(self.limits.connections.max(1)), Ordering::Relaxed);
         }
     }
+}
+
+/// The outcome with the index in its reason, where the server does not name it.
+fn named(outcome: Outcome, action: &Action<'_>) -> Outcome {
+    let Outcome::Paused(Reason { code, message }) = &outcome else { return outcome };
+    if code != class::INDEX_CLOSED {
+        return outcome;
+    }
+    Outcome::Paused(Reason::new(code.clone(), format!("[{}] {message}", action.index)))
+}
+
+/// What tells a proxy's page from an answer that was cut. It is too short to hold a document.
+fn beginning(body: &[u8]) -> String {
+    const BYTES: usize = 64;
+    let text = String::from_utf8_lossy(body.get(..BYTES).unwrap_or(body));
+    format!("{} bytes that begin with {text:?}", body.len())
 }
 
 /// Of a request of one document, whatever its size.

@@ -86,6 +86,31 @@ async fn what_every_request_is_refused_for_pauses_all_after_one_way_down() {
 }
 
 #[tokio::test]
+async fn a_closed_index_is_named() {
+    let (writer, _) = writer(Limits::default(), move |request| {
+        let closed = json!({"status": 400, "error": {"type": "index_closed_exception", "reason": "closed"}});
+        Ok(items(request.ids.len(), &closed))
+    });
+    let paused = Outcome::Paused(Reason::new("index_closed_exception", "[i] closed"));
+    assert_eq!(write(&writer, 2, 10).await, [paused.clone(), paused]);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_is_shown_by_its_beginning() {
+    let page = format!("<html>\r\n<title>Sign in</title>{}", "x".repeat(1_000));
+    let length = page.len();
+    for (body, told) in [
+        (page, format!("{length} bytes that begin with \"<html>\\r\\n<title>Sign in</title>{}\"", "x".repeat(34))),
+        (String::new(), "0 bytes that begin with \"\"".to_owned()),
+    ] {
+        let (writer, _) =
+            writer(Limits::default(), move |_| Ok(Answer { status: 200, body: body.clone().into_bytes() }));
+        let message = format!("the answer is none of OpenSearch's: {told}");
+        assert_eq!(write(&writer, 1, 10).await, [Outcome::Retry(Reason::new("Hydrant.NoAnswer", message))]);
+    }
+}
+
+#[tokio::test]
 async fn an_action_that_spoils_its_request_is_found_and_its_neighbours_are_taken() {
     let (kind, reason) = ("action_request_validation_exception", "Validation Failed: 1: id is too long");
     let (writer, sent) = writer(Limits::default(), move |request| {

@@ -114,6 +114,10 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
         };
         envelope.control = kind == "CONTROL_MESSAGE";
         if envelope.control || kind == "DATA_MESSAGE" {
+            // They may stand under another name, and would be lost without a trace.
+            if !envelope.control && !seen.contains(ObjectKey::LogEvents as u8) {
+                reading.note(|| "`logEvents` is missing".into());
+            }
             return Ok(Some(envelope));
         }
         // What imitates a marked record is a line like others, and so is an object whose `messageType` is no text.

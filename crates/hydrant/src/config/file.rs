@@ -96,7 +96,10 @@ impl Reader<'_> {
     }
 
     fn top(&mut self, root: &DeTable<'_>, config: &mut Config) {
-        self.set(root, "data", &mut config.data, |value| string(value).map(PathBuf::from));
+        self.set(root, "data", &mut config.data, |value| match string(value)? {
+            "" => Err("a folder is expected".to_owned()),
+            path => Ok(PathBuf::from(path)),
+        });
         self.set(root, "owner", &mut config.owner, |value| string(value).map(str::to_owned));
         if let Some(stream) = table(root, "stream") {
             self.stream(stream, &mut config.stream);

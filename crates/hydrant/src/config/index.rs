@@ -1,5 +1,6 @@
 //! The `[index]` table's engine: the embedded one, or a cluster of OpenSearch.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -229,7 +230,12 @@ impl Reader<'_> {
         let path = |value: &Value<'_>| string(value).map(|text| Some(PathBuf::from(text)));
         self.set(table, "endpoint", &mut found.endpoints, |value| {
             let endpoints = texts(value)?;
-            endpoints.iter().try_for_each(|endpoint| check_endpoint(endpoint)).map(|()| endpoints)
+            endpoints.iter().try_for_each(|endpoint| check_endpoint(endpoint))?;
+            let mut seen = BTreeSet::new();
+            match endpoints.iter().find(|endpoint| !seen.insert(*endpoint)) {
+                Some(endpoint) => Err(format!("{endpoint} is there twice")),
+                None => Ok(endpoints),
+            }
         });
         self.set(table, "user", &mut found.user, text);
         self.set(table, "password_file", &mut found.password_file, path);

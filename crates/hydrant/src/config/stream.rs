@@ -104,7 +104,7 @@ impl Reader<'_> {
     fn kinesis(&mut self, table: &DeTable<'_>) -> Kinesis {
         let mut found = Kinesis::default();
         let text = |value: &Value<'_>| string(value).map(|text| Some(text.to_owned()));
-        self.set(table, "name", &mut found.name, |value| string(value).map(str::to_owned));
+        self.set(table, "name", &mut found.name, |value| stream_name(string(value)?));
         self.set(table, "region", &mut found.region, text);
         self.set(table, "endpoint", &mut found.endpoint, text);
         self.set(table, "checkpoints_endpoint", &mut found.checkpoints_endpoint, text);
@@ -114,8 +114,29 @@ impl Reader<'_> {
             let at = table.get("engine").map_or(0, |value| value.span().start);
             self.problem(at, "the engine `kinesis` needs `name`, the name or the ARN of the stream");
         }
+        if let (Some((of_stream, _)), Some(region)) = (arn_parts(&found.name), &found.region)
+            && of_stream != region
+        {
+            let at = table.get("region").map_or(0, |value| value.span().start);
+            self.problem(at, format_args!("`region`: the stream's ARN names {of_stream}"));
+        }
         found
     }
+}
+
+/// AWS's rule for names of streams, alone or in an ARN.
+fn stream_name(text: &str) -> Result<String, String> {
+    let name = arn_parts(text).map_or(text, |(_, name)| name);
+    let is_name = (1..=128).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+    if is_name { Ok(text.to_owned()) } else { Err(format!("`{text}` is neither the name nor the ARN of a stream")) }
+}
+
+/// Region and name in `arn:PARTITION:kinesis:REGION:ACCOUNT:stream/NAME`.
+fn arn_parts(text: &str) -> Option<(&str, &str)> {
+    let mut parts = text.strip_prefix("arn:")?.splitn(5, ':');
+    let (_, service, region, _, resource) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    Some((region, resource.strip_prefix("stream/")?)).filter(|_| service == "kinesis")
 }
 
 fn begin(text: &str) -> Result<Begin, String> {
@@ -137,6 +158,9 @@ fn checkpoints(text: &str) -> Result<Checkpoints, String> {
     match (text, text.strip_prefix(TABLE_SCHEME).filter(is_name)) {
         ("folder", _) => Ok(Checkpoints::Folder),
         (_, Some(table)) => Ok(Checkpoints::Table(table.to_owned())),
+        (other, None) if other.starts_with(TABLE_SCHEME) => {
+            Err(format!("`{other}` names no table: 3 to 255 letters, digits, `_`, `-` and `.` are expected"))
+        }
         (other, None) => Err(format!("`{other}` is neither `folder` nor `{TABLE_SCHEME}TABLE`")),
     }
 }

@@ -353,6 +353,39 @@ fn a_stream_of_kinesis_is_described_as_it_was_written() {
     );
 }
 
+#[cfg(feature = "aws")]
+#[test]
+fn names_of_streams_and_tables_are_those_that_aws_takes() {
+    let of = |keys: &str| problems(&format!("[stream]\nengine = \"kinesis\"\n{keys}\n"));
+    for name in ["a", "my-stream_2.b", "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/a"] {
+        assert_eq!(of(&format!("name = \"{name}\"")), [""; 0], "{name}");
+    }
+    let long = "x".repeat(129);
+    for name in ["my stream", "a/b", &long, "arn:aws:sqs:eu-west-1:1:q", "arn:aws:kinesis:eu-west-1:1:stream/"] {
+        let told = of(&format!("name = \"{name}\""));
+        assert_eq!(told[0], format!("line 3: `name`: `{name}` is neither the name nor the ARN of a stream"));
+    }
+    assert_eq!(
+        of("name = \"arn:aws:kinesis:eu-west-1:1:stream/a\"\nregion = \"us-east-1\""),
+        ["line 4: `region`: the stream's ARN names eu-west-1"]
+    );
+    assert_eq!(
+        of("name = \"a\"\ncheckpoints = \"dynamodb://a7\""),
+        [
+            "line 4: `checkpoints`: `dynamodb://a7` names no table: 3 to 255 letters, digits, `_`, `-` and `.` are expected"
+        ]
+    );
+}
+
+#[test]
+fn no_folder_is_no_data_folder_and_no_endpoint_is_there_twice() {
+    assert_eq!(problems("data = \"\""), ["line 1: `data`: a folder is expected"]);
+    assert_eq!(
+        problems("[index]\nengine = \"opensearch\"\nendpoint = [\"http://a\", \"http://b\", \"http://a\"]\n")[0],
+        "line 3: `endpoint`: http://a is there twice"
+    );
+}
+
 #[test]
 fn signing_and_templates_of_a_cluster_are_read_and_checked() {
     let cluster = "[index]\nengine = \"opensearch\"\nendpoint = \"https://a\"\n";

@@ -100,7 +100,6 @@ fn unknown_keys_are_kept_and_any_order_is_fine() {
 #[test]
 fn an_envelope_may_have_no_events() {
     for record in [
-        r#"{"messageType":"DATA_MESSAGE"}"#,
         r#"{"messageType":"DATA_MESSAGE","logEvents":[]}"#,
         r#"{"messageType":"DATA_MESSAGE","owner":null,"subscriptionFilters":null,"logEvents":null}"#,
     ] {
@@ -164,6 +163,8 @@ fn errors_name_the_key_and_never_quote_a_value() {
         (r#""DATA_MESSAGE""#, "5", "`messageType` is neither DATA_MESSAGE nor CONTROL_MESSAGE"),
         (DATA, r#"{"messageType":"ORDER"}"#, "`messageType` is neither DATA_MESSAGE nor CONTROL_MESSAGE"),
         (r#"["mysql-general-filter"]"#, r#"["f",5]"#, "`subscriptionFilters` is not a string"),
+        (r#""logEvents""#, r#""logevents""#, "`logEvents` is missing"),
+        (DATA, r#"{"messageType":"DATA_MESSAGE"}"#, "`logEvents` is missing"),
         (r#""id":"#, r#""id":true,"x":"#, "`logEvents[0].id` is not a string"),
         ("1627019152976", r#""secret""#, "`logEvents[0].timestamp` is not a whole number"),
         ("1627019152976", "1.5", "`logEvents[0].timestamp` is not a whole number"),

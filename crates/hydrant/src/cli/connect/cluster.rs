@@ -306,17 +306,23 @@ impl Cluster<'_> {
         let body = format!("{{\"create\":{{\"_index\":\"{name}\",\"_id\":\"connect\"}}}}\n{{}}\n");
         match ask(&self.client, Method::POST, "/_bulk?require_alias=true", &body).await {
             Told::Yes(answer) => {
-                let status = answer.pointer("/items/0/create/status").and_then(Json::as_u64);
-                let reason = answer.pointer("/items/0/create/error/reason").and_then(Json::as_str).unwrap_or_default();
+                let item = answer.pointer("/items/0/create").unwrap_or(&answer);
+                let status = item.get("status").and_then(Json::as_u64);
+                let reason = item.pointer("/error/reason").and_then(Json::as_str).unwrap_or_default();
                 match status {
                     Some(404) => {
                         report.ok(what, "documents may be offered; whether each index takes them shows the first one")
                     }
                     Some(403) => report.failed(what, reason, advice(reason)),
-                    _ => report.warning(
+                    Some(status) => report.warning(
                         what,
-                        format!("an unusual answer to a document: {reason}"),
+                        format!("an unusual answer to a document: status {status}, {reason}"),
                         "try a run with a few documents",
+                    ),
+                    None => report.warning(
+                        what,
+                        "what it answers to a document is no answer of OpenSearch's",
+                        "is it OpenSearch?",
                     ),
                 }
             }
@@ -378,7 +384,7 @@ async fn ask(client: &Client, method: Method, path: &str, body: &str) -> Told {
     match answer.status {
         200..300 => match serde_json::from_slice(&answer.body) {
             Ok(json) => Told::Yes(json),
-            Err(error) => Told::Other(format!("what it answers is no JSON: {error}")),
+            Err(error) => Told::Other(format!("what it answers with status {} is no JSON: {error}", answer.status)),
         },
         404 => Told::NotThere,
         401 | 403 if why.starts_with(NO_PERMISSION) => Told::NotAllowed(why),
