@@ -7,6 +7,7 @@ a shard which ones follow it, and dynalite does not take the index that a KCL 3 
 
 import base64
 import gzip
+import itertools
 import json
 import os
 import signal
@@ -53,10 +54,15 @@ def servers(tmp_path_factory):
             kill(process)
 
 
+# Linux gives them to nobody, so that none is taken while its server starts.
+PORTS = itertools.count(19000)
+
+
 def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    for port in PORTS:
+        with socket.socket() as free:
+            if free.connect_ex(("127.0.0.1", port)) != 0:
+                return port
 
 
 def start(command, log, **settings):

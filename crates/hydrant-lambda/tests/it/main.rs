@@ -37,6 +37,10 @@ mod moto;
 mod panic;
 
 #[cfg(test)]
+#[path = "../../../../tests/ports.rs"]
+mod ports;
+
+#[cfg(test)]
 mod runtime_api;
 
 #[cfg(test)]

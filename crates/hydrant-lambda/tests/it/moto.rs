@@ -1,7 +1,6 @@
 //! moto's server as Kinesis, Firehose and S3, as a child process on a free port of the loopback, and the calls that tests
 //! make to it: plain HTTP, with a signature that moto does not read.
 
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -11,6 +10,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+
+use crate::ports::free_port;
 
 /// How long it may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -40,7 +41,7 @@ impl Moto {
         #[expect(clippy::disallowed_methods, reason = "what ./test says to the tests is no setting of the program")]
         let program = std::env::var("HYDRANT_MOTO").expect("HYDRANT_MOTO names moto_server; ./test sets it");
         let dir = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
         let mut command = Command::new(program);
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).stdin(Stdio::null());

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 use base64::Engine as _;
@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use hydrant_opensearch::Method;
 use serde_json::{Value, json};
 
+use crate::ports::free_port;
 use crate::program::{PATIENCE, Program, until};
 use crate::replay::{CREDENTIALS, command, failed_line, replay};
 use crate::server::Server;
@@ -26,8 +27,7 @@ impl Moto {
     fn start(port: Option<u16>) -> Moto {
         #[expect(clippy::disallowed_methods, reason = "what ./test says to the tests is no setting of the program")]
         let program = std::env::var("HYDRANT_MOTO").expect("HYDRANT_MOTO names moto_server; ./test sets it");
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let port = port.unwrap_or_else(free);
+        let port = port.unwrap_or_else(free_port);
         let child = Command::new(program)
             .args(["-H", "127.0.0.1", "-p", &port.to_string()])
             .stdin(Stdio::null())

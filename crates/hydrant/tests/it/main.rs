@@ -72,6 +72,10 @@ mod pages;
 mod peer;
 
 #[cfg(test)]
+#[path = "../../../../tests/ports.rs"]
+mod ports;
+
+#[cfg(test)]
 mod program;
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Servers of Kinesis (and of DynamoDB and S3) that others wrote, as child processes on a free port of the loopback.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,6 +9,8 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
 use hydrant::stream::kinesis::{Begin, Keep, Settings};
 use tokio::time::Instant;
+
+use crate::ports::free_port;
 
 /// How long a server may take to start, and a stream to be made, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -159,8 +160,4 @@ fn modules() -> PathBuf {
 #[expect(clippy::disallowed_methods, reason = "a test has no other way to be told where foreign programs are")]
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} does not say where the program is; ./test sets it"))
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }

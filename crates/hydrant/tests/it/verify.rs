@@ -18,6 +18,7 @@ use hydrant_transform::envelope::{Decoded, Envelope, decode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::ports::free_port;
 use crate::program::{BINARY, Program, until};
 
 /// Entries of two days, so that they go to two indices.
@@ -367,7 +368,7 @@ fn a_chain_that_runs_is_verified_meanwhile() {
 /// It waits for some time, and says for what.
 #[test]
 fn a_cluster_that_does_not_answer_is_named_while_it_is_waited_for() {
-    let closed = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let closed = format!("127.0.0.1:{}", free_port());
     let chain = Chain::new(&log(0..3), &format!("[index]\nengine = \"opensearch\"\nendpoint = \"http://{closed}\"\n"));
     let mut verify = Command::new(BINARY)
         .arg("verify")

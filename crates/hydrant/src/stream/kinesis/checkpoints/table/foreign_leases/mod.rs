@@ -2,6 +2,9 @@
 
 mod peer;
 
+#[path = "../../../../../../../../tests/ports.rs"]
+mod ports;
+
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };

@@ -1,6 +1,5 @@
 //! Servers of DynamoDB that others wrote, as child processes on a free port of the loopback, and raw access to them.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use tokio::time::Instant;
 
 use super::super::row::Item;
+use super::ports::free_port;
 use super::{PATIENCE, SECRET};
 
 pub(super) struct Peer {
@@ -36,7 +36,7 @@ impl Peer {
     }
 
     async fn start(mut command: Command) -> Peer {
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let dir = tempfile::tempdir().unwrap();
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
         command.arg(port.to_string()).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
