@@ -42,6 +42,10 @@ fn number_from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
+fn texts(violations: &[impl ToString]) -> Vec<String> {
+    violations.iter().map(ToString::to_string).collect()
+}
+
 /// How many seeds are asked for.
 fn seeds() -> u64 {
     number_from_environment("HYDRANT_SIM_SEEDS").unwrap_or(SEEDS)
@@ -68,12 +72,14 @@ fn told(seeds: u64) -> Told {
                 return;
             }
             let story = story::run(seed, None);
+            let met = story.log.iter().flat_map(|line| FAULTS.iter().filter(|kind| line.contains(**kind)));
+            let met: Vec<&'static str> = met.copied().collect();
             let mut all = all.lock().unwrap();
             if !story.violations.is_empty() {
-                all.failed.insert(seed, story.violations.iter().map(ToString::to_string).collect());
+                all.failed.insert(seed, texts(&story.violations));
             }
-            for kind in story.log.iter().flat_map(|line| FAULTS.iter().filter(|kind| line.contains(**kind))) {
-                *all.met.entry(*kind).or_insert(0) += 1;
+            for kind in met {
+                *all.met.entry(kind).or_insert(0) += 1;
             }
         }
     };
@@ -90,7 +96,7 @@ fn every_seed_delivers_every_entry_exactly_once() {
     if let Some(seed) = number_from_environment("HYDRANT_SIM_SEED") {
         let told = story::run(seed, None);
         println!("{}", told.log.join("\n"));
-        let broken: Vec<String> = told.violations.iter().map(ToString::to_string).collect();
+        let broken = texts(&told.violations);
         assert!(broken.is_empty(), "seed {seed}:\n{}", broken.join("\n"));
         return;
     }
